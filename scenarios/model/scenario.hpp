@@ -1,0 +1,144 @@
+#pragma once
+
+#include "server/base/queue_design.hpp"
+#include "server/base/time.hpp"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace clamor::scenario {
+
+using namespace std::chrono_literals;
+
+/// A planned absence pattern of a share of the users.
+struct Away {
+  enum class Kind : std::uint8_t { once, repeating };
+  Kind kind = Kind::once;
+  double share = 0;     ///< Of all users, in [0, 1]; shares of one scenario sum to at most 1.
+  Duration duration{};  ///< `once:` or `for:`.
+  Duration within{};    ///< once: leaves at a drawn time in [0, within).
+  Duration every{};     ///< repeating: period; the phase is drawn. > duration.
+};
+
+struct Population {
+  std::uint32_t users = 100;
+  std::map<std::uint32_t, double> devices{{1, 1.0}};  ///< Devices a user -> share; sums to 1.
+  std::uint32_t contacts = 0;                         ///< Direct channels a user.
+  std::map<std::string, double> transports{{"websocket", 1.0}};
+  std::vector<Away> away;
+};
+
+/// A class of groups of one size. `direct` is the reserved name of the contacts' class.
+struct GroupClass {
+  std::string name;
+  std::uint32_t count = 1;
+  std::uint32_t members = 2;
+  double online = 1.0;  ///< Share of the members that ever connect before the roll call.
+};
+
+struct Deployment {
+  std::uint32_t cores = 1;
+  std::uint32_t clients_per_server = 20000;
+};
+
+enum class Durability : std::uint8_t { fsync, os };
+enum class Arrivals : std::uint8_t { poisson, even };
+
+struct MessageBytes {
+  enum class Kind : std::uint8_t { constant, lognormal };
+  Kind kind = Kind::constant;
+  std::uint32_t constant = 100;
+  double median = 0;  ///< lognormal
+  double p99 = 0;     ///< lognormal
+};
+
+/// One workload, named as in k6.
+struct Workload {
+  enum class Executor : std::uint8_t { constant_arrival_rate, trace };
+  std::string name;
+  Executor executor = Executor::constant_arrival_rate;
+  double rate = 0;  ///< Messages per time_unit.
+  Duration time_unit = 1s;
+  Duration start_time{};
+  Duration duration{};
+  Arrivals arrivals = Arrivals::poisson;
+  std::map<std::string, double> mix;  ///< Group class or "direct" -> share; normalised to 1.
+  MessageBytes message_bytes;
+  std::string trace_file;    ///< trace: path of the events file, as resolved by the reader.
+  std::uint32_t copies = 1;  ///< trace: channels made of it.
+};
+
+struct Heartbeat {
+  Duration interval = 5s;
+  Duration offline_after = 30s;
+};
+
+struct Reconnect {
+  Duration base = 500ms;
+  Duration cap = 5s;
+  bool full_jitter = true;
+};
+
+struct Fault {
+  enum class Kind : std::uint8_t { disconnect };
+  enum class Mode : std::uint8_t { reset, close };
+  Kind kind = Kind::disconnect;
+  Mode mode = Mode::reset;
+  Duration at{};
+  double share = 0;  ///< Of the clients.
+};
+
+/// One expression of k6's threshold syntax on one metric, e.g. p(99)<250.
+struct Threshold {
+  enum class Aggregate : std::uint8_t { count, rate, avg, min, med, max, percentile };
+  enum class Comparison : std::uint8_t { lt, le, gt, ge, eq, ne };
+  std::string metric;                       ///< delivery_latency, lost, ...
+  std::map<std::string, std::string> tags;  ///< Sub-metric filter {tag:value}.
+  Aggregate aggregate = Aggregate::percentile;
+  double percentile = 99;  ///< percentile only.
+  Comparison comparison = Comparison::lt;
+  double bound = 0;  ///< Milliseconds for latencies.
+  std::string text;  ///< As written.
+};
+
+/// One event of a replayed trace; user indices are dense from 0, time starts at 0.
+struct TraceEvent {
+  enum class Kind : std::uint8_t { send, connect, disconnect };
+  Duration at{};
+  std::uint32_t user = 0;
+  Kind kind = Kind::send;
+  std::uint32_t bytes = 0;              ///< send
+  std::vector<std::uint32_t> mentions;  ///< send: users
+};
+
+/// A scenario with every default filled in; frozen once checked.
+struct Scenario {
+  std::string name;
+  std::string description;
+  std::uint64_t seed = 1;
+  Population population;
+  std::vector<GroupClass> groups;
+  Deployment deployment;
+  std::vector<DesignSpec> designs{{QueueDesign::per_user}, {QueueDesign::per_group}};
+  Durability durability = Durability::os;
+  std::vector<Workload> workloads;
+  Heartbeat heartbeat;
+  Reconnect reconnect;
+  std::vector<Fault> faults;
+  double simulate_scale = 1;
+  std::vector<Threshold> thresholds;
+  std::vector<TraceEvent> trace;               ///< Of the trace workload, ascending in time.
+  std::vector<std::uint32_t> trace_connected;  ///< Users connected when the trace begins.
+};
+
+/// The scenario at `scale` times the population: users, the number of groups and rates grow;
+/// group sizes and what one client does stay. Counts round to the nearest, at least 1.
+/// A trace scales by copies. @pre scale > 0.
+[[nodiscard]] Scenario scaled(const Scenario& scenario, double scale);
+
+/// When the last workload ends.
+[[nodiscard]] Duration measured_duration(const Scenario& scenario);
+
+}  // namespace clamor::scenario

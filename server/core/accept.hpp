@@ -1,0 +1,48 @@
+#pragma once
+
+#include "server/base/id.hpp"
+#include "server/core/channel.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace clamor::core {
+
+/// How many of a device's latest sends in a channel are remembered, and how many may be pending.
+inline constexpr std::size_t dedup_ring_size = 64;
+
+/// What a partition remembers of one (device, channel). The ring of message_ids is the caller's.
+struct DedupRow {
+  ClientMessageId last;                  ///< Highest client_message_id accepted.
+  std::uint32_t device_incarnation = 0;  ///< Another one starts from client_message_id 1 again.
+};
+
+enum class AcceptOutcome : std::uint8_t {
+  accepted,           ///< New: append a record under `id`; ack once it is durable.
+  duplicate,          ///< Seen before and durable: ack with `id` now.
+  duplicate_pending,  ///< Seen before, not yet durable: the pending commit's ack serves.
+  expected_next,      ///< A client_message_id was skipped: answer `expected`.
+  too_old,            ///< Below the ring: nothing can be said of it any more.
+  too_many_pending,   ///< dedup_ring_size sends are not durable yet: answer retry_after.
+};
+
+struct Accepted {
+  AcceptOutcome outcome = AcceptOutcome::accepted;
+  MessageId id;              ///< accepted, duplicate, duplicate_pending.
+  ClientMessageId expected;  ///< expected_next.
+};
+
+/// Decides on one send of a member. Tentative: advances `channel.head` and `row` when accepted;
+/// after a failed append the partition's state must be rebuilt from the log, not patched. O(1).
+/// `ring` holds the message_ids of the last ring.size() accepted sends at [client_message_id %
+/// size]; size is a power of two, dedup_ring_size on a server (a simulator may hold fewer while it
+/// knows that no older resend can come). A new `device_incarnation` resets the row.
+[[nodiscard]] Accepted accept(ChannelHead& channel, DedupRow& row, std::span<MessageId> ring,
+                              std::uint32_t device_incarnation, ClientMessageId client_message_id);
+
+/// Folds a logged record of that device back into its row, as recovery does. O(1).
+void restore(DedupRow& row, std::span<MessageId> ring, std::uint32_t device_incarnation,
+             ClientMessageId client_message_id, MessageId id);
+
+}  // namespace clamor::core

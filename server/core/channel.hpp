@@ -1,0 +1,20 @@
+#pragma once
+
+#include "server/base/id.hpp"
+
+#include <cstdint>
+
+namespace clamor::core {
+
+/// How one channel's sync entries are laid out right now: hybrid resolved to one of the others.
+enum class ChannelDesign : std::uint8_t { per_user, per_member, per_group };
+
+/// Head of one channel's log. Owned by the channel's partition. 24 bytes.
+struct ChannelHead {
+  MessageId head;          ///< Highest id given out; records above durable_head are tentative.
+  MessageId durable_head;  ///< Acks, relays, heads and scans stop here.
+  std::uint32_t incarnation = 1;
+  ChannelDesign design = ChannelDesign::per_user;
+};
+
+}  // namespace clamor::core

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "server/base/time.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace clamor::core {
+
+/// Bounds of what waits in user space for one session's socket.
+struct SessionLimits {
+  std::size_t buffer_bytes = 256 * 1024;
+  Duration buffer_age = std::chrono::seconds{10};
+};
+
+/// How full one session's send buffer is. 24 bytes with its owner's bookkeeping.
+struct SessionBuffer {
+  std::uint32_t queued_bytes = 0;
+  Instant oldest_at;  ///< When the oldest queued byte was offered; meaningless when empty.
+};
+
+enum class SendDecision : std::uint8_t {
+  queue,  ///< Buffer the frame; the turn's flush writes it.
+  close,  ///< A slow consumer: close the session; it catches up when it returns.
+};
+
+/// Decides on one frame for a session at `now`; on queue advances the buffer. O(1).
+[[nodiscard]] SendDecision offer(SessionBuffer& buffer, std::size_t frame_bytes, Instant now,
+                                 const SessionLimits& limits);
+/// Takes flushed bytes out again. @pre bytes <= queued_bytes.
+void flushed(SessionBuffer& buffer, std::size_t bytes, Instant now);
+
+}  // namespace clamor::core

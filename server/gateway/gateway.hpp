@@ -1,0 +1,109 @@
+#pragma once
+
+#include "server/base/operations.hpp"
+#include "server/base/time.hpp"
+#include "server/core/session_buffer.hpp"
+#include "server/protocol/message.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace clamor::gateway {
+
+/// Names one session of one gateway; never reused (slot and generation).
+struct SessionId {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  auto operator<=>(const SessionId&) const = default;
+};
+
+/// An encoded WebSocket message, header included: encoded once, shared by all who get it.
+using SharedFrame = std::shared_ptr<const std::vector<std::byte>>;
+
+/// Wraps a protocol message as one unmasked binary WebSocket message.
+[[nodiscard]] SharedFrame make_frame(std::span<const std::byte> payload);
+
+/// Why a session ended, for the handler and the counters.
+enum class EndReason : std::uint8_t {
+  peer_closed,
+  peer_reset,
+  protocol_error,
+  slow_consumer,
+  silent,
+  closed_by_us
+};
+
+struct HttpAnswer {
+  int status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+};
+
+/// What sits on top of the sessions. All calls come on the gateway's I/O thread.
+class Handler {
+ public:
+  virtual ~Handler() = default;
+  virtual void on_open(SessionId session, Instant now) = 0;
+  /// One complete WebSocket message. `payload` is valid during the call only.
+  virtual void on_message(SessionId session, std::span<const std::byte> payload, Instant now) = 0;
+  virtual void on_end(SessionId session, EndReason reason, Instant now) = 0;
+  /// After a turn's inputs, before its flush: frames sent from here go out with this turn.
+  virtual void on_turn_end(Instant now) = 0;
+  /// A plain HTTP GET (/metrics, /healthz) on the same port.
+  [[nodiscard]] virtual HttpAnswer on_http_get(std::string_view target) = 0;
+};
+
+struct GatewaySettings {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;                     ///< 0: any; see Gateway::port().
+  std::size_t message_bytes_max = 64 * 1024;  ///< Larger ones close with too_big.
+  std::uint32_t sessions_max = 19000;
+  Duration handshake_timeout = std::chrono::seconds{10};
+  Duration offline_after = std::chrono::seconds{30};  ///< Silence closes with `silent`.
+  core::SessionLimits session_limits;
+};
+
+/// The session layer: HTTP and the WebSocket handshake by Beast, then own framing on the bare Asio
+/// socket. An idle session is the socket with one pending wait and a few words of state. Everything
+/// that arrived is handled in one turn; its frames go out as one writev per dirty session.
+///
+/// One I/O thread: construct, run and destroy on the thread that runs `io`; other threads may
+/// only post to `io`.
+class Gateway {
+ public:
+  /// Binds and listens. Throws boost::system::system_error where the address cannot be had.
+  Gateway(boost::asio::io_context& io, const GatewaySettings& settings, Handler& handler);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const;
+  /// Queues a frame for the turn's flush; a session that has ended, or ends because its buffer
+  /// is over its limits, ignores it. O(1).
+  void send(SessionId session, SharedFrame frame);
+  /// Sends a close frame after what is queued, then ends the session; on_end follows.
+  void close(SessionId session, protocol::CloseCode code, std::string_view reason);
+  /// Opens a turn from outside a socket event (a commit that completed, a timer): on_turn_end and
+  /// the flush follow once the events that are ready now were handled.
+  void begin_turn();
+  /// Stops accepting, closes every session with `code`, flushes for at most `grace`, then lets io
+  /// run out of work.
+  void stop(protocol::CloseCode code, Duration grace);
+  [[nodiscard]] std::size_t sessions() const;
+  /// Counts turns, frames, bytes, flushes. The handler adds its own.
+  [[nodiscard]] Operations& operations();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace clamor::gateway

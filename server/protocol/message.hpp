@@ -1,0 +1,162 @@
+#pragma once
+
+#include "server/base/id.hpp"
+#include "server/base/time.hpp"
+#include "server/core/record.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace clamor::protocol {
+
+/// Version of the wire protocol; the login carries it. The byte layout is in PROTOCOL.md.
+inline constexpr std::uint8_t version = 1;
+
+using Bytes = std::span<const std::byte>;
+
+struct HeldPosition {
+  ChannelId channel;
+  Position held;
+  bool operator==(const HeldPosition&) const = default;
+};
+
+// --- client to server ----------------------------------------------------------------------------
+
+/// First message of a session. Positions a device does not send count as "holds nothing".
+struct Login {
+  std::string_view token;
+  DeviceId device;
+  std::uint32_t device_incarnation = 1;  ///< Drawn anew when a device starts empty.
+  QueueSequence queue_position;          ///< Where the last queue scan ended; 0: from the start.
+  std::vector<HeldPosition> positions;
+};
+/// A message to a channel; `client_message_id` is dense from 1 per (device incarnation, channel).
+struct Send {
+  ChannelId channel;
+  ClientMessageId client_message_id;
+  Bytes body;
+};
+/// The device now holds everything up to these positions (cumulative). Not answered.
+struct DeviceAck {
+  QueueSequence queue_position;
+  std::vector<HeldPosition> positions;
+};
+/// Any frame counts as one; sent when there is nothing else. Not answered.
+struct Heartbeat {};
+/// Creates a channel under an id that the client chose; answered by ChannelChanged or Refused.
+/// The record 1 of the channel is the join of all `members` (the creator is one only if listed).
+struct CreateChannel {
+  ChannelId channel;
+  std::vector<UserId> members;
+};
+struct Join {
+  ChannelId channel;
+};
+struct Leave {
+  ChannelId channel;
+};
+/// Asks for the next catch-up page after a Page without `last`.
+struct NextPage {};
+
+using ClientMessage =
+    std::variant<Login, Send, DeviceAck, Heartbeat, CreateChannel, Join, Leave, NextPage>;
+
+// --- server to client ----------------------------------------------------------------------------
+
+/// The login holds; catch-up pages follow until one is `last`, then live records.
+struct LoginAccepted {
+  UserId user;
+  Term term;
+  Duration heartbeat_interval{};  ///< What the server expects; on the wire in milliseconds.
+};
+/// The record of this send is durable. For the sending device it is the receipt of its record.
+struct Ack {
+  ChannelId channel;
+  ClientMessageId client_message_id;
+  MessageId message_id;
+};
+/// A record, live or inside a page. Body of a join, leave or kick: the user ids, 8 bytes each.
+struct RecordFrame {
+  core::Record record;
+  Bytes body;
+};
+/// In a page before the first record of an interval that does not continue the one held: ids
+/// between the position and `join` are not the device's, its position moves to join - 1.
+struct IntervalStart {
+  ChannelId channel;
+  MessageId join;
+};
+/// Ids from..to can no longer be had (retention or expiry): they count as expired, not as lost.
+struct HistoryTruncated {
+  ChannelId channel;
+  MessageId from;
+  MessageId to;
+};
+using PageItem = std::variant<RecordFrame, IntervalStart, HistoryTruncated>;
+/// Catch-up, in id order within a channel. Answer DeviceAck and NextPage until `last`.
+struct Page {
+  bool last = false;
+  QueueSequence queue_position;  ///< The next login's queue_position once this page is held.
+  std::vector<PageItem> items;
+};
+/// A create, join or leave is durable as record `message_id`.
+struct ChannelChanged {
+  ChannelId channel;
+  MessageId message_id;
+};
+
+/// Why a request was not carried out; values are on the wire.
+enum class RefusalCode : std::uint16_t {
+  malformed = 1,            ///< The session is closed after it (close code 4400).
+  not_logged_in = 2,        ///< Anything but a login came first (closed, 4401).
+  bad_token = 3,            ///< (closed, 4401)
+  unsupported_version = 4,  ///< (closed, 4400)
+  already_logged_in = 5,
+  no_such_channel = 6,
+  not_member = 7,
+  already_member = 8,
+  channel_exists = 9,
+  body_too_large = 10,
+  group_too_large = 11,
+  client_message_id_gap = 12,  ///< `expected` names the next one.
+  client_message_id_too_old = 13,
+  too_many_pending = 14,  ///< Come again after retry_after.
+  overloaded = 15,        ///< Come again after retry_after.
+  shutting_down = 16,
+  store_failed = 17,  ///< The append failed; nothing was accepted.
+};
+struct Refused {
+  RefusalCode code = RefusalCode::malformed;
+  Duration retry_after{};             ///< 0: do not retry unchanged. On the wire in milliseconds.
+  ChannelId channel;                  ///< {0} where the request names none.
+  ClientMessageId client_message_id;  ///< Of a refused Send, else {0}.
+  ClientMessageId expected;           ///< client_message_id_gap only.
+  std::string_view detail;            ///< For people.
+};
+
+using ServerMessage = std::variant<LoginAccepted, Ack, RecordFrame, Page, ChannelChanged, Refused>;
+
+/// WebSocket close codes of our own; 4000-4099: reconnect at once, 4100-4199: reconnect with
+/// back-off, 4400-4499: do not reconnect unchanged.
+enum class CloseCode : std::uint16_t {
+  normal = 1000,
+  going_away = 1001,
+  protocol_error = 1002,
+  unsupported_data = 1003,
+  invalid_payload = 1007,
+  policy = 1008,
+  too_big = 1009,
+  internal_error = 1011,
+  slow_consumer = 4100,
+  silent = 4101,  ///< No frame for offline_after.
+  draining = 4102,
+  malformed = 4400,
+  unauthorized = 4401,
+  superseded = 4409,  ///< The same device logged in elsewhere.
+};
+
+}  // namespace clamor::protocol
