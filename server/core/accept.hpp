@@ -33,15 +33,21 @@ struct Accepted {
   ClientMessageId expected;  ///< expected_next.
 };
 
-/// Decides on one send of a member. Tentative: advances `channel.head` and `row` when accepted;
-/// after a failed append the partition's state must be rebuilt from the log, not patched. O(1).
+/// Decides on one send of a member. Tentative: advances `channel.head`, `row` and `ring` when
+/// accepted, and only then, so that they stay a fold of the log; after a failed append the
+/// partition's state must be rebuilt from the log, not patched. O(1).
 /// `ring` holds the message_ids of the last ring.size() accepted sends at [client_message_id %
-/// size]; size is a power of two, dedup_ring_size on a server (a simulator may hold fewer while it
-/// knows that no older resend can come). A new `device_incarnation` resets the row.
+/// size], 0 where unknown; size is a power of two, dedup_ring_size on a server. A simulator may
+/// hold fewer while it knows that no older resend can come and that its clients bound what they
+/// have pending: too_many_pending is decided with a full ring only. Another `device_incarnation`
+/// than the row's starts from client_message_id 1 again. A client_message_id of 0 is answered
+/// expected_next.
 [[nodiscard]] Accepted accept(ChannelHead& channel, DedupRow& row, std::span<MessageId> ring,
                               std::uint32_t device_incarnation, ClientMessageId client_message_id);
 
-/// Folds a logged record of that device back into its row, as recovery does. O(1).
+/// Folds a logged record of that device back into its row, as recovery does; records come in log
+/// order. Where the log before was trimmed, the ids it held become unknown (too_old to accept).
+/// O(1), or O(ring) after a gap.
 void restore(DedupRow& row, std::span<MessageId> ring, std::uint32_t device_incarnation,
              ClientMessageId client_message_id, MessageId id);
 

@@ -2,6 +2,7 @@
 
 #include "server/base/time.hpp"
 
+#include <chrono>
 #include <cstdint>
 
 namespace clamor::core {
@@ -15,11 +16,13 @@ struct ReconnectPolicy {
   Jitter jitter = Jitter::full;  ///< full: uniform in [0, delay) (AWS Architecture Blog, 2015).
 };
 
-/// `unit` is a draw in [0, 1).
+/// Says how long to wait before connecting again. `unit` is a draw in [0, 1). Any `attempt` is
+/// safe: the doubling stops at the cap.
 [[nodiscard]] Duration reconnect_delay(const ReconnectPolicy& policy, std::uint32_t attempt,
                                        double unit);
 
-/// Resend delays: 250 ms doubling to 2 s, times uniform(1, 1.5). `unit` is a draw in [0, 1).
+/// Says how long to wait for an ack before sending again: 250 ms doubling to 2 s, times
+/// uniform(1, 1.5). `unit` is a draw in [0, 1).
 [[nodiscard]] Duration resend_delay(std::uint32_t attempt, double unit);
 
 }  // namespace clamor::core

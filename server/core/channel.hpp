@@ -9,7 +9,8 @@ namespace clamor::core {
 /// How one channel's sync entries are laid out right now: hybrid resolved to one of the others.
 enum class ChannelDesign : std::uint8_t { per_user, per_member, per_group };
 
-/// Head of one channel's log. Owned by the channel's partition. 24 bytes.
+/// Head of one channel's log. Owned by the channel's partition. 24 bytes. Where a design can
+/// change, its owner also keeps the id of the last design_changed (ChannelSync::queue_from).
 struct ChannelHead {
   MessageId head;          ///< Highest id given out; records above durable_head are tentative.
   MessageId durable_head;  ///< Acks, relays, heads and scans stop here.

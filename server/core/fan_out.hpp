@@ -24,7 +24,8 @@ struct MemberRow {
   Interval interval;
 };
 
-/// A run of consecutive records of one channel, in one commit.
+/// A run of consecutive records of one channel, in one commit and under one design: a
+/// design_changed record begins a new run.
 struct RecordRun {
   ChannelId channel;
   MessageId first;
@@ -40,16 +41,26 @@ struct DurableEntry {
   bool operator==(const DurableEntry&) const = default;
 };
 
-/// Output of plan_durable; the caller clears and reuses it.
+/// Output of plan_durable; the caller clears and reuses it, so that it allocates while warming up
+/// only.
 struct DurablePlan {
   std::vector<DurableEntry> entries;       ///< By partition, in the order of the rows.
   std::uint64_t entry_count = 0;           ///< Sum of counts.
-  std::uint64_t user_partition_pairs = 0;  ///< (record, user partition that holds members).
+  std::uint64_t user_partition_pairs = 0;  ///< (record, user partition that gets entries of it).
+  std::vector<Interval> partial;           ///< Scratch of plan_durable; nothing to read here.
+
+  void clear() {
+    entries.clear();
+    entry_count = 0;
+    user_partition_pairs = 0;
+  }
 };
 
-/// Says which members' queues get which records of a run; appends to `out`. Under per_group
-/// there are no entries, only the pairs are counted. The sender has a queue like anybody (its other
-/// devices read it). O(rows).
+/// Says which members' queues get which records of a run; appends to `out`. Under per_group user
+/// partitions get nothing: no entries, no pairs. The sender has a queue like anybody (its other
+/// devices read it). A member with several intervals may have several rows. @pre rows are sorted by
+/// partition. O(rows), and a sort of those rows of a partition whose intervals begin or end inside
+/// the run, where no other row covers it.
 void plan_durable(ChannelDesign design, const RecordRun& run, std::span<const MemberRow> rows,
                   DurablePlan& out);
 
@@ -68,7 +79,7 @@ struct NodeRun {
   bool interested = false;  ///< The node registered interest: a local member has a session.
 };
 
-/// Output of plan_live: one batch for each interested node.
+/// Output of plan_live: one batch for each interested node. The caller clears and reuses it.
 struct LivePlan {
   std::vector<std::uint32_t> runs;  ///< Indices into the caller's NodeRuns.
 };

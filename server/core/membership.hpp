@@ -26,6 +26,9 @@ using Intervals = std::span<const Interval>;
 /// First id above `after` that the member receives, if an interval reaches it. O(log intervals).
 /// "Next" on a device always means this one.
 [[nodiscard]] std::optional<MessageId> next_after(Intervals intervals, MessageId after);
+/// Highest id up to and including `up_to` that the member receives, if there is one. O(log
+/// intervals).
+[[nodiscard]] std::optional<MessageId> last_up_to(Intervals intervals, MessageId up_to);
 /// How many ids in (after, up_to] the member receives. O(intervals).
 [[nodiscard]] std::uint64_t count_in(Intervals intervals, MessageId after, MessageId up_to);
 /// Whether the member is in the channel after the latest record.

@@ -7,7 +7,7 @@
 
 namespace clamor::core {
 
-/// Partitions for `servers` nodes: the power of two >= 4 x servers.
+/// Partitions for `servers` nodes: the power of two >= 4 x servers. @pre 0 < servers <= 2^28.
 [[nodiscard]] std::uint32_t partition_count(std::uint32_t servers);
 
 /// The partition that owns a channel, or a user. @pre partitions is a power of two.

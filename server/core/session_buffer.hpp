@@ -9,14 +9,14 @@ namespace clamor::core {
 
 /// Bounds of what waits in user space for one session's socket.
 struct SessionLimits {
-  std::size_t buffer_bytes = 256 * 1024;
-  Duration buffer_age = std::chrono::seconds{10};
+  std::size_t buffer_bytes = 256 * 1024;           ///< Once so much waits, nothing is added.
+  Duration buffer_age = std::chrono::seconds{10};  ///< How long it may wait without progress.
 };
 
-/// How full one session's send buffer is. 24 bytes with its owner's bookkeeping.
+/// How full one session's send buffer is. 16 bytes.
 struct SessionBuffer {
   std::uint32_t queued_bytes = 0;
-  Instant oldest_at;  ///< When the oldest queued byte was offered; meaningless when empty.
+  Instant waiting_since;  ///< First byte offered, or last progress; meaningless when empty.
 };
 
 enum class SendDecision : std::uint8_t {
@@ -24,10 +24,12 @@ enum class SendDecision : std::uint8_t {
   close,  ///< A slow consumer: close the session; it catches up when it returns.
 };
 
-/// Decides on one frame for a session at `now`; on queue advances the buffer. O(1).
+/// Decides on one frame for a session at `now`; on queue advances the buffer. Looks at what waits
+/// already, not at the frame: a page as large as the bound fits behind a small frame, and at most
+/// buffer_bytes and one frame ever wait. O(1).
 [[nodiscard]] SendDecision offer(SessionBuffer& buffer, std::size_t frame_bytes, Instant now,
                                  const SessionLimits& limits);
-/// Takes flushed bytes out again. @pre bytes <= queued_bytes.
+/// Takes flushed bytes out again; any progress restarts the wait. @pre bytes <= queued_bytes.
 void flushed(SessionBuffer& buffer, std::size_t bytes, Instant now);
 
 }  // namespace clamor::core

@@ -16,7 +16,9 @@ struct ChannelSync {
   ChannelId channel;
   MessageId held;  ///< The device's position; 0 when it sent none.
   MessageId durable_head;
-  MessageId covered;  ///< Highest id whose queue entries are applied; 0 under per_group.
+  MessageId covered;     ///< Highest id whose queue entries are applied; 0 under per_group.
+  MessageId queue_from;  ///< Below it the queue may miss entries: where the design last changed,
+                         ///< or entries were trimmed. 0 where neither happened.
   ChannelDesign design = ChannelDesign::per_user;
   Intervals intervals;  ///< The user's, in this channel.
 };
@@ -27,7 +29,8 @@ enum class ScanKind : std::uint8_t {
   log,           ///< One scan of the channel's log.
 };
 
-/// One read that catches the device up. Records outside the member's intervals are skipped.
+/// One read that catches the device up. Its ends are cut to the member's intervals; records
+/// between two intervals are skipped by whoever reads.
 struct Scan {
   ScanKind kind = ScanKind::log;
   ChannelId channel;  ///< {0} for user_queue.
@@ -45,7 +48,13 @@ struct SyncPlan {
 
 /// Plans the reads that bring a device from its positions to the durable heads, under every
 /// design: heads are compared first, so a channel without news costs no read. Queue scans count
-/// only up to `covered`; above it the log is read. Appends to `out`. O(channels).
+/// only up to `covered`; above it, and for a device that is behind `queue_from`, the log is read.
+/// Appends to `out`. O(channels).
+///
+/// Run the scans in order, and from each take a record only where it is the channel's next one
+/// (next_after of the position so far): then an entry that came twice, early or late does no harm.
+/// Where a queue turns out to hold less than planned (lost, trimmed since, a queue_position ahead
+/// of what is held), the position ends short of the head; read the rest from the log.
 void plan_sync(std::span<const ChannelSync> channels, SyncPlan& out);
 
 /// Where a page ends: bounds of one catch-up page, so that one device cannot hold a turn.
