@@ -24,6 +24,7 @@ struct LedgerTotals {
   std::uint64_t double_accepted = 0;  ///< One send under two ids.
   std::uint64_t echoed = 0;           ///< Own records met in catch-up.
   std::uint64_t expired = 0;          ///< Told history_truncated.
+  std::uint64_t misdelivered = 0;     ///< Received by a device that is no member.
 
   void operator+=(const LedgerTotals& other);
   bool operator==(const LedgerTotals&) const = default;
@@ -52,6 +53,7 @@ inline constexpr std::array ledger_counters{
     LedgerCounter{"double_accepted", &LedgerTotals::double_accepted, true},
     LedgerCounter{"echoed", &LedgerTotals::echoed, false},
     LedgerCounter{"expired", &LedgerTotals::expired, false},
+    LedgerCounter{"misdelivered", &LedgerTotals::misdelivered, true},
 };
 static_assert(sizeof(LedgerTotals) == ledger_counters.size() * sizeof(std::uint64_t),
               "a counter is missing from ledger_counters");
