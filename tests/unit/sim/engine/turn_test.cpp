@@ -1,0 +1,85 @@
+#include "sim/engine/turn.hpp"
+
+#include <gtest/gtest.h>
+
+namespace clamor::sim {
+namespace {
+
+// Every expected figure below is computed by hand from the formula in turn.hpp.
+constexpr TurnCosts costs{.turn_ps = 2'000'000,
+                          .frame_ps = 1'500'000,
+                          .frame_byte_ps = 1'000,
+                          .post_ps = 700'000,
+                          .flush_ps = 6'300'000,
+                          .message_ps = 20'000,
+                          .byte_ps = 100};
+
+TEST(Turn, CostsOneTurnWhenNothingHappens) {
+  Turn turn{costs, 4};
+  turn.begin(1'000);
+  EXPECT_EQ(turn.decided_ns(), 3'000);
+  turn.flush();
+  EXPECT_EQ(turn.end_ns(), 3'000);
+}
+
+TEST(Turn, CompletesEachSessionAtItsPrefixSumInOrderOfFirstDirtying) {
+  Turn turn{costs, 4};
+  turn.begin(0);
+  turn.frames(2, 200);  // 2 x 1.5 us + 200 x 1 ns = 3.2 us
+  turn.posts(1);        // 0.7 us
+  turn.send(3, 100);
+  turn.send(1, 50);
+  turn.send(3, 100);
+  EXPECT_EQ(turn.decided_ns(), 5'900);  // 2 + 3.2 + 0.7 us
+  turn.flush();
+  ASSERT_EQ(turn.dirty().size(), 2U);
+  EXPECT_EQ(turn.dirty()[0].session, 3U);
+  EXPECT_EQ(turn.dirty()[0].messages, 2U);
+  EXPECT_EQ(turn.dirty()[0].completed_ns, 12'260);  // + 6.3 us + 2 x 20 ns + 200 x 0.1 ns
+  EXPECT_EQ(turn.dirty()[1].session, 1U);
+  EXPECT_EQ(turn.dirty()[1].completed_ns, 18'585);  // + 6.3 us + 20 ns + 5 ns
+  EXPECT_EQ(turn.end_ns(), 18'585);
+}
+
+TEST(Turn, StartsEachTurnWithCleanSessions) {
+  Turn turn{costs, 2};
+  turn.begin(0);
+  turn.send(0, 10);
+  turn.flush();
+  turn.begin(100'000);
+  EXPECT_TRUE(turn.dirty().empty());
+  turn.send(0, 0);
+  turn.flush();
+  EXPECT_EQ(turn.dirty()[0].messages, 1U);
+  EXPECT_EQ(turn.end_ns(), 108'320);  // 100 + 2 + 6.3 + 0.02 us
+}
+
+TEST(Turn, GetsCheaperPerDeliveryAsMoreMessagesShareAFlush) {
+  const auto per_delivery = [](std::uint32_t k) {
+    Turn turn{costs, 1};
+    turn.begin(0);
+    for (std::uint32_t i = 0; i < k; ++i) turn.send(0, 0);
+    turn.flush();
+    return turn.end_ns() / k;
+  };
+  EXPECT_EQ(per_delivery(1), 8'320);
+  EXPECT_EQ(per_delivery(42), 217);  // (2000 + 6300 + 840) / 42
+}
+
+TEST(BatchStation, TakesEverythingThatWaitedAsOneBatch) {
+  constexpr BatchCosts batch{.batch_ps = 9'000'000, .record_ps = 4'000'000, .byte_ps = 1'000};
+  BatchStation station;
+  ASSERT_TRUE(station.add(1, 100));
+  EXPECT_EQ(station.start(0, batch), 13'100);  // 9 + 4 us + 100 ns
+  EXPECT_FALSE(station.add(2, 300)) << "busy: nothing to start";
+  EXPECT_FALSE(station.add(1, 0));
+  EXPECT_EQ(station.backlog_records(), 4U);
+  ASSERT_TRUE(station.finish()) << "three records wait";
+  EXPECT_EQ(station.start(13'100, batch), 34'400);  // 9 + 12 us + 300 ns
+  EXPECT_FALSE(station.finish());
+  EXPECT_EQ(station.busy_ns(), 34'400);
+  EXPECT_EQ(station.backlog_records(), 0U);
+}
+
+}  // namespace
+}  // namespace clamor::sim
