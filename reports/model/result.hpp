@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace clamor::report {
@@ -33,11 +34,30 @@ struct SeriesPoint {
 };
 
 struct ThresholdOutcome {
-  std::string metric;      ///< With its tags, as written.
-  std::string expression;  ///< p(99)<250
-  double observed = 0;     ///< In the expression's unit; NaN when unknown.
+  std::string metric;           ///< With its tags, as written.
+  std::string expression;       ///< p(99)<250
+  double observed = 0;          ///< In the expression's unit; NaN when unknown.
+  std::string unknown_because;  ///< Why `observed` is NaN; such a threshold has failed.
   bool passed = false;
   bool implicit = false;  ///< lost, duplicated, ... of every run.
+};
+
+/// One class of channels, as planned.
+struct GroupFacts {
+  std::string name;
+  std::uint64_t channels = 0;
+  std::uint32_t members = 0;  ///< Of one channel.
+  double online = 0;          ///< Mean share of the members that are connected.
+  double message_share = 0;   ///< Of all planned messages.
+};
+
+/// The part of the world that a run speaks about; a verdict holds only there.
+struct Region {
+  std::vector<GroupFacts> groups;
+  double online = 0;             ///< Mean share of the users that are connected.
+  double channels_per_user = 0;  ///< Mean.
+  double reconnects_per_user_hour = 0;
+  double messages_per_user_hour = 0;
 };
 
 struct DeploymentFacts {
@@ -104,6 +124,7 @@ struct RunResult {
   double wall_seconds = 0;
   bool interrupted = false;
   DeploymentFacts deployment;
+  Region region;  ///< region_of(plan), region.hpp.
   Environment environment;
   LedgerTotals ledger;
   bool ledger_complete = false;              ///< The roll call drained; else losses are unknown.
@@ -120,8 +141,19 @@ struct RunResult {
   std::uint64_t result_hash = 0;  ///< sim only: of all that no machine or rank may change.
 };
 
-/// Key of a histogram: metric_key("delivery_latency", {{"group","hall"}}).
-[[nodiscard]] std::string metric_key(const std::string& metric,
-                                     const std::map<std::string, std::string>& tags);
+using Tags = std::map<std::string, std::string>;
+
+/// Key of a histogram: metric_key("delivery_latency", {{"group","hall"}}) is
+/// `delivery_latency{group:hall}`. Values hold no `,` `{` `}`; the scenario's check sees to that.
+[[nodiscard]] std::string metric_key(const std::string& metric, const Tags& tags);
+
+/// Splits a key of metric_key into its metric and tags.
+[[nodiscard]] std::pair<std::string, Tags> parse_metric_key(const std::string& key);
+
+/// Merges what the run recorded of `metric` where the tags hold `filter`. A producer may record
+/// under several sets of tag names (`{group,path}`, `{group}`, none); the smallest set that knows
+/// the filter's names is taken, so nothing counts twice. Empty when nothing matches. O(keys).
+[[nodiscard]] Histogram select_histogram(const RunResult& run, const std::string& metric,
+                                         const Tags& filter = {});
 
 }  // namespace clamor::report

@@ -1,0 +1,98 @@
+#include "reports/model/design_check.hpp"
+
+#include "reports/model/wording.hpp"
+
+#include <algorithm>
+
+namespace clamor::report {
+namespace {
+
+class Checker {
+ public:
+  void expect(bool holds, const RunResult& run, const std::string& what) {
+    if (!holds) {
+      findings.push_back(label_of(run.design) + " (" + std::string{label_of(run.engine)} +
+                         "): " + what);
+    }
+  }
+  std::vector<std::string> findings;
+};
+
+std::string count(std::string_view name, std::uint64_t value) {
+  return std::string{name} + " = " + grouped(value);
+}
+
+void check_alone(const RunResult& run, Checker& check) {
+  const Operations& ops = run.operations;
+  check.expect(ops.logins == 0 || ops.head_comparisons > 0, run,
+               "logins happened, but no head was compared");
+  check.expect(ops.catch_up_deliveries == 0 || ops.queue_scans + ops.log_scans > 0, run,
+               "records were caught up without a scan");
+  switch (run.design.design) {
+    case QueueDesign::per_group:
+      check.expect(ops.queue_entries == 0, run, count("queue_entries", ops.queue_entries));
+      check.expect(ops.queue_batches == 0, run, count("queue_batches", ops.queue_batches));
+      check.expect(ops.queue_bytes == 0, run, count("queue_bytes", ops.queue_bytes));
+      check.expect(ops.queue_scans == 0, run, count("queue_scans", ops.queue_scans));
+      break;
+    case QueueDesign::per_user:
+      check.expect(ops.queue_entries >= ops.records, run, "fewer queue entries than records");
+      check.expect(ops.queue_scans <= ops.logins, run, "more than one queue scan a login");
+      break;
+    case QueueDesign::per_member:
+      check.expect(ops.queue_entries >= ops.records, run, "fewer queue entries than records");
+      check.expect(ops.queue_scans <= ops.head_comparisons, run,
+                   "more queue scans than channels looked at");
+      break;
+    case QueueDesign::hybrid:
+      break;
+  }
+}
+
+bool whole_plan(const RunResult& run) {
+  return run.ledger.indeterminate == 0 && run.ledger.not_sent == 0;
+}
+
+void check_pair(const RunResult& a, const RunResult& b, Checker& check) {
+  const std::string against = ", not as under " + label_of(b.design);
+  if (!whole_plan(a) || !whole_plan(b)) return;
+  for (const OperationCounter& counter : operation_counters) {
+    if (counter.counter_class != CounterClass::logical || counter.name == "queue_entries") continue;
+    const std::uint64_t left = a.operations.*counter.member;
+    const std::uint64_t right = b.operations.*counter.member;
+    check.expect(left == right, a,
+                 count(counter.name, left) + against + " (" + grouped(right) + ")");
+  }
+  const auto entries_must_match = [](QueueDesign d) {
+    return d == QueueDesign::per_user || d == QueueDesign::per_member;
+  };
+  const bool left_full = entries_must_match(a.design.design);
+  const bool right_full = entries_must_match(b.design.design);
+  const std::uint64_t left = a.operations.queue_entries;
+  const std::uint64_t right = b.operations.queue_entries;
+  const std::string entries = count("queue_entries", left) + against + " (" + grouped(right) + ")";
+  if (left_full && right_full) check.expect(left == right, a, entries);
+  if (!left_full && right_full) check.expect(left <= right, a, entries);
+}
+
+}  // namespace
+
+std::vector<std::string> check_operations(std::span<const RunResult> runs) {
+  Checker check;
+  for (const RunResult& run : runs) check_alone(run, check);
+  for (const RunResult& a : runs) {
+    for (const RunResult& b : runs) {
+      const bool same_plan = a.engine == b.engine && a.seed == b.seed && a.scale == b.scale &&
+                             a.repetition == b.repetition;
+      if (&a < &b && same_plan) {
+        // order so that a design without full queues stands on the left
+        const bool swap =
+            a.design.design == QueueDesign::per_user || a.design.design == QueueDesign::per_member;
+        swap ? check_pair(b, a, check) : check_pair(a, b, check);
+      }
+    }
+  }
+  return std::move(check.findings);
+}
+
+}  // namespace clamor::report

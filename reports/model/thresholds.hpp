@@ -1,0 +1,56 @@
+#pragma once
+
+#include "reports/model/result.hpp"
+#include "scenarios/model/scenario.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace clamor::report {
+
+/// What a metric measures; decides which aggregates a threshold may use.
+enum class MetricKind : std::uint8_t {
+  latency,  ///< Histogram of ns; thresholds speak milliseconds: avg, min, med, max, p(N), count.
+  counter,  ///< count; rate is per second of the measured window.
+  share,    ///< rate in [0, 1].
+};
+
+struct MetricInfo {
+  std::string name;
+  MetricKind kind = MetricKind::counter;
+};
+
+/// Lists every metric a threshold can name: latencies, ledger and operation counters, `reach`
+/// (delivered / expected) and `sessions_opened` (opened / asked; live only).
+[[nodiscard]] const std::vector<MetricInfo>& threshold_metrics();
+
+/// Judges the scenario's thresholds, then those of every run: lost, duplicated, reordered,
+/// replaced, double_accepted `count==0`. What was not measured, or what the roll call left open,
+/// is unknown, and an unknown threshold has failed.
+[[nodiscard]] std::vector<ThresholdOutcome> evaluate_thresholds(
+    const std::vector<scenario::Threshold>& thresholds, const RunResult& run);
+
+/// The metric with its tags as written: `delivery_latency{group:hall}`.
+[[nodiscard]] std::string metric_text(const scenario::Threshold& threshold);
+
+/// How a run ended, worst first.
+enum class Verdict : std::uint8_t {
+  passed,
+  threshold_failed,
+  generator_saturated,  ///< What failed may be the generator's doing, or it was often the limit.
+  interrupted,
+};
+
+/// Judges a run whose thresholds are evaluated. Wrong messages are never excused by the generator.
+/// A failed latency threshold in a run with marked intervals, and more than 5 % of them marked,
+/// says nothing about the server: saturated (a passed one stands: the generator only adds time).
+/// `strict`: any marked interval does.
+[[nodiscard]] Verdict verdict_of(const RunResult& run, bool strict = false);
+
+/// 0, 99, 120, 105.
+[[nodiscard]] int exit_code_of(Verdict verdict);
+[[nodiscard]] std::string_view name_of(Verdict verdict);
+
+}  // namespace clamor::report

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "reports/model/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace clamor::report {
+
+/// `per_user`, `hybrid(500)`.
+[[nodiscard]] std::string label_of(const DesignSpec& design);
+
+/// "live" or "simulated".
+[[nodiscard]] std::string_view label_of(Engine engine);
+
+/// "groups of 2–600 members, 71 % of them online, 32 channels a user, 210 reconnects ..."
+[[nodiscard]] std::string region_text(const Region& region);
+
+/// 1234567 -> "1,234,567".
+[[nodiscard]] std::string grouped(std::uint64_t n);
+
+/// Three significant digits, thousands grouped: 0.0123, 4.1, 1,230,000.
+[[nodiscard]] std::string short_number(double value);
+
+}  // namespace clamor::report

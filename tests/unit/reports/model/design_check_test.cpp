@@ -1,0 +1,61 @@
+#include "reports/model/design_check.hpp"
+
+#include "tests/unit/reports/sample_results.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <gmock/gmock.h>
+
+namespace clamor::report {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::vector<RunResult> three_designs() {
+  std::vector<RunResult> runs{sample::run(Engine::sim, QueueDesign::per_user),
+                              sample::run(Engine::sim, QueueDesign::per_member),
+                              sample::run(Engine::sim, QueueDesign::per_group)};
+  return runs;
+}
+
+TEST(DesignCheck, AcceptsDesignsThatDifferAsTheyShould) {
+  EXPECT_THAT(check_operations(three_designs()), IsEmpty());
+}
+
+// Each mutation of one run's counters must be seen.
+TEST(DesignCheck, NamesEveryKindOfViolation) {
+  struct Case {
+    std::size_t run;
+    std::function<void(RunResult&)> spoil;
+    const char* finding;
+  };
+  const std::vector<Case> cases{
+      {2, [](RunResult& r) { r.operations.queue_entries = 1; }, "queue_entries = 1"},
+      {2, [](RunResult& r) { r.operations.queue_scans = 1; }, "queue_scans = 1"},
+      {2, [](RunResult& r) { r.operations.log_scans = 0; }, "without a scan"},
+      {2, [](RunResult& r) { r.operations.records += 1; }, "records"},
+      {0, [](RunResult& r) { r.operations.queue_entries = 0; }, "fewer queue entries"},
+      {0, [](RunResult& r) { r.operations.queue_scans = r.operations.logins + 1; },
+       "more than one queue scan"},
+      {1, [](RunResult& r) { r.operations.queue_entries += 1; }, "queue_entries"},
+      {1, [](RunResult& r) { r.operations.expected_deliveries += 1; }, "expected_deliveries"},
+      {1, [](RunResult& r) { r.operations.head_comparisons = 0; }, "no head was compared"},
+  };
+  for (const Case& c : cases) {
+    std::vector<RunResult> runs = three_designs();
+    c.spoil(runs[c.run]);
+    EXPECT_THAT(check_operations(runs), Contains(HasSubstr(c.finding))) << c.finding;
+  }
+}
+
+TEST(DesignCheck, DoesNotCompareRunsOfDifferentPlans) {
+  std::vector<RunResult> runs = three_designs();
+  runs[2].operations.records += 7;
+  runs[2].seed += 1;
+  EXPECT_THAT(check_operations(runs), IsEmpty());
+}
+
+}  // namespace
+}  // namespace clamor::report
