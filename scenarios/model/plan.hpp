@@ -1,11 +1,15 @@
 #pragma once
 
+#include "scenarios/model/permutation.hpp"
 #include "scenarios/model/scenario.hpp"
 #include "server/base/id.hpp"
 #include "server/base/time.hpp"
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace clamor::scenario {
@@ -14,14 +18,15 @@ namespace clamor::scenario {
 struct Send {
   Instant due;
   std::uint64_t ordinal = 0;  ///< Dense over the plan, ascending in `due`.
-  std::uint32_t client = 0;   ///< Sending device; its user is not in a planned absence at `due`.
+  std::uint32_t client = 0;   ///< Sending device; its user is not in a planned absence at `due`
+                              ///< (unless nobody is present: then the send waits in an outbox).
   std::uint32_t channel = 0;
   std::uint32_t bytes = 0;  ///< Body length.
 };
 
 struct Absence {
   Instant from;
-  Instant until;  ///< Instant::max(): to the end.
+  Instant until;  ///< Excluded. Instant::max(): to the end. == from: reconnects at once (traces).
 };
 
 /// The pure plan that a scenario and a seed make: who exists, who belongs where, who is away when,
@@ -86,11 +91,85 @@ class Plan {
   [[nodiscard]] std::uint64_t fingerprint() const;
 
  private:
+  /// Channels [first, first + count) of one size. Class `direct` is built like the groups: each
+  /// round deals all users out to per_round channels by a permutation of its own, so a channel's
+  /// members are distinct and a user has at most one channel a round.
+  struct ChannelClass {
+    std::string name;
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::uint32_t members = 0;
+    std::uint32_t per_round = 0;
+    std::uint32_t online = 0;         ///< Slots of a channel that connect before the roll call.
+    std::vector<Permutation> rounds;  ///< Empty for a trace: slot s of channel c is user c*M + s.
+  };
+  struct Seat {
+    const ChannelClass* channel_class;
+    std::uint32_t slot;  ///< First of the channel's slots in its round.
+    std::uint32_t round;
+  };
+  struct AwayRange {
+    std::uint32_t end = 0;  ///< Ranks below it (and not below the range before) follow `away`.
+    Away away;
+  };
+  struct Mix {
+    std::vector<double> up_to;  ///< Cumulative shares, ascending to 1.
+    std::vector<std::uint32_t> class_index;
+  };
+  struct Draft;  ///< An arrival before its sender is drawn.
+
+  void lay_out_devices();
+  void lay_out_channels();
+  void lay_out_away();
+  void lay_out_sends();
+  void lay_out_trace();
+  void add_class(const std::string& name, std::uint64_t count, std::uint32_t members,
+                 double online);
+
+  [[nodiscard]] Seat seat_of(std::uint32_t channel) const;
+  [[nodiscard]] static Seat seat_in(const ChannelClass& in, std::uint32_t channel);
+  [[nodiscard]] std::uint32_t member_at(const Seat& seat, std::uint32_t slot) const;
+  template <class Visit>
+  void visit_seats(std::uint32_t user, Visit visit) const;
+  template <class Visit>
+  void visit_absences(std::uint32_t user, Instant since, Visit visit) const;
+  template <class Visit>
+  void visit_away(std::uint32_t user, Instant since, Visit visit) const;
+  template <class Visit>
+  void visit_trace_absences(std::uint32_t user, Visit visit) const;
+  [[nodiscard]] std::optional<Absence> absence_at(std::uint32_t user, Instant at) const;
+
+  [[nodiscard]] std::uint64_t arrivals_before(const Workload& workload, Instant at) const;
+  void draft_arrivals(std::uint32_t workload, Instant from, Instant until,
+                      std::vector<Draft>& out) const;
+  [[nodiscard]] Send complete(const Draft& draft) const;
+  /// (channel, user): a member of a channel of the class who is present at `due`.
+  [[nodiscard]] std::pair<std::uint32_t, std::uint32_t> draw_sender(const ChannelClass& in,
+                                                                    std::uint64_t index,
+                                                                    Instant due) const;
+  [[nodiscard]] static std::uint64_t draw_index(std::uint32_t workload, std::uint64_t arrival);
+  [[nodiscard]] Duration copy_offset(std::uint32_t copy) const;
+  [[nodiscard]] std::uint64_t trace_sends_before(std::uint32_t copy, Instant at) const;
+  void trace_sends(Instant from, Instant until, std::vector<Draft>& out) const;
+  [[nodiscard]] Instant block_start(std::uint32_t block) const;
+  [[nodiscard]] std::uint64_t sends_before(Instant at) const;
+
   Scenario scenario_;
   std::uint32_t users_ = 0;
   std::uint32_t clients_ = 0;
   std::uint32_t channels_ = 0;
   Duration duration_{};
+  Permutation device_order_;
+  std::vector<std::uint32_t> device_blocks_;  ///< [d]: first client of device d + 1; then clients_.
+  std::vector<ChannelClass> classes_;
+  bool any_dormant_ = false;
+  Permutation away_order_;
+  std::vector<AwayRange> away_;
+  std::vector<Permutation> fault_orders_;
+  std::vector<Mix> mixes_;  ///< One a workload.
+  Duration block_{};
+  std::vector<std::vector<Absence>> trace_absences_;  ///< By user of one copy.
+  std::vector<TraceEvent> trace_sends_;
 };
 
 }  // namespace clamor::scenario

@@ -12,6 +12,11 @@ namespace clamor::scenario {
 
 using namespace std::chrono_literals;
 
+/// Most users, clients or channels a plan may have: indices have 32 bits, and some room is left.
+inline constexpr std::uint32_t population_max = 2'000'000'000;
+/// Longest planned message body; the server's frame limit lies above it.
+inline constexpr std::uint32_t message_bytes_max = 32 * 1024;
+
 /// A planned absence pattern of a share of the users.
 struct Away {
   enum class Kind : std::uint8_t { once, repeating };
@@ -64,9 +69,10 @@ struct Workload {
   Duration start_time{};
   Duration duration{};
   Arrivals arrivals = Arrivals::poisson;
-  std::map<std::string, double> mix;  ///< Group class or "direct" -> share; normalised to 1.
+  std::map<std::string, double> mix;  ///< Group class or "direct" -> share; sums to 1.
   MessageBytes message_bytes;
   std::string trace_file;    ///< trace: path of the events file, as resolved by the reader.
+  double speed = 1;          ///< trace: how many times faster than the events file's times.
   std::uint32_t copies = 1;  ///< trace: channels made of it.
 };
 
@@ -103,7 +109,9 @@ struct Threshold {
   std::string text;  ///< As written.
 };
 
-/// One event of a replayed trace; user indices are dense from 0, time starts at 0.
+/// One event of a replayed trace; user indices are dense from 0, time starts at 0 and is the
+/// replay's own (already divided by the speed). A join while connected is a disconnect and a
+/// connect at the same time.
 struct TraceEvent {
   enum class Kind : std::uint8_t { send, connect, disconnect };
   Duration at{};
@@ -113,7 +121,9 @@ struct TraceEvent {
   std::vector<std::uint32_t> mentions;  ///< send: users
 };
 
-/// A scenario with every default filled in; frozen once checked.
+/// A scenario with every default filled in; frozen once checked. One with a trace has exactly one
+/// workload and one group class: `members` are the trace's users, `count` its copies, and
+/// population.users = members * count.
 struct Scenario {
   std::string name;
   std::string description;
@@ -133,9 +143,14 @@ struct Scenario {
   std::vector<std::uint32_t> trace_connected;  ///< Users connected when the trace begins.
 };
 
+/// Whether the scenario replays a trace.
+[[nodiscard]] bool is_trace(const Scenario& scenario);
+
 /// The scenario at `scale` times the population: users, the number of groups and rates grow;
-/// group sizes and what one client does stay. Counts round to the nearest, at least 1.
-/// A trace scales by copies. @pre scale > 0.
+/// group sizes and what one client does stay. Counts round to the nearest, at least 1, and there
+/// are always enough users for the largest group. A trace scales by copies.
+/// @throws std::out_of_range, with a message for the user, beyond population_max.
+/// @pre scale > 0.
 [[nodiscard]] Scenario scaled(const Scenario& scenario, double scale);
 
 /// When the last workload ends.

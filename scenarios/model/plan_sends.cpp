@@ -1,0 +1,270 @@
+#include "scenarios/model/plan.hpp"
+#include "server/base/assert.hpp"
+#include "server/base/hash.hpp"
+#include "server/base/random.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <tuple>
+
+// Traffic: which member of which channel sends how much, when; and the plan's fingerprint.
+namespace clamor::scenario {
+
+namespace {
+
+constexpr double sends_per_block = 65'536;
+constexpr std::uint32_t tries_per_channel = 8;  // then another channel of the class
+constexpr std::uint32_t channels_tried = 64;
+constexpr double z_99 = 2.3263478740408408;  // 99th percentile of the standard normal
+
+double unit(std::uint64_t seed, DrawPurpose purpose, std::uint64_t index, std::uint32_t ordinal) {
+  return unit_from_bits(draw_bits(seed, purpose, index, ordinal));
+}
+
+std::uint32_t below(std::uint64_t seed, DrawPurpose purpose, std::uint64_t index, std::uint32_t n,
+                    std::uint32_t attempt = 0) {
+  return static_cast<std::uint32_t>(
+      below_from_bits(draw_bits(seed, purpose, index, 0, attempt), n));
+}
+
+std::uint32_t draw_bytes(const MessageBytes& size, std::uint64_t seed, std::uint64_t index) {
+  if (size.kind == MessageBytes::Kind::constant) return size.constant;
+  // Box-Muller; 1 - u lies in (0, 1], where the logarithm is finite.
+  const double u = 1.0 - unit(seed, DrawPurpose::send_bytes, index, 0);
+  const double v = unit(seed, DrawPurpose::send_bytes, index, 1);
+  const double z = std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v);
+  const double sigma = std::log(size.p99 / size.median) / z_99;
+  const double bytes = size.median * std::exp(sigma * z);
+  return static_cast<std::uint32_t>(std::clamp(std::round(bytes), 1.0, double{message_bytes_max}));
+}
+
+}  // namespace
+
+struct Plan::Draft {
+  Instant due;
+  std::uint64_t arrival = 0;  ///< Of its workload, dense from 0; for a trace: index of the send.
+  std::uint32_t workload = 0;
+  std::uint32_t copy = 0;  ///< trace only
+
+  bool operator<(const Draft& other) const {
+    return std::tie(due, workload, arrival, copy) <
+           std::tie(other.due, other.workload, other.arrival, other.copy);
+  }
+};
+
+void Plan::lay_out_sends() {
+  double rate_per_second = 0;
+  for (const Workload& workload : scenario_.workloads) {
+    Mix mix;
+    double sum = 0;
+    for (const auto& [name, share] : workload.mix) {
+      const auto in = std::find_if(classes_.begin(), classes_.end(),
+                                   [&name](const ChannelClass& c) { return c.name == name; });
+      CLAMOR_ASSERT(in != classes_.end());
+      if (share <= 0) continue;
+      mix.up_to.push_back(sum += share);
+      mix.class_index.push_back(static_cast<std::uint32_t>(in - classes_.begin()));
+    }
+    for (double& share : mix.up_to) share /= sum;
+    mixes_.push_back(std::move(mix));
+    rate_per_second += workload.rate / to_seconds(workload.time_unit);
+  }
+  if (is_trace(scenario_)) {
+    rate_per_second = static_cast<double>(trace_sends_.size()) * classes_.front().count /
+                      std::max(to_seconds(duration_), 1e-3);
+  }
+  // Whole milliseconds, at most a second: a block is what a consumer holds in memory.
+  const double block_ms = sends_per_block / std::max(rate_per_second, 1.0) * 1000;
+  block_ = std::chrono::milliseconds{static_cast<std::int64_t>(std::clamp(block_ms, 1.0, 1000.0))};
+}
+
+std::uint32_t Plan::send_blocks() const {
+  return static_cast<std::uint32_t>((duration_ + block_ - Duration{1}) / block_);
+}
+
+Instant Plan::block_start(std::uint32_t block) const {
+  return Instant{std::min(block_ * block, duration_)};
+}
+
+std::uint64_t Plan::arrivals_before(const Workload& workload, Instant at) const {
+  const Duration elapsed =
+      std::clamp(at.time_since_epoch() - workload.start_time, Duration{}, workload.duration);
+  const double due = workload.rate * static_cast<double>(elapsed.count()) /
+                     static_cast<double>(workload.time_unit.count());
+  // `even` puts arrival k at (k + 0.5) / rate. The hair above undoes 0.3 * 10 = 2.999...
+  const double shift = workload.arrivals == Arrivals::even ? 0.5 : 0.0;
+  return static_cast<std::uint64_t>(due + shift + 1e-6);
+}
+
+std::uint64_t Plan::sends_before(Instant at) const {
+  std::uint64_t count = 0;
+  if (is_trace(scenario_)) {
+    for (std::uint32_t copy = 0; copy < classes_.front().count; ++copy) {
+      count += trace_sends_before(copy, at);
+    }
+    return count;
+  }
+  for (const Workload& workload : scenario_.workloads) count += arrivals_before(workload, at);
+  return count;
+}
+
+std::uint64_t Plan::send_count() const { return sends_before(Instant{duration_}); }
+
+void Plan::draft_arrivals(std::uint32_t index, Instant from, Instant until,
+                          std::vector<Draft>& out) const {
+  const Workload& workload = scenario_.workloads[index];
+  const Instant starts{workload.start_time};
+  from = std::max(from, starts);
+  until = std::min(until, starts + workload.duration);
+  if (from >= until) return;
+  const std::uint64_t first = arrivals_before(workload, from);
+  const std::uint64_t end = arrivals_before(workload, until);
+  const Duration last_ns = until - from - Duration{1};
+  const double gap_ns = static_cast<double>(workload.time_unit.count()) / workload.rate;
+  for (std::uint64_t arrival = first; arrival < end; ++arrival) {
+    Duration offset;
+    if (workload.arrivals == Arrivals::even) {
+      const double at_ns = (static_cast<double>(arrival) + 0.5) * gap_ns;
+      offset = starts + Duration{static_cast<std::int64_t>(at_ns)} - from;
+    } else {
+      // A Poisson process, given its count, is so many independent uniform times.
+      const std::uint64_t bits =
+          draw_bits(scenario_.seed, DrawPurpose::send_time, draw_index(index, arrival));
+      offset = Duration{static_cast<std::int64_t>(
+          below_from_bits(bits, static_cast<std::uint64_t>((until - from).count())))};
+    }
+    out.push_back({from + std::clamp(offset, Duration{}, last_ns), arrival, index, 0});
+  }
+}
+
+std::uint64_t Plan::draw_index(std::uint32_t workload, std::uint64_t arrival) {
+  return (std::uint64_t{workload} << 48U) | arrival;
+}
+
+Send Plan::complete(const Draft& draft) const {
+  const std::uint64_t seed = scenario_.seed;
+  const std::uint64_t index = draw_index(draft.workload, draft.arrival);
+  Send send;
+  send.due = draft.due;
+  std::uint32_t user = 0;
+  if (is_trace(scenario_)) {
+    const TraceEvent& event = trace_sends_[draft.arrival];
+    send.channel = draft.copy;
+    send.bytes = event.bytes;
+    user = draft.copy * classes_.front().members + event.user;
+  } else {
+    const Mix& mix = mixes_[draft.workload];
+    const double share = unit(seed, DrawPurpose::send_class, index, 0);
+    const auto drawn = std::upper_bound(mix.up_to.begin(), mix.up_to.end() - 1, share);
+    const ChannelClass& in =
+        classes_[mix.class_index[static_cast<std::size_t>(drawn - mix.up_to.begin())]];
+    std::tie(send.channel, user) = draw_sender(in, index, draft.due);
+    send.bytes = draw_bytes(scenario_.workloads[draft.workload].message_bytes, seed, index);
+  }
+  const std::uint32_t devices = devices_of(user);
+  const std::uint32_t device =
+      devices == 1 ? 1 : 1 + below(seed, DrawPurpose::send_device, index, devices, draft.copy);
+  send.client = client_of(user, device);
+  return send;
+}
+
+std::pair<std::uint32_t, std::uint32_t> Plan::draw_sender(const ChannelClass& in,
+                                                          std::uint64_t index, Instant due) const {
+  const std::uint64_t seed = scenario_.seed;
+  std::pair<std::uint32_t, std::uint32_t> first{};
+  for (std::uint32_t attempt = 0; attempt < tries_per_channel * channels_tried; ++attempt) {
+    const std::uint32_t channel = in.first + below(seed, DrawPurpose::send_channel, index, in.count,
+                                                   attempt / tries_per_channel);
+    const std::uint32_t slot = below(seed, DrawPurpose::send_member, index, in.members, attempt);
+    const std::uint32_t user = member_at(seat_in(in, channel), slot);
+    if (attempt == 0) first = {channel, user};
+    if (!absent(user, due)) return {channel, user};
+  }
+  // Nearly everybody is away. One pass over the first channel finds whoever is there; if nobody
+  // is, the send waits in its sender's outbox.
+  const Seat seat = seat_in(in, first.first);
+  for (std::uint32_t slot = 0; slot < in.members; ++slot) {
+    const std::uint32_t user = member_at(seat, slot);
+    if (!absent(user, due)) return {first.first, user};
+  }
+  return first;
+}
+
+std::uint64_t Plan::trace_sends_before(std::uint32_t copy, Instant at) const {
+  if (at >= Instant{duration_}) return trace_sends_.size();
+  const Duration offset = copy_offset(copy);
+  const auto end = std::partition_point(
+      trace_sends_.begin(), trace_sends_.end(),
+      [&](const TraceEvent& event) { return Instant{event.at + offset} < at; });
+  return static_cast<std::uint64_t>(end - trace_sends_.begin());
+}
+
+void Plan::trace_sends(Instant from, Instant until, std::vector<Draft>& out) const {
+  for (std::uint32_t copy = 0; copy < classes_.front().count; ++copy) {
+    const std::uint64_t end = trace_sends_before(copy, until);
+    for (std::uint64_t i = trace_sends_before(copy, from); i < end; ++i) {
+      const Instant due{trace_sends_[i].at + copy_offset(copy)};
+      out.push_back({std::min(due, Instant{duration_ - Duration{1}}), i, 0, copy});
+    }
+  }
+}
+
+void Plan::sends(std::uint32_t block, std::vector<Send>& out) const {
+  const Instant from = block_start(block);
+  const Instant until = block_start(block + 1);
+  std::vector<Draft> drafts;
+  if (is_trace(scenario_)) {
+    trace_sends(from, until, drafts);
+  } else {
+    for (std::uint32_t i = 0; i < scenario_.workloads.size(); ++i) {
+      draft_arrivals(i, from, until, drafts);
+    }
+  }
+  std::sort(drafts.begin(), drafts.end());
+  std::uint64_t ordinal = sends_before(from);
+  out.reserve(out.size() + drafts.size());
+  for (const Draft& draft : drafts) {
+    out.push_back(complete(draft));
+    out.back().ordinal = ordinal++;
+  }
+}
+
+std::uint64_t Plan::fingerprint() const {
+  std::uint64_t hash = combine64(users_, clients_);
+  std::vector<Absence> away;
+  std::vector<std::uint32_t> channels;
+  for (std::uint32_t user = 0; user < users_; ++user) {
+    away.clear();
+    channels.clear();
+    absences(user, away);
+    channels_of(user, channels);
+    hash = combine64(hash, devices_of(user));
+    for (const Absence& absence : away) {
+      hash = combine64(hash, static_cast<std::uint64_t>(to_ns(absence.from)));
+      hash = combine64(hash, static_cast<std::uint64_t>(to_ns(absence.until)));
+    }
+    for (const std::uint32_t channel : channels) hash = combine64(hash, channel);
+  }
+  for (std::uint32_t fault = 0; fault < fault_orders_.size(); ++fault) {
+    for (std::uint32_t client = 0; client < clients_; ++client) {
+      hash = combine64(hash, hits(fault, client) ? 1 : 0);
+    }
+  }
+  for (std::uint32_t channel = 0; channel < channels_; ++channel) {
+    hash = combine64(hash, members_in(channel));
+  }
+  std::vector<Send> block;
+  for (std::uint32_t i = 0; i < send_blocks(); ++i) {
+    block.clear();
+    sends(i, block);
+    for (const Send& send : block) {
+      hash = combine64(hash, static_cast<std::uint64_t>(to_ns(send.due)));
+      hash = combine64(hash, (std::uint64_t{send.client} << 32U) | send.channel);
+      hash = combine64(hash, send.bytes);
+    }
+  }
+  return hash;
+}
+
+}  // namespace clamor::scenario

@@ -1,0 +1,60 @@
+#include "scenarios/model/scenario.hpp"
+
+#include "server/base/assert.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+namespace clamor::scenario {
+
+namespace {
+
+std::uint32_t scaled_count(std::uint32_t count, double scale, const std::string& what) {
+  const double product = std::max(1.0, std::round(count * scale));
+  if (product > population_max) {
+    throw std::out_of_range{what + ": " + std::to_string(count) + " times a scale of " +
+                            std::to_string(scale) + " is more than " +
+                            std::to_string(population_max) + "; use a smaller scale"};
+  }
+  return static_cast<std::uint32_t>(product);
+}
+
+}  // namespace
+
+bool is_trace(const Scenario& scenario) {
+  return std::any_of(scenario.workloads.begin(), scenario.workloads.end(),
+                     [](const Workload& w) { return w.executor == Workload::Executor::trace; });
+}
+
+Scenario scaled(const Scenario& scenario, double scale) {
+  CLAMOR_ASSERT(scale > 0);
+  Scenario out = scenario;
+  if (scale == 1) return out;
+  for (GroupClass& group : out.groups) {
+    group.count = scaled_count(group.count, scale, "groups '" + group.name + "'");
+  }
+  if (is_trace(scenario)) {  // every copy brings its own users
+    const GroupClass& channel = out.groups.front();
+    out.population.users = scaled_count(channel.count, channel.members, "users");
+    for (Workload& workload : out.workloads) workload.copies = channel.count;
+    return out;
+  }
+  out.population.users = scaled_count(scenario.population.users, scale, "users");
+  // Group sizes stay, so a small scale must leave enough users to fill the largest group.
+  for (const GroupClass& group : out.groups) {
+    out.population.users = std::max(out.population.users, group.members);
+  }
+  for (Workload& workload : out.workloads) workload.rate *= scale;
+  return out;
+}
+
+Duration measured_duration(const Scenario& scenario) {
+  Duration longest{};
+  for (const Workload& workload : scenario.workloads) {
+    longest = std::max(longest, workload.start_time + workload.duration);
+  }
+  return longest;
+}
+
+}  // namespace clamor::scenario
