@@ -1,0 +1,170 @@
+#include "server/store/rows.hpp"
+
+#include <concepts>
+#include <limits>
+
+namespace clamor::store {
+namespace {
+
+template <std::unsigned_integral T>
+void put_big(char* to, T value) {
+  for (std::size_t i = 0; i < sizeof(T); ++i) {
+    to[i] = static_cast<char>(static_cast<unsigned char>(value >> (8U * (sizeof(T) - 1 - i))));
+  }
+}
+
+template <std::unsigned_integral T>
+T get_big(const char* from) {
+  T value = 0;
+  for (std::size_t i = 0; i < sizeof(T); ++i) {
+    value = static_cast<T>((std::uint64_t{value} << 8U) | static_cast<unsigned char>(from[i]));
+  }
+  return value;
+}
+
+template <std::unsigned_integral T>
+char* put_little(char* to, T value) {
+  for (std::size_t i = 0; i < sizeof(T); ++i) {
+    *to++ = static_cast<char>(static_cast<unsigned char>(value >> (8U * i)));
+  }
+  return to;
+}
+
+template <std::unsigned_integral T>
+T take_little(const char*& from) {
+  T value = 0;
+  for (std::size_t i = 0; i < sizeof(T); ++i) {
+    value = static_cast<T>(value | std::uint64_t{static_cast<unsigned char>(*from++)} << (8U * i));
+  }
+  return value;
+}
+
+bool is_record_kind(std::uint8_t kind) {
+  return kind >= static_cast<std::uint8_t>(core::RecordKind::message) &&
+         kind <= static_cast<std::uint8_t>(core::RecordKind::design_changed);
+}
+
+}  // namespace
+
+Key<16> log_key(ChannelId channel, MessageId id) {
+  Key<16> key;
+  put_big(key.bytes.data(), channel.value);
+  put_big(key.bytes.data() + 8, id.value);
+  return key;
+}
+
+void write_log_value(const core::Record& record, std::span<const std::byte> body,
+                     std::string& out) {
+  out.resize(log_header_bytes);
+  char* to = out.data();
+  to = put_little(to, static_cast<std::uint8_t>(record.kind));
+  to = put_little(to, record.sender.value);
+  to = put_little(to, record.device.value);
+  to = put_little(to, record.device_incarnation);
+  to = put_little(to, record.client_message_id.value);
+  put_little(to, static_cast<std::uint64_t>(to_ns(record.accepted_at)));
+  out.append(reinterpret_cast<const char*>(body.data()), body.size());
+}
+
+std::optional<LogRow> read_log_row(std::string_view key, std::string_view value) {
+  if (key.size() != 16 || value.size() < log_header_bytes) return std::nullopt;
+  if (!is_record_kind(static_cast<std::uint8_t>(value[0]))) return std::nullopt;
+  LogRow row;
+  row.record.channel = {get_big<std::uint64_t>(key.data())};
+  row.record.id = {get_big<std::uint64_t>(key.data() + 8)};
+  const char* from = value.data();
+  row.record.kind = static_cast<core::RecordKind>(take_little<std::uint8_t>(from));
+  row.record.sender = {take_little<std::uint64_t>(from)};
+  row.record.device = {take_little<std::uint32_t>(from)};
+  row.record.device_incarnation = take_little<std::uint32_t>(from);
+  row.record.client_message_id = {take_little<std::uint64_t>(from)};
+  row.record.accepted_at =
+      instant_from_ns(static_cast<std::int64_t>(take_little<std::uint64_t>(from)));
+  row.body = std::as_bytes(std::span{value}.subspan(log_header_bytes));
+  row.record.body_bytes = static_cast<std::uint32_t>(row.body.size());
+  return row;
+}
+
+Key<12> journal_key(JournalPlace place) {
+  Key<12> key;
+  put_big(key.bytes.data(), place.partition.value);
+  put_big(key.bytes.data() + 4, place.sequence.value);
+  return key;
+}
+
+Key<16> journal_value(ChannelId channel, MessageId id) { return log_key(channel, id); }
+
+std::optional<JournalRow> read_journal_row(std::string_view key, std::string_view value) {
+  if (key.size() != 12 || value.size() != 16) return std::nullopt;
+  return JournalRow{
+      {{get_big<std::uint32_t>(key.data())}, {get_big<std::uint64_t>(key.data() + 4)}},
+      {get_big<std::uint64_t>(value.data())},
+      {get_big<std::uint64_t>(value.data() + 8)}};
+}
+
+Key<17> user_queue_key(UserId user, QueueSequence last) {
+  Key<17> key;
+  key.bytes[0] = user_queue_tag;
+  put_big(key.bytes.data() + 1, user.value);
+  put_big(key.bytes.data() + 9, last.value);
+  return key;
+}
+
+Key<25> member_queue_key(ChannelId channel, UserId user, MessageId last) {
+  Key<25> key;
+  key.bytes[0] = member_queue_tag;
+  put_big(key.bytes.data() + 1, channel.value);
+  put_big(key.bytes.data() + 9, user.value);
+  put_big(key.bytes.data() + 17, last.value);
+  return key;
+}
+
+Key<5> cursor_key(PartitionId partition) {
+  Key<5> key;
+  key.bytes[0] = cursor_tag;
+  put_big(key.bytes.data() + 1, partition.value);
+  return key;
+}
+
+void append_run(const QueueRun& run, std::string& out) {
+  append_varint(run.channel.value, out);
+  append_varint(run.first.value, out);
+  append_varint(run.count, out);
+}
+
+std::optional<QueueRun> take_run(std::string_view& value) {
+  const auto channel = take_varint(value);
+  const auto first = channel ? take_varint(value) : std::nullopt;
+  const auto count = first ? take_varint(value) : std::nullopt;
+  if (!count || *count == 0 || *count > std::numeric_limits<std::uint32_t>::max()) {
+    return std::nullopt;
+  }
+  return QueueRun{{*channel}, {*first}, static_cast<std::uint32_t>(*count)};
+}
+
+void append_varint(std::uint64_t value, std::string& out) {
+  while (value >= 0x80U) {
+    out.push_back(static_cast<char>(static_cast<unsigned char>(value | 0x80U)));
+    value >>= 7U;
+  }
+  out.push_back(static_cast<char>(static_cast<unsigned char>(value)));
+}
+
+std::optional<std::uint64_t> take_varint(std::string_view& from) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < from.size() && i < 10; ++i) {
+    const auto byte = static_cast<unsigned char>(from[i]);
+    value |= std::uint64_t{byte & 0x7FU} << (7U * i);
+    if ((byte & 0x80U) == 0) {
+      from.remove_prefix(i + 1);
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+std::uint64_t big_endian_at(std::string_view key, std::size_t at) {
+  return get_big<std::uint64_t>(key.data() + at);
+}
+
+}  // namespace clamor::store

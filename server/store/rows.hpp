@@ -1,0 +1,86 @@
+#pragma once
+
+#include "server/base/id.hpp"
+#include "server/core/record.hpp"
+#include "server/store/commit.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Layout of keys and values on disk. Keys are big-endian, so that RocksDB's byte order is the
+/// order of ids; values are little-endian or varints. Changing any of it needs a new
+/// `data_format`.
+namespace clamor::store {
+
+inline constexpr std::uint32_t data_format = 1;
+
+/// A key of fixed size, comparable by bytes.
+template <std::size_t size>
+struct Key {
+  std::array<char, size> bytes{};
+  [[nodiscard]] std::string_view view() const { return {bytes.data(), size}; }
+};
+
+// --- log: (channel, message_id) -> record without the two, body at the end
+[[nodiscard]] Key<16> log_key(ChannelId channel, MessageId id);
+/// Bytes of a log value before the body.
+inline constexpr std::size_t log_header_bytes = 33;
+void write_log_value(const core::Record& record, std::span<const std::byte> body, std::string& out);
+/// Nothing where key or value is not a record: the row is damaged.
+struct LogRow {
+  core::Record record;
+  std::span<const std::byte> body;  ///< Points into the value.
+};
+[[nodiscard]] std::optional<LogRow> read_log_row(std::string_view key, std::string_view value);
+
+// --- journal: (partition, sequence) -> (channel, message_id)
+[[nodiscard]] Key<12> journal_key(JournalPlace place);
+[[nodiscard]] Key<16> journal_value(ChannelId channel, MessageId id);
+struct JournalRow {
+  JournalPlace place;
+  ChannelId channel;
+  MessageId id;
+};
+[[nodiscard]] std::optional<JournalRow> read_journal_row(std::string_view key,
+                                                         std::string_view value);
+
+// --- queues: first byte of the key tells rows apart
+inline constexpr char user_queue_tag = 'U';
+inline constexpr char member_queue_tag = 'M';
+inline constexpr char cursor_tag = 'C';
+/// Length that the prefix Bloom filter looks at: tag and user, or tag and channel.
+inline constexpr std::size_t queue_prefix_bytes = 9;
+
+/// A run of records of one channel in a queue.
+struct QueueRun {
+  ChannelId channel;
+  MessageId first;
+  std::uint32_t count = 0;
+  bool operator==(const QueueRun&) const = default;
+};
+
+/// User queue: (user, sequence of the row's last entry) -> runs, packed.
+[[nodiscard]] Key<17> user_queue_key(UserId user, QueueSequence last);
+/// Member queue: (channel, user, last id of the run) -> count.
+[[nodiscard]] Key<25> member_queue_key(ChannelId channel, UserId user, MessageId last);
+/// Cursor of a partition: the journal sequence up to which queue entries are applied.
+[[nodiscard]] Key<5> cursor_key(PartitionId partition);
+
+void append_run(const QueueRun& run, std::string& out);
+/// Takes one run off the front of `value`; nothing where it is damaged.
+[[nodiscard]] std::optional<QueueRun> take_run(std::string_view& value);
+
+void append_varint(std::uint64_t value, std::string& out);
+/// Takes one varint off the front of `from`; nothing where it is cut short or too long.
+[[nodiscard]] std::optional<std::uint64_t> take_varint(std::string_view& from);
+
+/// Big-endian number at `at` of a key. @pre at + 8 <= key.size().
+[[nodiscard]] std::uint64_t big_endian_at(std::string_view key, std::size_t at);
+
+}  // namespace clamor::store

@@ -1,0 +1,139 @@
+#pragma once
+
+#include "server/base/id.hpp"
+#include "server/store/commit.hpp"
+#include "server/store/rows.hpp"
+
+#include <boost/system/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace clamor::store {
+
+/// When an append counts as durable.
+enum class Durability : std::uint8_t {
+  fsync,  ///< Survives a power cut.
+  os,     ///< Survives the end of the process, kill -9 included; not a power cut.
+};
+
+struct StoreSettings {
+  std::string path;  ///< Created where it does not exist.
+  Durability durability = Durability::fsync;
+  std::uint32_t partitions = 4;  ///< Fixed when the directory is created.
+  /// How the queues are laid out, in words. Fixed when the directory is created: entries of
+  /// another layout would be missing from the scans.
+  std::string layout = "per_user";
+  std::size_t block_cache_bytes = std::size_t{64} << 20U;
+  std::size_t write_buffer_bytes = std::size_t{32} << 20U;  ///< Per column family.
+};
+
+/// What the disk or RocksDB said. Not a bug and not an expected outcome.
+struct Failure {
+  std::string what;
+};
+[[noreturn]] void throw_exception_from_error(const Failure& failure,
+                                             const boost::source_location& where);
+template <class T>
+using Result = boost::system::result<T, Failure>;
+
+/// Thrown by Store::Store: the data directory cannot be used, `what()` says why and what to do.
+class OpenError : public std::runtime_error {
+  using runtime_error::runtime_error;
+};
+
+/// Queue rows and cursors that become durable together, once the queues are flushed.
+struct QueueWrite {
+  struct Row {
+    std::string key;
+    std::string value;
+  };
+  std::vector<Row> rows;
+  std::vector<JournalPlace> cursors;
+};
+
+/// A row of a user's queue.
+struct UserQueueRow {
+  QueueSequence last;          ///< Place of the row's last entry.
+  std::vector<QueueRun> runs;  ///< In queue order.
+};
+
+/// One node's durable state in RocksDB: channel logs, partition journals, sync queues, cursors.
+///
+/// Appends to log and journal are written ahead (one batch: both or neither). Queues are derived
+/// from the journal, so they have no write-ahead log: entries and cursors share a column family,
+/// after a kill the cursors say from where to redo. Reads may come from any thread; append() from
+/// one thread at a time, write_queues() and flush_queues() from one.
+class Store {
+ public:
+  /// Opens or creates the directory. Throws OpenError.
+  explicit Store(const StoreSettings& settings);
+  /// Flushes what is not on disk yet and closes.
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  [[nodiscard]] const StoreSettings& settings() const;
+  /// Counts the times the directory was opened: the term of this node's partitions.
+  [[nodiscard]] Term term() const;
+
+  // --- log and journal
+  /// Makes the commits' records durable in one write batch; all or none. Returns the bytes of
+  /// their rows.
+  [[nodiscard]] Result<std::size_t> append(std::span<const std::shared_ptr<const Commit>> commits);
+  /// Times that append() has synced the log to disk so far.
+  [[nodiscard]] std::uint64_t syncs() const;
+  /// Appends to `out` records of the channel with ids in (after, up_to], ascending; stops once
+  /// `out` holds `records_max` records or its content `bytes_max`, but takes at least one.
+  /// @pre up_to is a head, never Interval::open.
+  [[nodiscard]] Result<void> scan_log(ChannelId channel, MessageId after, MessageId up_to,
+                                      std::size_t records_max, std::size_t bytes_max,
+                                      RecordBatch& out) const;
+  /// Appends to `out` those of the records that exist, in the order of `ids`. One multi-get.
+  [[nodiscard]] Result<void> get_log(ChannelId channel, std::span<const MessageId> ids,
+                                     RecordBatch& out) const;
+  /// Calls `visit` for every record, by (channel, id). For recovery: a fold of the whole log.
+  [[nodiscard]] Result<void> visit_log(
+      const std::function<void(const core::Record&, std::span<const std::byte>)>& visit) const;
+  /// Calls `visit` for a partition's journal rows above `after`, ascending, at most `rows_max`.
+  [[nodiscard]] Result<void> visit_journal(
+      PartitionId partition, JournalSequence after, std::size_t rows_max,
+      const std::function<void(const JournalRow&)>& visit) const;
+  /// The partition's highest sequence, trimmed ones included; 0 where there was none.
+  [[nodiscard]] Result<JournalSequence> journal_end(PartitionId partition) const;
+  /// Deletes journal rows up to and including `place`.
+  [[nodiscard]] Result<void> trim_journal(JournalPlace place);
+
+  // --- queues
+  [[nodiscard]] Result<void> write_queues(const QueueWrite& write);
+  /// Makes everything written to the queues survive a kill.
+  [[nodiscard]] Result<void> flush_queues();
+  /// The journal sequence up to which the partition's queue entries are applied.
+  [[nodiscard]] Result<JournalSequence> cursor(PartitionId partition) const;
+  /// Place of the user's last queue entry; 0 where there is none.
+  [[nodiscard]] Result<QueueSequence> user_queue_end(UserId user) const;
+  /// Appends rows of the user's queue that hold entries above `after`, at most `rows_max`.
+  [[nodiscard]] Result<void> scan_user_queue(UserId user, QueueSequence after, std::size_t rows_max,
+                                             std::vector<UserQueueRow>& out) const;
+  /// Appends the runs of the member's queue that hold ids above `after`, at most `rows_max`.
+  [[nodiscard]] Result<void> scan_member_queue(ChannelId channel, UserId user, MessageId after,
+                                               std::size_t rows_max,
+                                               std::vector<QueueRun>& out) const;
+
+  /// Closes and opens the directory again after a failed write: what the log then holds is the
+  /// truth. No other call may be under way. After a failure only reopen() may be called.
+  [[nodiscard]] Result<void> reopen();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace clamor::store

@@ -1,0 +1,281 @@
+#include "server/store/committer.hpp"
+#include "server/store/queue_writer.hpp"
+#include "server/store/store.hpp"
+#include "tests/unit/server/store/temporary_directory.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <future>
+#include <mutex>
+#include <optional>
+#include <sys/resource.h>
+#include <vector>
+
+namespace clamor::store {
+namespace {
+
+using namespace std::chrono_literals;
+using test::TemporaryDirectory;
+
+/// Collects what a writer's thread reports and lets the test wait for it, in bounded time.
+template <class Outcome>
+class Reports {
+ public:
+  void add(Outcome outcome) {
+    const std::lock_guard lock{mutex_};
+    outcomes_.push_back(std::move(outcome));
+    changed_.notify_all();
+  }
+  template <class Predicate>
+  [[nodiscard]] bool wait(Predicate&& predicate) {
+    std::unique_lock lock{mutex_};
+    return changed_.wait_for(lock, 20s, [&] { return predicate(outcomes_); });
+  }
+  [[nodiscard]] std::vector<Outcome> all() {
+    const std::lock_guard lock{mutex_};
+    return outcomes_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Outcome> outcomes_;
+};
+
+std::size_t commits_in(const std::vector<CommitOutcome>& outcomes) {
+  std::size_t commits = 0;
+  for (const CommitOutcome& outcome : outcomes) commits += outcome.commits;
+  return commits;
+}
+
+std::shared_ptr<Commit> commit_of(std::uint64_t channel, std::uint64_t id, std::uint64_t sequence,
+                                  std::size_t body_bytes = 1) {
+  auto commit = std::make_shared<Commit>();
+  commit->add({.channel = {channel}, .id = {id}}, std::vector<std::byte>(body_bytes),
+              {{0}, {sequence}});
+  return commit;
+}
+
+TEST(Committer, DrainsEverythingThatWaitsIntoOneBatch) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data", .durability = Durability::fsync}};
+  Reports<CommitOutcome> reports;
+  std::promise<void> release;
+  auto released = release.get_future().share();
+  {
+    Committer committer{store, [&](CommitOutcome outcome) {
+                          reports.add(outcome);
+                          released.wait();  // Holds the committer after its first batch.
+                        }};
+    committer.submit(commit_of(1, 1, 1));
+    ASSERT_TRUE(reports.wait([](const auto& all) { return all.size() == 1; }));
+    for (std::uint64_t id = 2; id <= 40; ++id) committer.submit(commit_of(1, id, id));
+    EXPECT_GT(committer.pending_bytes(), 0U);
+    release.set_value();
+    ASSERT_TRUE(reports.wait([](const auto& all) { return commits_in(all) == 40; }));
+    EXPECT_EQ(committer.pending_bytes(), 0U);
+  }
+  const auto all = reports.all();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[1].commits, 39U);
+  EXPECT_FALSE(all[1].failure);
+  EXPECT_EQ(store.syncs(), 2U);
+  RecordBatch batch;
+  store.scan_log({1}, {0}, {40}, 100, 1'000'000, batch).value();
+  EXPECT_EQ(batch.size(), 40U);
+}
+
+TEST(Committer, ReportsWhatWasSubmittedBeforeItEnds) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data", .durability = Durability::os}};
+  Reports<CommitOutcome> reports;
+  {
+    Committer committer{store, [&](CommitOutcome outcome) { reports.add(std::move(outcome)); }};
+    for (std::uint64_t id = 1; id <= 9; ++id) committer.submit(commit_of(1, id, id));
+  }
+  EXPECT_EQ(commits_in(reports.all()), 9U);
+}
+
+/// Makes writes beyond `bytes` of any file fail with EFBIG while it lives: a full disk.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    previous_handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &previous_);
+    const rlimit limit{bytes, previous_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FullDisk() {
+    setrlimit(RLIMIT_FSIZE, &previous_);
+    std::signal(SIGXFSZ, previous_handler_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit previous_{};
+  void (*previous_handler_)(int) = nullptr;
+};
+
+TEST(Committer, FailsEveryCommitAfterAFailedAppendUntilItIsResumed) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data", .durability = Durability::os}};
+  Reports<CommitOutcome> reports;
+  Committer committer{store, [&](CommitOutcome outcome) { reports.add(std::move(outcome)); }};
+  committer.submit(commit_of(1, 1, 1));
+  ASSERT_TRUE(reports.wait([](const auto& all) { return commits_in(all) == 1; }));
+  ASSERT_FALSE(reports.all().back().failure);
+  {
+    const FullDisk full{64 * 1024};
+    committer.submit(commit_of(1, 2, 2, 256 * 1024));
+    ASSERT_TRUE(reports.wait([](const auto& all) { return commits_in(all) == 2; }));
+    ASSERT_TRUE(reports.all().back().failure) << "a failure must be reported, never swallowed";
+  }
+  committer.submit(commit_of(1, 3, 3));
+  ASSERT_TRUE(reports.wait([](const auto& all) { return commits_in(all) == 3; }));
+  EXPECT_TRUE(reports.all().back().failure) << "3 rests on 2, which does not exist";
+
+  store.reopen().value();
+  RecordBatch batch;
+  store.scan_log({1}, {0}, {9}, 100, 1'000'000, batch).value();
+  ASSERT_EQ(batch.size(), 1U) << "what was durable stays, what failed is gone";
+  committer.resume();
+  committer.submit(commit_of(1, 2, 2));
+  ASSERT_TRUE(reports.wait([](const auto& all) { return commits_in(all) == 4; }));
+  EXPECT_FALSE(reports.all().back().failure);
+}
+
+FanOut fan_out_of(std::uint64_t channel, core::ChannelDesign design, std::uint64_t first,
+                  std::uint32_t count, std::vector<std::uint64_t> users, std::uint64_t sequence) {
+  FanOut fan_out;
+  for (const std::uint64_t user : users) {
+    fan_out.entries.push_back({{user}, {0}, {first}, count});
+  }
+  fan_out.runs.push_back({{channel}, design, fan_out.entries.size()});
+  fan_out.cursors.push_back({{0}, {sequence}});
+  return fan_out;
+}
+
+TEST(QueueRows, PackOneRowAUserAndJoinConsecutiveIds) {
+  std::vector<FanOut> fan_outs;
+  fan_outs.push_back(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1, 2}, 1));
+  fan_outs.push_back(fan_out_of(11, core::ChannelDesign::per_user, 5, 2, {2}, 3));
+  fan_outs.push_back(fan_out_of(10, core::ChannelDesign::per_user, 2, 3, {1, 2}, 6));
+  std::unordered_map<UserId, QueueSequence> ends{{{2}, {100}}};
+  const PackedRows packed =
+      pack(fan_outs, [&](UserId user) -> QueueSequence& { return ends[user]; });
+  EXPECT_EQ(packed.entries, 10U);
+  ASSERT_EQ(packed.write.rows.size(), 2U);
+  EXPECT_EQ(packed.write.rows[0].key, user_queue_key({1}, {4}).view());
+  EXPECT_EQ(packed.write.rows[1].key, user_queue_key({2}, {106}).view());
+  std::string_view value = packed.write.rows[1].value;
+  EXPECT_EQ(take_run(value), (QueueRun{{10}, {1}, 4}));
+  EXPECT_EQ(take_run(value), (QueueRun{{11}, {5}, 2}));
+  EXPECT_TRUE(value.empty());
+}
+
+TEST(QueueRows, DoNotJoinAcrossIdsThatTheMemberDoesNotGet) {
+  std::vector<FanOut> fan_outs;
+  fan_outs.push_back(fan_out_of(10, core::ChannelDesign::per_member, 1, 2, {1}, 2));
+  fan_outs.push_back(fan_out_of(10, core::ChannelDesign::per_member, 5, 1, {1}, 5));
+  QueueSequence none;
+  const PackedRows packed = pack(fan_outs, [&](UserId) -> QueueSequence& { return none; });
+  ASSERT_EQ(packed.write.rows.size(), 2U);
+  EXPECT_EQ(packed.write.rows[0].key, member_queue_key({10}, {1}, {2}).view());
+  EXPECT_EQ(packed.write.rows[1].key, member_queue_key({10}, {1}, {5}).view());
+  EXPECT_EQ(packed.entries, 3U);
+  EXPECT_EQ(none, QueueSequence{}) << "per_member has no user queue";
+}
+
+TEST(QueueWriter, WritesEntriesAndCursorAndReportsThem) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data"}};
+  Reports<QueueOutcome> reports;
+  QueueWriter writer{store, {}, [&](QueueOutcome outcome) { reports.add(outcome); }};
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 2, {1, 2}, 2));
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 3, 1, {1, 2}, 3));
+  ASSERT_TRUE(writer.drain());
+  std::uint64_t entries = 0;
+  std::size_t fan_outs = 0;
+  for (const QueueOutcome& outcome : reports.all()) {
+    entries += outcome.entries;
+    fan_outs += outcome.fan_outs;
+  }
+  EXPECT_EQ(entries, 6U);
+  EXPECT_EQ(fan_outs, 2U);
+  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{3});
+  EXPECT_EQ(store.user_queue_end({2}).value(), QueueSequence{3});
+}
+
+TEST(QueueWriter, SequencesContinueWhereTheQueueOnDiskEnds) {
+  const TemporaryDirectory directory;
+  for (std::uint64_t round = 0; round < 3; ++round) {
+    Store store{{.path = directory / "data"}};
+    QueueWriter writer{store, {}, [](QueueOutcome) {}};
+    writer.submit(
+        fan_out_of(10, core::ChannelDesign::per_user, 1 + round * 5, 5, {1}, 5 + round * 5));
+  }
+  const Store store{{.path = directory / "data"}};
+  std::vector<UserQueueRow> rows;
+  store.scan_user_queue({1}, {0}, 100, rows).value();
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[2].last, QueueSequence{15});
+  EXPECT_EQ(rows[2].runs.at(0), (QueueRun{{10}, {11}, 5}));
+}
+
+TEST(QueueWriter, FlushesAndTrimsTheJournalBehindItself) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data"}};
+  for (std::uint64_t id = 1; id <= 10; ++id) {
+    store.append(std::vector<std::shared_ptr<const Commit>>{commit_of(10, id, id)}).value();
+  }
+  {
+    QueueWriter writer{store, {.flush_every = 1}, [](QueueOutcome) {}};
+    writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 6, {1}, 6));
+    ASSERT_TRUE(writer.drain());
+  }
+  std::vector<std::uint64_t> left;
+  store
+      .visit_journal({0}, {0}, 100,
+                     [&](const JournalRow& row) { left.push_back(row.place.sequence.value); })
+      .value();
+  EXPECT_EQ(left, (std::vector<std::uint64_t>{7, 8, 9, 10})) << "7 to 10 are not applied yet";
+}
+
+TEST(QueueWriter, ACrashLosesUnflushedEntriesAndTheirCursorTogether) {
+  // The crash: the store's files are copied while the queues' rows are in memory only.
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data", .durability = Durability::os}};
+  store.append(std::vector<std::shared_ptr<const Commit>>{commit_of(10, 1, 1)}).value();
+  QueueWriter writer{store, {}, [](QueueOutcome) {}};
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 1));
+  ASSERT_TRUE(writer.drain());
+  ASSERT_EQ(store.user_queue_end({1}).value(), QueueSequence{1});
+  std::filesystem::copy(directory / "data", directory / "crashed",
+                        std::filesystem::copy_options::recursive);
+
+  Store crashed{{.path = directory / "crashed"}};
+  EXPECT_EQ(crashed.cursor({0}).value(), JournalSequence{0}) << "redo starts at the beginning";
+  EXPECT_EQ(crashed.user_queue_end({1}).value(), QueueSequence{0});
+  EXPECT_EQ(crashed.journal_end({0}).value(), JournalSequence{1}) << "the journal has what to redo";
+}
+
+TEST(QueueWriter, DiscardForgetsWhatWaits) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data"}};
+  Reports<QueueOutcome> reports;
+  QueueWriter writer{store, {.linger = 1h}, [&](QueueOutcome outcome) { reports.add(outcome); }};
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 1));
+  writer.discard();
+  EXPECT_TRUE(reports.all().empty());
+  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{0});
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 1));
+  ASSERT_TRUE(writer.drain()) << "it works on after a discard";
+  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{1});
+}
+
+}  // namespace
+}  // namespace clamor::store
