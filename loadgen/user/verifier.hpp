@@ -35,7 +35,8 @@ class Verifier {
   /// Judges every row of a ledger and adds its totals.
   void check(const Ledger& ledger);
 
-  /// expected, lost, replaced, double_accepted; whatever was added besides.
+  /// expected (right once every row was checked), lost, replaced, double_accepted, and what
+  /// ledgers and drivers counted.
   [[nodiscard]] LedgerTotals& totals() { return totals_; }
   /// One line an offender: device, channel, message_id, what is wrong with it.
   [[nodiscard]] const std::vector<std::string>& findings() const { return findings_; }
@@ -47,7 +48,6 @@ class Verifier {
     bool contradicted = false;  ///< Two contents under one id: rows cannot be judged by sums.
   };
   void find(std::string finding);
-  void seal_channel(std::uint32_t channel, std::size_t begin, std::size_t end);
   void find_double_accepted();
   [[nodiscard]] const Note* note_of(const ChannelNotes& notes, MessageId id) const;
   [[nodiscard]] std::uint64_t sum_up_to(const ChannelNotes& notes, MessageId id) const;

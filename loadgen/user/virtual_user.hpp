@@ -35,7 +35,7 @@ struct VirtualUser {
   bool flushing = false;       ///< Roll call, first pass: connect while the outbox has entries.
   std::uint32_t session = 0;   ///< Connections opened so far; names the present one.
   std::uint32_t outage = 0;    ///< Unplanned ends so far; keys the back-off's draws.
-  std::uint16_t attempt = 0;   ///< Connections of this outage that did not get as far as a login.
+  std::uint16_t attempt = 0;   ///< Connections of this outage that did not get online.
   std::uint32_t outbox_first = OutboxPool::none;
   std::uint32_t outbox_last = OutboxPool::none;
   std::uint32_t outbox_size = 0;
