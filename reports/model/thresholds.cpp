@@ -1,5 +1,7 @@
 #include "reports/model/thresholds.hpp"
 
+#include "scenarios/model/metric.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,11 +11,10 @@
 namespace clamor::report {
 namespace {
 
+using scenario::latency_metrics;
 using scenario::Threshold;
 using Aggregate = Threshold::Aggregate;
 
-constexpr std::array latency_metrics{"delivery_latency", "ack_latency", "catch_up_latency",
-                                     "delivery_service_time", "connect_time"};
 // These are complete before the roll call; every other ledger counter needs it.
 constexpr std::array known_without_roll_call{"sent", "acknowledged", "resends"};
 
@@ -132,23 +133,6 @@ bool is_latency(const std::string& metric_with_tags) {
 }
 
 }  // namespace
-
-const std::vector<MetricInfo>& threshold_metrics() {
-  static const std::vector<MetricInfo> metrics = [] {
-    std::vector<MetricInfo> all;
-    for (const char* name : latency_metrics) all.push_back({name, MetricKind::latency});
-    for (const LedgerCounter& counter : ledger_counters) {
-      all.push_back({std::string{counter.name}, MetricKind::counter});
-    }
-    for (const OperationCounter& counter : operation_counters) {
-      all.push_back({std::string{counter.name}, MetricKind::counter});
-    }
-    all.push_back({"reach", MetricKind::share});
-    all.push_back({"sessions_opened", MetricKind::share});
-    return all;
-  }();
-  return metrics;
-}
 
 std::string metric_text(const Threshold& threshold) {
   return metric_key(threshold.metric, threshold.tags);

@@ -10,22 +10,6 @@
 
 namespace clamor::report {
 
-/// What a metric measures; decides which aggregates a threshold may use.
-enum class MetricKind : std::uint8_t {
-  latency,  ///< Histogram of ns; thresholds speak milliseconds: avg, min, med, max, p(N), count.
-  counter,  ///< count; rate is per second of the measured window.
-  share,    ///< rate in [0, 1].
-};
-
-struct MetricInfo {
-  std::string name;
-  MetricKind kind = MetricKind::counter;
-};
-
-/// Lists every metric a threshold can name: latencies, ledger and operation counters, `reach`
-/// (delivered / expected) and `sessions_opened` (opened / asked; live only).
-[[nodiscard]] const std::vector<MetricInfo>& threshold_metrics();
-
 /// Judges the scenario's thresholds, then those of every run: lost, duplicated, reordered,
 /// replaced, double_accepted `count==0`. What was not measured, or what the roll call left open,
 /// is unknown, and an unknown threshold has failed.
