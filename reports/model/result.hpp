@@ -103,6 +103,7 @@ struct Environment {
   std::string kernel;
   std::string started_utc;  ///< 2026-11-24T04:05:06Z
   std::string placement;    ///< "server on core 0, generator on core 1"
+  std::string command;      ///< What was typed, to do it again.
   std::string path = "loopback";
 };
 

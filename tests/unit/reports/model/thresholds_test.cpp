@@ -123,7 +123,7 @@ TEST(Thresholds, FailWhatIsUnknownAndSayWhy) {
   }
 }
 
-TEST(Thresholds, OfEveryRunAreTheFiveThatMustBeZero) {
+TEST(Thresholds, OfEveryRunAreTheCountersThatMustBeZero) {
   RunResult run = run_with_two_groups();
   const auto outcomes = evaluate_thresholds({}, run);
   std::set<std::string> names;
@@ -133,8 +133,9 @@ TEST(Thresholds, OfEveryRunAreTheFiveThatMustBeZero) {
     EXPECT_EQ(outcome.expression, "count==0");
     names.insert(outcome.metric);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"lost", "duplicated", "reordered", "replaced",
-                                          "double_accepted"}));
+  for (const char* name : {"lost", "duplicated", "reordered", "replaced", "double_accepted"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
   run.ledger.lost = 1;
   EXPECT_FALSE(evaluate_thresholds({}, run).front().passed);
 }

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "reports/model/result.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace clamor::report {
+
+inline constexpr std::string_view result_schema = "clamor.result/1";
+
+/// A result file that cannot be read: names the place and what was expected there.
+class ResultFormatError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Writes a run as JSON of schema clamor.result/1: integers in `_ns`, operations by class,
+/// histograms as sparse [bucket, count] pairs with their quantiles beside them.
+[[nodiscard]] std::string write_result(const RunResult& run);
+
+/// Reads what write_result wrote; unknown keys are ignored, missing ones are errors. `place` names
+/// the source in errors. @throws ResultFormatError.
+[[nodiscard]] RunResult read_result(std::string_view json, const std::string& place);
+
+}  // namespace clamor::report

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "reports/model/result.hpp"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace clamor::report {
+
+/// Reads a result file, or the `result.json` of a run's folder.
+/// @throws ResultFormatError (result_json.hpp).
+[[nodiscard]] RunResult read_result_file(const std::filesystem::path& path);
+
+/// Writes `text` to `path`, whole or not at all (by rename). @throws std::system_error.
+void write_file(const std::filesystem::path& path, std::string_view text);
+
+/// A run's series as CSV, one line a second, a header first, units in the names.
+[[nodiscard]] std::string series_csv(const RunResult& run);
+
+/// Writes what one run leaves behind, result.json and series.csv, into `folder` (made if absent).
+/// @throws std::system_error.
+void write_run_folder(const std::filesystem::path& folder, const RunResult& run);
+
+}  // namespace clamor::report

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "reports/model/result.hpp"
+
+#include <span>
+#include <string>
+
+namespace clamor::report {
+
+/// Renders one run for a terminal, as k6's users know it: verdict, thresholds with ✓/✗, ledger,
+/// latency, connections, server, then the generator's health or the simulator's speed.
+/// `colour`: with ANSI colours.
+[[nodiscard]] std::string run_summary(const RunResult& run, bool colour = false);
+
+/// Renders a comparison: verdict and region first, then one line a design and engine.
+[[nodiscard]] std::string comparison_summary(std::span<const RunResult> runs, bool colour = false);
+
+/// 1.23 ms, 850 µs, 12.3 s: three significant digits.
+[[nodiscard]] std::string duration_text(double ns);
+/// 1.23 GiB, 512 B: three significant digits.
+[[nodiscard]] std::string bytes_text(double bytes);
+/// "34.2 ms", "0", "unknown: the roll call did not finish".
+[[nodiscard]] std::string observed_text(const ThresholdOutcome& outcome);
+
+}  // namespace clamor::report
