@@ -29,7 +29,9 @@ struct Operations {
   std::uint64_t queue_scans = 0;          ///< Scans of a user's or member's queue, as planned.
   std::uint64_t log_scans = 0;            ///< Scans of a channel's log, as planned.
   std::uint64_t log_gets = 0;             ///< Records fetched by reference from a queue entry.
-  std::uint64_t interest_updates = 0;     ///< (channel, node) registrations and withdrawals.
+  /// (channel, node) registrations: when the first local member of a channel attaches. A node stays
+  /// registered while it runs: withdrawal is lazy, so that reconnects need no new registration.
+  std::uint64_t interest_updates = 0;
   // physical
   std::uint64_t turns = 0;
   std::uint64_t turn_ns = 0;          ///< Time inside turns.
