@@ -93,6 +93,9 @@ class TreeBuilder : public YAML::EventHandler {
     }
     Open& parent = open_.back();
     if (!parent.key_next) {
+      // yaml-cpp places a missing value at whatever comes next; its key says more.
+      const bool missing = node.kind == Node::Kind::null && parent.node.kind == Node::Kind::map;
+      if (missing) node.place = parent.node.keys.back().place;
       parent.node.items.push_back(std::move(node));
       parent.key_next = parent.node.kind == Node::Kind::map;
       return;

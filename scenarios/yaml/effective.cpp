@@ -1,0 +1,166 @@
+#include "scenarios/yaml/scenario_file.hpp"
+#include "scenarios/yaml/values.hpp"
+
+#include <fmt/format.h>
+#include <string_view>
+
+// Writes every key with its value, in the order of the documentation. Written by hand rather than
+// by yaml-cpp's emitter: flow maps on one line are what a scenario looks like.
+namespace clamor::scenario {
+
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          out += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+        } else {
+          out += c;
+        }
+    }
+  }
+  return out + '"';
+}
+
+template <class Map>
+std::string flow(const Map& shares) {
+  std::string out = "{";
+  for (const auto& [key, share] : shares) {
+    out += fmt::format("{}{}: {}", out.size() > 1 ? ", " : "", key, share);
+  }
+  return out + "}";
+}
+
+std::string population_text(const Scenario& scenario) {
+  const Population& population = scenario.population;
+  std::string out = "population:\n";
+  if (!is_trace(scenario)) {
+    out += fmt::format("  users: {}\n", population.users);
+    out += fmt::format("  contacts: {}\n", population.contacts);
+  }
+  out += fmt::format("  devices: {}\n", flow(population.devices));
+  out += fmt::format("  transports: {}\n", flow(population.transports));
+  if (!population.away.empty()) out += "  away:\n";
+  for (const Away& away : population.away) {
+    out += away.kind == Away::Kind::once
+               ? fmt::format("    - {{share: {}, once: {}, within: {}}}\n", away.share,
+                             format_duration(away.duration), format_duration(away.within))
+               : fmt::format("    - {{share: {}, for: {}, every: {}}}\n", away.share,
+                             format_duration(away.duration), format_duration(away.every));
+  }
+  return out;
+}
+
+std::string groups_text(const Scenario& scenario) {
+  if (is_trace(scenario) || scenario.groups.empty()) return "";
+  std::string out = "groups:\n";
+  for (const GroupClass& group : scenario.groups) {
+    out += fmt::format("  - {{name: {}, count: {}, members: {}, online: {}}}\n", quoted(group.name),
+                       group.count, group.members, group.online);
+  }
+  return out;
+}
+
+std::string servers_text(const Scenario& scenario) {
+  std::string designs;
+  for (const DesignSpec& spec : scenario.designs) {
+    if (!designs.empty()) designs += ", ";
+    designs += spec.design == QueueDesign::hybrid
+                   ? fmt::format("{{hybrid: {{threshold: {}}}}}", spec.threshold)
+                   : std::string{name_of(spec.design)};
+  }
+  return fmt::format("deployment: {{cores: {}, clients_per_server: {}}}\n",
+                     scenario.deployment.cores, scenario.deployment.clients_per_server) +
+         fmt::format("designs: [{}]\n", designs) +
+         fmt::format("durability: {}\n", scenario.durability == Durability::fsync ? "fsync" : "os");
+}
+
+std::string workload_text(const Workload& workload) {
+  std::string out = fmt::format("  {}:\n", quoted(workload.name));
+  if (workload.executor == Workload::Executor::trace) {
+    return out + fmt::format(
+                     "    executor: trace\n    events: {}\n    speed: {}\n    copies: {}\n"
+                     "    duration: {}\n",
+                     quoted(workload.trace_file), workload.speed, workload.copies,
+                     format_duration(workload.duration));
+  }
+  out += fmt::format(
+      "    executor: constant-arrival-rate\n    rate: {}\n    timeUnit: {}\n    startTime: {}\n"
+      "    duration: {}\n    arrivals: {}\n    mix: {}\n",
+      workload.rate, format_duration(workload.time_unit), format_duration(workload.start_time),
+      format_duration(workload.duration), workload.arrivals == Arrivals::even ? "even" : "poisson",
+      flow(workload.mix));
+  const MessageBytes& bytes = workload.message_bytes;
+  return out + (bytes.kind == MessageBytes::Kind::constant
+                    ? fmt::format("    message_bytes: {}\n", bytes.constant)
+                    : fmt::format("    message_bytes: {{lognormal: {{median: {}, p99: {}}}}}\n",
+                                  bytes.median, bytes.p99));
+}
+
+std::string clients_text(const Scenario& scenario) {
+  return fmt::format("heartbeat: {{interval: {}, offline_after: {}}}\n",
+                     format_duration(scenario.heartbeat.interval),
+                     format_duration(scenario.heartbeat.offline_after)) +
+         fmt::format("reconnect: {{base: {}, cap: {}, jitter: {}}}\n",
+                     format_duration(scenario.reconnect.base),
+                     format_duration(scenario.reconnect.cap),
+                     scenario.reconnect.full_jitter ? "full" : "none");
+}
+
+std::string faults_text(const Scenario& scenario) {
+  std::string out = scenario.faults.empty() ? "" : "faults:\n";
+  for (const Fault& fault : scenario.faults) {
+    out += fmt::format("  - {{at: {}, kind: disconnect, target: clients, share: {}, mode: {}}}\n",
+                       format_duration(fault.at), fault.share,
+                       fault.mode == Fault::Mode::close ? "close" : "reset");
+  }
+  return out;
+}
+
+std::string thresholds_text(const Scenario& scenario) {
+  std::map<std::string, std::string> by_metric;
+  for (const Threshold& threshold : scenario.thresholds) {
+    std::string key = threshold.metric;
+    for (const auto& [tag, value] : threshold.tags) {
+      key += fmt::format("{}{}:{}", key == threshold.metric ? "{" : ",", tag, value);
+    }
+    if (!threshold.tags.empty()) key += "}";
+    std::string& list = by_metric[key];
+    list += (list.empty() ? "" : ", ") + quoted(threshold.text);
+  }
+  std::string out = by_metric.empty() ? "" : "thresholds:\n";
+  for (const auto& [metric, list] : by_metric) {
+    out += fmt::format("  {}: [{}]\n", quoted(metric), list);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string write_effective(const Scenario& scenario) {
+  std::string out = fmt::format("name: {}\ndescription: {}\nseed: {}\n", quoted(scenario.name),
+                                quoted(scenario.description), scenario.seed);
+  out += population_text(scenario) + groups_text(scenario) + servers_text(scenario);
+  out += "scenarios:\n";
+  for (const Workload& workload : scenario.workloads) out += workload_text(workload);
+  out += clients_text(scenario) + faults_text(scenario);
+  out += fmt::format("simulate: {{scale: {}}}\n", scenario.simulate_scale);
+  return out + thresholds_text(scenario);
+}
+
+}  // namespace clamor::scenario
