@@ -3,10 +3,10 @@
 #include "server/base/operations.hpp"
 #include "server/base/time.hpp"
 #include "server/core/session_buffer.hpp"
+#include "server/gateway/counters.hpp"
 #include "server/protocol/message.hpp"
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +18,11 @@
 
 namespace clamor::gateway {
 
-/// Names one session of one gateway; never reused (slot and generation).
+/// Path of the WebSocket endpoint; every other path is plain HTTP.
+inline constexpr std::string_view websocket_path = "/ws";
+
+/// Names one session of one gateway; never reused (slot and generation). A slot is given to another
+/// session only after on_end of the one before, so that handlers may index arrays by it.
 struct SessionId {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
@@ -31,33 +35,27 @@ using SharedFrame = std::shared_ptr<const std::vector<std::byte>>;
 /// Wraps a protocol message as one unmasked binary WebSocket message.
 [[nodiscard]] SharedFrame make_frame(std::span<const std::byte> payload);
 
-/// Why a session ended, for the handler and the counters.
-enum class EndReason : std::uint8_t {
-  peer_closed,
-  peer_reset,
-  protocol_error,
-  slow_consumer,
-  silent,
-  closed_by_us
-};
-
 struct HttpAnswer {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
 };
 
-/// What sits on top of the sessions. All calls come on the gateway's I/O thread.
+/// What sits on top of the sessions. All calls come on the gateway's I/O thread; `now` is
+/// CLOCK_MONOTONIC (clock.hpp). Every call but on_http_get lies inside a turn.
 class Handler {
  public:
   virtual ~Handler() = default;
   virtual void on_open(SessionId session, Instant now) = 0;
   /// One complete WebSocket message. `payload` is valid during the call only.
   virtual void on_message(SessionId session, std::span<const std::byte> payload, Instant now) = 0;
+  /// The session is over: nothing is received from it or sent to it any more. Comes once for each
+  /// on_open, at the end of a turn and never from inside send() or close(). If it comes after
+  /// on_turn_end, on_turn_end is called again.
   virtual void on_end(SessionId session, EndReason reason, Instant now) = 0;
   /// After a turn's inputs, before its flush: frames sent from here go out with this turn.
   virtual void on_turn_end(Instant now) = 0;
-  /// A plain HTTP GET (/metrics, /healthz) on the same port.
+  /// A plain HTTP GET (/metrics, /healthz) on the same port. `target` is path and query.
   [[nodiscard]] virtual HttpAnswer on_http_get(std::string_view target) = 0;
 };
 
@@ -68,6 +66,7 @@ struct GatewaySettings {
   std::uint32_t sessions_max = 19000;
   Duration handshake_timeout = std::chrono::seconds{10};
   Duration offline_after = std::chrono::seconds{30};  ///< Silence closes with `silent`.
+  Duration close_grace = std::chrono::seconds{2};     ///< To finish a close; then it is a reset.
   core::SessionLimits session_limits;
 };
 
@@ -76,7 +75,7 @@ struct GatewaySettings {
 /// that arrived is handled in one turn; its frames go out as one writev per dirty session.
 ///
 /// One I/O thread: construct, run and destroy on the thread that runs `io`; other threads may
-/// only post to `io`.
+/// only post to `io`. `io` must outlive the gateway and not be run after it.
 class Gateway {
  public:
   /// Binds and listens. Throws boost::system::system_error where the address cannot be had.
@@ -86,8 +85,8 @@ class Gateway {
   Gateway& operator=(const Gateway&) = delete;
 
   [[nodiscard]] std::uint16_t port() const;
-  /// Queues a frame for the turn's flush; a session that has ended, or ends because its buffer
-  /// is over its limits, ignores it. O(1).
+  /// Queues a frame for the turn's flush (and opens a turn where there is none); a session that has
+  /// ended, or ends because its buffer is over its limits, ignores it. O(1).
   void send(SessionId session, SharedFrame frame);
   /// Sends a close frame after what is queued, then ends the session; on_end follows.
   void close(SessionId session, protocol::CloseCode code, std::string_view reason);
@@ -100,6 +99,8 @@ class Gateway {
   [[nodiscard]] std::size_t sessions() const;
   /// Counts turns, frames, bytes, flushes. The handler adds its own.
   [[nodiscard]] Operations& operations();
+  /// Counts connections, endings, refusals and malformed input by kind.
+  [[nodiscard]] const GatewayCounters& counters() const;
 
  private:
   class Impl;

@@ -1,0 +1,46 @@
+#include "server/gateway/counters.hpp"
+
+namespace clamor::gateway {
+
+std::string_view name_of(EndReason reason) {
+  switch (reason) {
+    case EndReason::peer_closed:
+      return "peer_closed";
+    case EndReason::peer_reset:
+      return "peer_reset";
+    case EndReason::protocol_error:
+      return "protocol_error";
+    case EndReason::slow_consumer:
+      return "slow_consumer";
+    case EndReason::silent:
+      return "silent";
+    case EndReason::closed_by_us:
+      return "closed_by_us";
+  }
+  return "?";
+}
+
+std::vector<NamedCounter> named(const GatewayCounters& counters) {
+  std::vector<NamedCounter> all{
+      {"connections", {}, {}, counters.connections},
+      {"accept_failures", {}, {}, counters.accept_failures},
+      {"sessions_opened", {}, {}, counters.sessions_opened},
+      {"pings", {}, {}, counters.pings},
+      {"http_answers", {}, {}, counters.http_answers},
+      {"http_refused", {}, {}, counters.http_refused},
+      {"handshake_timeouts", {}, {}, counters.handshake_timeouts},
+      {"sessions_max_refused", {}, {}, counters.sessions_max_refused},
+      {"close_timeouts", {}, {}, counters.close_timeouts},
+  };
+  for (std::size_t i = 0; i < end_reason_count; ++i) {
+    all.push_back({"sessions_ended", "reason", name_of(static_cast<EndReason>(i)),
+                   counters.sessions_ended[i]});
+  }
+  for (std::size_t i = 1; i < protocol::frame_error_count; ++i) {
+    all.push_back({"frame_errors", "error", name_of(static_cast<protocol::FrameError>(i)),
+                   counters.frame_errors[i]});
+  }
+  return all;
+}
+
+}  // namespace clamor::gateway

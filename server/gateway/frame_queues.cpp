@@ -1,0 +1,100 @@
+#include "server/gateway/frame_queues.hpp"
+
+#include "server/base/assert.hpp"
+
+#include <utility>
+
+namespace clamor::gateway {
+namespace {
+
+/// A burst's pool above this is given back once it is empty.
+constexpr std::size_t nodes_kept = 4096;
+
+bool is_data(const SharedFrame& frame) {
+  return (static_cast<unsigned>(frame->front()) & 0x08U) == 0;
+}
+
+}  // namespace
+
+void FrameQueues::push(Queue& queue, SharedFrame frame) {
+  std::uint32_t index = free_;
+  if (index != none) {
+    free_ = nodes_[index].next;
+    nodes_[index] = {std::move(frame), none};
+  } else {
+    index = static_cast<std::uint32_t>(nodes_.size());
+    CLAMOR_ASSERT(index != none);
+    nodes_.push_back({std::move(frame), none});
+  }
+  ++used_;
+  if (queue.head == none) {
+    queue.head = index;
+  } else {
+    nodes_[queue.tail].next = index;
+  }
+  queue.tail = index;
+}
+
+std::size_t FrameQueues::gather(const Queue& queue, std::span<iovec> out) const {
+  std::size_t count = 0;
+  std::size_t skip = queue.head_sent_bytes;
+  for (std::uint32_t i = queue.head; i != none && count < out.size(); i = nodes_[i].next) {
+    const std::vector<std::byte>& frame = *nodes_[i].frame;
+    // writev does not write through iov_base; its type is shared with readv.
+    out[count++] = {const_cast<std::byte*>(frame.data()) + skip, frame.size() - skip};
+    skip = 0;
+  }
+  return count;
+}
+
+std::size_t FrameQueues::pop(Queue& queue, std::size_t bytes) {
+  std::size_t messages = 0;
+  bytes += queue.head_sent_bytes;
+  while (queue.head != none && bytes >= nodes_[queue.head].frame->size()) {
+    const std::uint32_t index = queue.head;
+    bytes -= nodes_[index].frame->size();
+    messages += is_data(nodes_[index].frame) ? 1U : 0U;
+    queue.head = nodes_[index].next;
+    release(index);
+  }
+  CLAMOR_ASSERT(queue.head != none || bytes == 0);
+  queue.head_sent_bytes = static_cast<std::uint32_t>(bytes);
+  if (queue.head == none) queue.tail = none;
+  return messages;
+}
+
+std::size_t FrameQueues::drop_unwritten(Queue& queue) {
+  if (queue.head_sent_bytes == 0) {
+    clear(queue);
+    return 0;
+  }
+  Node& head = nodes_[queue.head];
+  drop_from(std::exchange(head.next, none));
+  queue.tail = queue.head;
+  return head.frame->size() - queue.head_sent_bytes;
+}
+
+void FrameQueues::clear(Queue& queue) {
+  drop_from(queue.head);
+  queue = {};
+}
+
+void FrameQueues::drop_from(std::uint32_t index) {
+  while (index != none) {
+    const std::uint32_t next = nodes_[index].next;
+    release(index);
+    index = next;
+  }
+}
+
+void FrameQueues::release(std::uint32_t index) {
+  nodes_[index].frame.reset();
+  nodes_[index].next = free_;
+  free_ = index;
+  if (--used_ == 0 && nodes_.size() > nodes_kept) {
+    nodes_ = {};
+    free_ = none;
+  }
+}
+
+}  // namespace clamor::gateway

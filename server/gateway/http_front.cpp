@@ -1,0 +1,274 @@
+#include "server/gateway/http_front.hpp"
+
+#include "server/gateway/clock.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/websocket.hpp>
+
+#include <exception>
+#include <utility>
+
+namespace clamor::gateway {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace websocket = beast::websocket;
+using boost::system::error_code;
+
+using Request = http::request<http::empty_body>;
+using Response = http::response<http::string_body>;
+template <class T>
+using Awaitable = asio::awaitable<T, Executor>;
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable_t<Executor>{});
+
+constexpr std::size_t request_bytes_max = std::size_t{16} * 1024;
+constexpr std::uint32_t header_bytes_max = 8 * 1024;
+constexpr std::chrono::milliseconds accept_pause{100};
+
+Response make_response(http::status status, std::string body, bool keep_alive, unsigned version) {
+  Response response{status, version};
+  response.set(http::field::server, "clamor");
+  response.set(http::field::content_type, "text/plain; charset=utf-8");
+  response.keep_alive(keep_alive);
+  response.body() = std::move(body);
+  response.prepare_payload();
+  return response;
+}
+
+Response refusal(http::status status, std::string_view why, unsigned version = 11) {
+  return make_response(status, std::string{why} + "\n", false, version);
+}
+
+/// Whether `ec` says that the peer sent something, and that it was no acceptable request.
+bool is_bad_request(const error_code& ec) {
+  static const auto& http_errors = make_error_code(http::error::end_of_stream).category();
+  return ec.category() == http_errors && ec != http::error::end_of_stream;
+}
+
+void rethrow(const std::exception_ptr& failure) {
+  if (failure) std::rethrow_exception(failure);  // out of memory; nothing else throws here
+}
+
+}  // namespace
+
+/// A connection that is still HTTP; lives in its coroutine.
+struct HttpFront::Connection
+    : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  explicit Connection(Socket accepted) : socket{std::move(accepted)} {}
+
+  Socket socket;
+  Instant deadline;
+  bool timed_out = false;
+};
+
+/// Ordered by deadline: every request gets the same time, and begins at the end of the list.
+struct HttpFront::Connections
+    : boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>> {};
+
+/// The coroutines of a front. Named functions with plain parameters; none captures anything.
+class HttpFront::Serving {
+ public:
+  static Awaitable<void> accept(HttpFront& front) {
+    while (front.acceptor_.is_open()) {
+      auto [ec, socket] = co_await front.acceptor_.async_accept(as_result);
+      if (front.stopped_) co_return;
+      if (!ec) {
+        ++front.counters_.connections;
+        asio::co_spawn(front.io_.get_executor(), serve(front, std::move(socket)), rethrow);
+      } else if (ec != asio::error::connection_aborted) {
+        // Out of descriptors or memory: the waiting connection would be reported again at once.
+        ++front.counters_.accept_failures;
+        front.accept_pause_.expires_after(accept_pause);
+        co_await front.accept_pause_.async_wait(as_result);
+      }
+    }
+  }
+
+  static Awaitable<void> serve(HttpFront& front, Socket accepted) {
+    Connection connection{std::move(accepted)};
+    beast::flat_buffer buffer{request_bytes_max};
+    bool answered = false;
+    for (bool keep_alive = true; keep_alive && !front.stopped_; answered = true) {
+      set_deadline(front, connection);
+      http::request_parser<http::empty_body> parser;
+      parser.header_limit(header_bytes_max);
+      const auto [ec, bytes] =
+          co_await http::async_read(connection.socket, buffer, parser, as_result);
+      if (front.stopped_) co_return;
+      if (ec) {
+        const bool idle = answered && buffer.size() == 0;  // kept alive without a next request
+        if ((connection.timed_out && !idle) || is_bad_request(ec)) {
+          co_await refuse_unreadable(front, connection, ec);
+        }
+        co_return;
+      }
+      const Request request = parser.release();
+      if (websocket::is_upgrade(request)) {
+        co_await upgrade(front, connection, request, buffer);
+        co_return;
+      }
+      Response response = answer(front, request);
+      keep_alive = response.keep_alive();
+      const auto [write_ec, written] =
+          co_await http::async_write(connection.socket, response, as_result);
+      if (write_ec) co_return;
+    }
+    co_await linger(front, connection);
+  }
+
+ private:
+  /// Gives the connection handshake_timeout for what it does next.
+  static void set_deadline(HttpFront& front, Connection& connection) {
+    connection.unlink();
+    connection.timed_out = false;
+    connection.deadline = monotonic_now() + front.settings_.handshake_timeout;
+    front.connections_->push_back(connection);
+  }
+
+  static Response answer(HttpFront& front, const Request& request) {
+    if (request.method() != http::verb::get) {
+      ++front.counters_.http_refused;
+      Response response =
+          refusal(http::status::method_not_allowed, "only GET is answered here", request.version());
+      response.set(http::field::allow, "GET");
+      return response;
+    }
+    if (request.target() == websocket_path) {
+      ++front.counters_.http_refused;
+      Response response =
+          refusal(http::status::upgrade_required,
+                  "this is a WebSocket endpoint: send an upgrade request", request.version());
+      response.set(http::field::upgrade, "websocket");
+      return response;
+    }
+    ++front.counters_.http_answers;
+    HttpAnswer answer = front.owner_.get({request.target().data(), request.target().size()});
+    Response response =
+        make_response(http::int_to_status(static_cast<unsigned>(answer.status)),
+                      std::move(answer.body), request.keep_alive(), request.version());
+    response.set(http::field::content_type, answer.content_type);
+    return response;
+  }
+
+  static Awaitable<void> refuse_unreadable(HttpFront& front, Connection& connection,
+                                           error_code ec) {
+    Response response;
+    if (connection.timed_out) {
+      response = refusal(http::status::request_timeout, "no complete request in time");
+      ++front.counters_.handshake_timeouts;
+      set_deadline(front, connection);  // the answer gets one of its own
+    } else if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
+      ++front.counters_.http_refused;
+      response = refusal(http::status::request_header_fields_too_large,
+                         "the request header is over 8 KiB");
+    } else {
+      ++front.counters_.http_refused;
+      response = refusal(http::status::bad_request, "not an HTTP request: " + ec.message());
+    }
+    co_await refuse(front, connection, response);
+  }
+
+  static Awaitable<void> refuse(HttpFront& front, Connection& connection, Response& response) {
+    const auto [ec, written] = co_await http::async_write(connection.socket, response, as_result);
+    if (!ec) co_await linger(front, connection);
+  }
+
+  /// Shuts our half and reads until the peer has shut its own: closing over unread input would
+  /// reset the connection and destroy the answer. Bounded by a deadline of its own.
+  static Awaitable<void> linger(HttpFront& front, Connection& connection) {
+    set_deadline(front, connection);
+    error_code ec;
+    connection.socket.shutdown(Socket::shutdown_send, ec);
+    std::array<std::byte, 1024> ignored_input;
+    while (!ec && !connection.timed_out && !front.stopped_) {
+      const auto [read_ec, bytes] =
+          co_await connection.socket.async_read_some(asio::buffer(ignored_input), as_result);
+      ec = read_ec;
+    }
+  }
+
+  static Awaitable<void> upgrade(HttpFront& front, Connection& connection, const Request& request,
+                                 beast::flat_buffer& buffer) {
+    if (request.target() != websocket_path) {
+      ++front.counters_.http_refused;
+      Response response = refusal(http::status::not_found, "the WebSocket endpoint is /ws");
+      co_await refuse(front, connection, response);
+      co_return;
+    }
+    if (!front.owner_.has_room(front.upgrading_)) {
+      ++front.counters_.sessions_max_refused;
+      Response response =
+          refusal(http::status::service_unavailable, "no room for one more session");
+      response.set(http::field::retry_after, "1");
+      co_await refuse(front, connection, response);
+      co_return;
+    }
+    ++front.upgrading_;
+    websocket::stream<Socket&, false> stream{connection.socket};
+    const auto [ec] = co_await stream.async_accept(request, as_result);
+    --front.upgrading_;
+    if (front.stopped_) co_return;
+    if (ec) {  // Beast has answered what it refused
+      ++front.counters_.http_refused;
+      co_await linger(front, connection);
+      co_return;
+    }
+    connection.unlink();
+    const asio::mutable_buffer early = buffer.data();
+    front.owner_.open(std::move(connection.socket),
+                      {static_cast<std::byte*>(early.data()), early.size()});
+  }
+};
+
+HttpFront::HttpFront(asio::io_context& io, const GatewaySettings& settings, HttpFrontOwner& owner,
+                     GatewayCounters& counters)
+    : io_{io},
+      settings_{settings},
+      owner_{owner},
+      counters_{counters},
+      acceptor_{io.get_executor()},
+      accept_pause_{io.get_executor()},
+      connections_{std::make_unique<Connections>()} {
+  const asio::ip::tcp::endpoint endpoint{asio::ip::make_address(settings.address), settings.port};
+  acceptor_.open(endpoint.protocol());
+  acceptor_.set_option(asio::socket_base::reuse_address{true});
+  acceptor_.bind(endpoint);
+  acceptor_.listen();  // the system's longest backlog: a reconnect storm waits there
+  asio::co_spawn(io.get_executor(), Serving::accept(*this), rethrow);
+}
+
+HttpFront::~HttpFront() = default;
+
+std::uint16_t HttpFront::port() const { return acceptor_.local_endpoint().port(); }
+
+void HttpFront::sweep(Instant now) {
+  while (!connections_->empty() && connections_->front().deadline <= now) {
+    Connection& connection = connections_->front();
+    // Stays in the list: should what it waits for be done this very moment, it is cut off next
+    // time.
+    connections_->pop_front();
+    connection.deadline = now + settings_.handshake_timeout;
+    connections_->push_back(connection);
+    connection.timed_out = true;
+    error_code ignored;
+    connection.socket.cancel(ignored);
+  }
+}
+
+void HttpFront::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  error_code ignored;
+  acceptor_.close(ignored);
+  accept_pause_.cancel();
+  for (Connection& connection : *connections_) connection.socket.close(ignored);
+}
+
+}  // namespace clamor::gateway

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "server/base/time.hpp"
+#include "server/gateway/counters.hpp"
+#include "server/gateway/gateway.hpp"
+#include "server/gateway/socket.hpp"
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/intrusive/list.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace clamor::gateway {
+
+/// What HttpFront hands on.
+class HttpFrontOwner {
+ public:
+  virtual ~HttpFrontOwner() = default;
+  /// Whether one more session fits beside `upgrading` ones that are about to open.
+  [[nodiscard]] virtual bool has_room(std::size_t upgrading) const = 0;
+  /// A handshake is done; `early` is what the peer sent behind it, valid during the call.
+  virtual void open(Socket socket, std::span<std::byte> early) = 0;
+  [[nodiscard]] virtual HttpAnswer get(std::string_view target) = 0;
+};
+
+/// Accepts connections, answers plain HTTP, and does the WebSocket handshake: all of Beast is in
+/// its one .cpp. A connection is a coroutine here, and leaves it as a bare socket.
+class HttpFront {
+ public:
+  /// Binds and listens. Throws boost::system::system_error where the address cannot be had.
+  HttpFront(boost::asio::io_context& io, const GatewaySettings& settings, HttpFrontOwner& owner,
+            GatewayCounters& counters);
+  ~HttpFront();
+  HttpFront(const HttpFront&) = delete;
+  HttpFront& operator=(const HttpFront&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const;
+  /// Cuts off the connections that did not complete a request in time; called every now and then.
+  void sweep(Instant now);
+  /// Stops accepting and ends every connection that is still HTTP.
+  void stop();
+
+ private:
+  class Serving;
+  struct Connection;
+
+  boost::asio::io_context& io_;
+  const GatewaySettings& settings_;
+  HttpFrontOwner& owner_;
+  GatewayCounters& counters_;
+  boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, Executor> acceptor_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                    boost::asio::wait_traits<std::chrono::steady_clock>, Executor>
+      accept_pause_;
+  struct Connections;
+  std::unique_ptr<Connections> connections_;
+  std::size_t upgrading_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace clamor::gateway

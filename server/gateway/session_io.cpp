@@ -1,0 +1,186 @@
+#include "server/gateway/clock.hpp"
+#include "server/gateway/sessions.hpp"
+
+#include <cerrno>
+#include <memory>
+#include <sys/socket.h>
+#include <utility>
+
+namespace clamor::gateway {
+
+using boost::system::error_code;
+using protocol::FrameEvent;
+
+// --- input ---------------------------------------------------------------------------------------
+
+void Sessions::wait_readable(std::uint32_t slot) {
+  Session& session = slots_[slot];
+  if (session.state == State::free || session.input_ended) return;
+  session.socket.async_wait(Socket::wait_read, [this, id = id_of(slot)](const error_code& ec) {
+    if (find(id) != nullptr && ec != boost::asio::error::operation_aborted) on_readable(id.slot);
+  });
+}
+
+/// One read an event is the fair share: while more is there, the next wait completes at once, but
+/// behind the others that are ready.
+void Sessions::on_readable(std::uint32_t slot) {
+  begin_turn();
+  ++round_events_;
+  Session& session = slots_[slot];
+  const ssize_t got = ::recv(session.socket.native_handle(), read_buffer_.data(),
+                             read_buffer_.size(), MSG_DONTWAIT);
+  if (got > 0) {
+    // What a closing peer still sends is read only so that it can see our close frame.
+    if (session.state == State::open) {
+      now_ = monotonic_now();
+      last_seen_[slot] = now_;
+      take_input(slot, std::span{read_buffer_}.first(static_cast<std::size_t>(got)));
+    }
+  } else if (got == 0) {
+    session.input_ended = true;
+    if (session.state == State::open) end(slot, EndReason::peer_closed);
+    if (session.state == State::draining) {
+      destroy(slot);
+    } else {
+      mark_dirty(slot);  // what is queued goes out before the socket closes
+    }
+  } else if (errno != EAGAIN && errno != EINTR) {
+    lost(slot);
+  }
+  wait_readable(slot);
+}
+
+void Sessions::take_input(std::uint32_t slot, std::span<std::byte> input) {
+  Session& session = slots_[slot];
+  const SessionId id = id_of(slot);
+  // The handler may end the session: then the rest of its input is nobody's.
+  while (session.state == State::open) {
+    const FrameEvent event = session.decoder.next(input);
+    switch (event.kind) {
+      case FrameEvent::Kind::need_more:
+        return;
+      case FrameEvent::Kind::message:
+        ++operations_.frames_in;
+        operations_.bytes_in += event.payload.size();
+        handler_.on_message(id, event.payload, now_);
+        break;
+      case FrameEvent::Kind::ping:
+        ++counters_.pings;
+        send(id, control_frame(protocol::Opcode::pong, event.payload));
+        break;
+      case FrameEvent::Kind::pong:
+        break;
+      case FrameEvent::Kind::close:
+        answer_close(slot, event.close_code);
+        break;
+      case FrameEvent::Kind::error:
+        ++counters_.frame_errors[static_cast<std::size_t>(event.error)];
+        close_with(slot, EndReason::protocol_error, protocol::close_code_of(event.error),
+                   protocol::name_of(event.error));
+        break;
+    }
+  }
+}
+
+/// Echoes the peer's code, as RFC 6455 5.5.1 has it; a close without a code is answered by one.
+void Sessions::answer_close(std::uint32_t slot, std::uint16_t code) {
+  end(slot, EndReason::peer_closed);
+  std::vector<std::byte> payload;
+  if (code != protocol::no_close_status) {
+    payload = protocol::close_payload(static_cast<protocol::CloseCode>(code), {});
+  }
+  enqueue_control(slot, protocol::Opcode::close, payload);
+}
+
+// --- output --------------------------------------------------------------------------------------
+
+SharedFrame Sessions::control_frame(protocol::Opcode opcode, protocol::Bytes payload) {
+  auto frame = std::make_shared<std::vector<std::byte>>();
+  protocol::append_server_frame(opcode, payload, *frame);
+  return frame;
+}
+
+void Sessions::send(SessionId id, SharedFrame frame) {
+  Session* const session = find(id);
+  if (session == nullptr || session->state != State::open) return;
+  begin_turn();
+  const core::SendDecision decision =
+      core::offer(session->buffer, frame->size(), now_, settings_.session_limits);
+  if (decision == core::SendDecision::close) {
+    // The device catches up when it returns: what it has not read yet need not be kept for it.
+    session->buffer.queued_bytes =
+        static_cast<std::uint32_t>(queues_.drop_unwritten(session->queue));
+    close_with(id.slot, EndReason::slow_consumer, protocol::CloseCode::slow_consumer,
+               "reads slower than it is sent to");
+    return;
+  }
+  queues_.push(session->queue, std::move(frame));
+  mark_dirty(id.slot);
+}
+
+/// Control frames of a close go past the limits: there is one a session.
+void Sessions::enqueue_control(std::uint32_t slot, protocol::Opcode opcode,
+                               protocol::Bytes payload) {
+  Session& session = slots_[slot];
+  SharedFrame frame = control_frame(opcode, payload);
+  session.buffer.queued_bytes += static_cast<std::uint32_t>(frame->size());
+  queues_.push(session.queue, std::move(frame));
+  mark_dirty(slot);
+}
+
+void Sessions::mark_dirty(std::uint32_t slot) {
+  Session& session = slots_[slot];
+  if (session.dirty || session.waits_write) return;
+  session.dirty = true;
+  dirty_.push_back(slot);
+}
+
+void Sessions::flush(std::uint32_t slot) {
+  Session& session = slots_[slot];
+  session.dirty = false;
+  while (!session.queue.empty()) {
+    msghdr message{};
+    message.msg_iov = vectors_.data();
+    message.msg_iovlen = queues_.gather(session.queue, vectors_);
+    std::size_t offered = 0;
+    for (std::size_t i = 0; i < message.msg_iovlen; ++i) offered += vectors_[i].iov_len;
+
+    const ssize_t result =
+        ::sendmsg(session.socket.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ++operations_.flushes;
+    if (result < 0) {
+      if (errno == EINTR) continue;
+      return errno == EAGAIN ? wait_writable(slot) : lost(slot);
+    }
+    const auto written = static_cast<std::size_t>(result);
+    operations_.bytes_out += written;
+    operations_.frames_out += queues_.pop(session.queue, written);
+    core::flushed(session.buffer, written, now_);
+    if (written < offered) return wait_writable(slot);
+  }
+  if (session.state == State::closing) finish_output(slot);
+}
+
+void Sessions::wait_writable(std::uint32_t slot) {
+  Session& session = slots_[slot];
+  session.waits_write = true;
+  session.socket.async_wait(Socket::wait_write, [this, id = id_of(slot)](const error_code& ec) {
+    Session* const waiting = find(id);
+    if (waiting == nullptr || ec == boost::asio::error::operation_aborted) return;
+    begin_turn();
+    waiting->waits_write = false;
+    mark_dirty(id.slot);
+  });
+}
+
+/// Everything went out, the close frame last: shuts our half and waits for the peer's.
+void Sessions::finish_output(std::uint32_t slot) {
+  Session& session = slots_[slot];
+  if (session.input_ended) return destroy(slot);
+  session.state = State::draining;
+  error_code ec;
+  session.socket.shutdown(Socket::shutdown_send, ec);
+  if (ec) lost(slot);
+}
+
+}  // namespace clamor::gateway

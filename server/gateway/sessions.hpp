@@ -1,0 +1,140 @@
+#pragma once
+
+#include "server/base/operations.hpp"
+#include "server/core/session_buffer.hpp"
+#include "server/gateway/counters.hpp"
+#include "server/gateway/frame_queues.hpp"
+#include "server/gateway/gateway.hpp"
+#include "server/gateway/socket.hpp"
+#include "server/protocol/websocket_frame.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string_view>
+#include <sys/uio.h>
+#include <vector>
+
+namespace clamor::gateway {
+
+/// The sessions of one gateway and its turns: reads into one buffer, own framing, one flush per
+/// dirty session and turn. See Gateway for the contract and the thread.
+///
+/// A session's life: open -> closing (over for the handler; what is queued, a close frame last,
+/// still goes out) -> draining (our half is shut; input is discarded until the peer ends its half,
+/// since closing earlier would reset the connection and destroy the close frame) -> free.
+class Sessions {
+ public:
+  Sessions(boost::asio::io_context& io, const GatewaySettings& settings, Handler& handler,
+           Operations& operations, GatewayCounters& counters);
+  Sessions(const Sessions&) = delete;
+  Sessions& operator=(const Sessions&) = delete;
+
+  /// Takes over a socket whose handshake is done; `early` is what came behind the request.
+  void open(Socket socket, std::span<std::byte> early);
+  void send(SessionId id, SharedFrame frame);
+  void close(SessionId id, protocol::CloseCode code, std::string_view reason);
+  void begin_turn();
+
+  /// Closes the sessions that were silent and resets those that did not finish a close. Called
+  /// about once a second; O(sessions) over one array.
+  void sweep(Instant now);
+  void close_all(protocol::CloseCode code, std::string_view reason);
+  /// Resets every connection at once.
+  void reset_all();
+
+  /// Sessions the handler knows as open.
+  [[nodiscard]] std::size_t open_count() const { return open_count_; }
+  /// Sockets, those still closing included.
+  [[nodiscard]] std::size_t held_count() const { return slots_.size() - free_slots_.size(); }
+
+ private:
+  enum class State : std::uint8_t { free, open, closing, draining };
+
+  struct Session {
+    Socket socket;
+    protocol::FrameDecoder decoder;
+    core::SessionBuffer buffer{};
+    FrameQueues::Queue queue{};
+    std::uint32_t generation = 1;  ///< Counts the slot's sessions; 0 names none.
+    State state = State::free;
+    bool dirty = false;          ///< In dirty_.
+    bool waits_write = false;    ///< The socket is full; a wait for room is pending.
+    bool input_ended = false;    ///< The peer ended its half.
+    bool end_delivered = false;  ///< on_end was called.
+  };
+
+  struct Ended {
+    SessionId id;
+    EndReason reason = EndReason::peer_closed;
+  };
+
+  struct Lingering {
+    Instant deadline;
+    SessionId id;
+  };
+
+  [[nodiscard]] Session* find(SessionId id);
+  [[nodiscard]] SessionId id_of(std::uint32_t slot) const;
+  std::uint32_t take_slot(Socket socket);
+
+  // A turn.
+  void post_turn_end();
+  void end_turn();
+  bool deliver_ends();
+
+  // Input.
+  void wait_readable(std::uint32_t slot);
+  void on_readable(std::uint32_t slot);
+  void take_input(std::uint32_t slot, std::span<std::byte> input);
+  void answer_close(std::uint32_t slot, std::uint16_t code);
+
+  // Output.
+  static SharedFrame control_frame(protocol::Opcode opcode, protocol::Bytes payload);
+  void enqueue_control(std::uint32_t slot, protocol::Opcode opcode, protocol::Bytes payload);
+  void mark_dirty(std::uint32_t slot);
+  void flush(std::uint32_t slot);
+  void wait_writable(std::uint32_t slot);
+  void finish_output(std::uint32_t slot);
+
+  // Ends.
+  void end(std::uint32_t slot, EndReason reason);
+  void close_with(std::uint32_t slot, EndReason reason, protocol::CloseCode code,
+                  std::string_view text);
+  void lost(std::uint32_t slot);
+  void reset(std::uint32_t slot);
+  void destroy(std::uint32_t slot);
+  void recycle(std::uint32_t slot);
+
+  boost::asio::io_context& io_;
+  const GatewaySettings& settings_;
+  Handler& handler_;
+  Operations& operations_;
+  GatewayCounters& counters_;
+
+  std::deque<Session> slots_;       ///< Never shrinks; a deque, so that sockets keep their place.
+  std::vector<Instant> last_seen_;  ///< By slot; Instant::max() where silence does not matter.
+  std::vector<std::uint32_t> free_slots_;
+  std::size_t open_count_ = 0;
+  FrameQueues queues_;
+
+  std::vector<std::uint32_t> dirty_;   ///< Slots with queued frames, in order of first dirtying.
+  std::vector<Ended> ended_;           ///< Ends that the handler is still to hear of.
+  std::deque<Lingering> lingering_;    ///< Closing sessions, earliest deadline first.
+  std::vector<std::uint32_t> silent_;  ///< Scratch of sweep().
+
+  bool turn_open_ = false;
+  Instant turn_began_;
+  Instant now_;  ///< Of the event being handled.
+  std::uint32_t round_events_ = 0;
+  std::uint32_t turn_events_ = 0;
+
+  std::vector<std::byte> read_buffer_;
+  std::array<iovec, 256> vectors_{};
+};
+
+}  // namespace clamor::gateway
