@@ -3,6 +3,7 @@
 #include "loadgen/net/descriptor.hpp"
 #include "loadgen/net/target.hpp"
 #include "server/base/time.hpp"
+#include "server/protocol/codec.hpp"
 #include "server/protocol/message.hpp"
 #include "server/protocol/websocket_frame.hpp"
 

@@ -1,0 +1,410 @@
+#include "loadgen/net/connections.hpp"
+
+#include "loadgen/net/handshake.hpp"
+#include "server/base/assert.hpp"
+#include "server/base/hash.hpp"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <system_error>
+#include <utility>
+
+namespace clamor::loadgen {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t read_bytes = 256 * 1024;
+constexpr int events_max = 1024;
+constexpr Duration linger_time = 2s;
+constexpr std::uint32_t source_addresses = 8;  // x 28,000 ephemeral ports a worker
+
+// epoll_data: a slot with its generation, or a watched or lingering descriptor.
+constexpr std::uint64_t descriptor_bit = 1ULL << 63U;
+constexpr std::uint64_t tag_of(std::uint32_t slot, std::uint32_t generation) {
+  return (static_cast<std::uint64_t>(generation & 0x7FFFFFFFU) << 32U) | slot;
+}
+
+std::string error_text(int code) { return std::system_category().message(code); }
+
+/// IPv4 loopback 127.(16 + group).(1..8).1: each address has its own ephemeral ports.
+sockaddr_in source_address(std::uint32_t group, std::uint32_t slot) {
+  sockaddr_in source{};
+  source.sin_family = AF_INET;
+  const std::uint32_t middle = 16 + group % 200;
+  source.sin_addr.s_addr =
+      htonl((127U << 24U) | (middle << 16U) | ((1 + slot % source_addresses) << 8U) | 1U);
+  return source;
+}
+
+void add_to_epoll(int epoll, int fd, std::uint32_t events, std::uint64_t tag, int operation) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = tag;
+  if (epoll_ctl(epoll, operation, fd, &event) != 0) {
+    throw std::system_error{errno, std::system_category(), "epoll_ctl"};
+  }
+}
+
+}  // namespace
+
+Instant monotonic_now() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return instant_from_ns(now.tv_sec * 1'000'000'000LL + now.tv_nsec);
+}
+
+Connections::Connections(const Target& target, std::uint32_t slots, std::uint32_t source_group,
+                         ConnectionEvents& events)
+    : target_{target},
+      request_{handshake_request(target)},
+      source_group_{source_group},
+      events_{events},
+      epoll_{epoll_create1(EPOLL_CLOEXEC)},
+      links_(slots),
+      next_sweep_{monotonic_now()},
+      read_buffer_(read_bytes),
+      ready_(events_max * sizeof(epoll_event)) {
+  if (!epoll_) throw std::system_error{errno, std::system_category(), "epoll_create1"};
+}
+
+Connections::~Connections() {
+  for (const auto& [fd, deadline] : lingering_) ::close(fd);
+}
+
+// --- opening and closing -------------------------------------------------------------------------
+
+void Connections::open(std::uint32_t slot) {
+  Link& link = links_[slot];
+  CLAMOR_ASSERT(link.state == State::free);
+  ++link.generation;
+  link.state = State::connecting;
+  ++opening_;
+  link.decoder = {protocol::Side::client,
+                  static_cast<std::uint32_t>(protocol::server_message_bytes_max)};
+  link.socket.reset(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!link.socket) {
+    failures_.push_back({slot, link.generation, "socket: " + error_text(errno)});
+    return;
+  }
+  const int fd = link.socket.get();
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (target_.loopback()) {
+    // The port is chosen at connect, when the whole 4-tuple is known; else 28,000 in all is the
+    // cap.
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    const sockaddr_in source = source_address(source_group_, slot);
+    ::bind(fd, reinterpret_cast<const sockaddr*>(&source), sizeof source);
+  }
+  const int failed =
+      ::connect(fd, reinterpret_cast<const sockaddr*>(&target_.address), sizeof target_.address);
+  if (failed != 0 && errno != EINPROGRESS) {
+    failures_.push_back({slot, link.generation, "connect: " + error_text(errno)});
+    return;
+  }
+  add_to_epoll(epoll_.get(), fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+               tag_of(slot, link.generation), EPOLL_CTL_ADD);
+}
+
+Descriptor Connections::take_socket(std::uint32_t slot) {
+  Link& link = links_[slot];
+  if (link.state == State::connecting || link.state == State::handshaking) {
+    --opening_;
+    half_handshakes_.erase(slot);
+  }
+  link.state = State::free;
+  ++link.generation;
+  link.out = {};
+  return std::move(link.socket);
+}
+
+void Connections::close(std::uint32_t slot) {
+  Link& link = links_[slot];
+  if (link.state == State::free) return;
+  if (link.state == State::open) {
+    append_frame(link, protocol::Opcode::close,
+                 protocol::close_payload(protocol::CloseCode::normal, {}));
+    if (write_out(link)) {
+      linger(take_socket(slot));
+      return;
+    }
+  }
+  take_socket(slot).reset();
+}
+
+void Connections::reset(std::uint32_t slot) {
+  if (links_[slot].state == State::free) return;
+  const Descriptor socket = take_socket(slot);
+  const struct linger hard { .l_onoff = 1, .l_linger = 0 };
+  if (socket) setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+}
+
+bool Connections::is_open(std::uint32_t slot) const { return links_[slot].state == State::open; }
+
+void Connections::linger(Descriptor socket) {
+  // What the server still sends is read and thrown away: closing over unread data would reset the
+  // connection and might take our close frame with it.
+  const int fd = socket.release();
+  add_to_epoll(epoll_.get(), fd, EPOLLIN | EPOLLRDHUP,
+               descriptor_bit | static_cast<std::uint64_t>(fd), EPOLL_CTL_MOD);
+  lingering_[fd] = monotonic_now() + linger_time;
+}
+
+void Connections::drain_lingering(int fd) {
+  for (;;) {
+    const ssize_t got = ::recv(fd, read_buffer_.data(), read_buffer_.size(), 0);
+    if (got > 0) continue;
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    ::close(fd);
+    lingering_.erase(fd);
+    return;
+  }
+}
+
+void Connections::sweep_lingering() {
+  const Instant now = monotonic_now();
+  if (now < next_sweep_) return;
+  next_sweep_ = now + 250ms;
+  std::erase_if(lingering_, [now](const auto& entry) {
+    if (entry.second > now) return false;
+    ::close(entry.first);
+    return true;
+  });
+}
+
+void Connections::fail(std::uint32_t slot, std::string why) {
+  ++counters_.handshakes_failed;
+  take_socket(slot).reset();
+  events_.on_failed(slot, why);
+}
+
+void Connections::ended(std::uint32_t slot, std::uint16_t close_code) {
+  take_socket(slot).reset();
+  events_.on_closed(slot, close_code);
+}
+
+// --- the loop ------------------------------------------------------------------------------------
+
+void Connections::watch(int fd, std::function<void()> ready) {
+  watched_[fd] = std::move(ready);
+  add_to_epoll(epoll_.get(), fd, EPOLLIN, descriptor_bit | static_cast<std::uint64_t>(fd),
+               EPOLL_CTL_ADD);
+}
+
+void Connections::wait(Duration longest) {
+  if (!failures_.empty()) longest = Duration{};
+  const std::int64_t ns = std::max<std::int64_t>(to_ns(longest), 0);
+  const timespec timeout{.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+  auto* const events = reinterpret_cast<epoll_event*>(ready_.data());
+  ready_count_ = epoll_pwait2(epoll_.get(), events, events_max, &timeout, nullptr);
+  if (ready_count_ < 0 && errno == ENOSYS) {  // before Linux 5.11
+    ready_count_ =
+        epoll_wait(epoll_.get(), events, events_max, static_cast<int>((ns + 999'999) / 1'000'000));
+  }
+  if (ready_count_ < 0 && errno != EINTR) {
+    throw std::system_error{errno, std::system_category(), "epoll_pwait2"};
+  }
+}
+
+void Connections::dispatch() {
+  for (Failure& failure : std::exchange(failures_, {})) {
+    if (links_[failure.slot].generation == failure.generation) {
+      fail(failure.slot, std::move(failure.why));
+    }
+  }
+  const int count = std::exchange(ready_count_, 0);
+  for (int i = 0; i < count; ++i) {
+    epoll_event event;
+    std::memcpy(&event, ready_.data() + static_cast<std::size_t>(i) * sizeof event, sizeof event);
+    const std::uint64_t tag = event.data.u64;
+    if ((tag & descriptor_bit) == 0) {
+      const auto slot = static_cast<std::uint32_t>(tag);
+      // A handler before this one may have closed the slot, or closed and reopened it.
+      const Link& link = links_[slot];
+      if (link.state != State::free && tag == tag_of(slot, link.generation)) {
+        on_ready(slot, event.events);
+      }
+      continue;
+    }
+    const auto fd = static_cast<int>(tag & ~descriptor_bit);
+    if (const auto found = watched_.find(fd); found != watched_.end()) {
+      found->second();
+    } else if (lingering_.contains(fd)) {
+      drain_lingering(fd);
+    }
+  }
+  sweep_lingering();
+}
+
+void Connections::on_ready(std::uint32_t slot, std::uint32_t epoll_events) {
+  Link& link = links_[slot];
+  if (link.state == State::connecting) {
+    if ((epoll_events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
+    finish_connect(slot);
+    return;
+  }
+  if ((epoll_events & EPOLLOUT) != 0 && !link.out.empty()) mark_dirty(slot);
+  if ((epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) read(slot);
+}
+
+void Connections::finish_connect(std::uint32_t slot) {
+  Link& link = links_[slot];
+  int code = 0;
+  socklen_t size = sizeof code;
+  getsockopt(link.socket.get(), SOL_SOCKET, SO_ERROR, &code, &size);
+  if (code != 0) return fail(slot, "connect: " + error_text(code));
+  link.state = State::handshaking;
+  const ssize_t sent = ::send(link.socket.get(), request_.data(), request_.size(), MSG_NOSIGNAL);
+  if (sent != static_cast<ssize_t>(request_.size())) {
+    fail(slot, "handshake: " + error_text(errno));  // a fresh socket takes 200 bytes
+  }
+}
+
+void Connections::read(std::uint32_t slot) {
+  const std::uint32_t generation = links_[slot].generation;
+  for (;;) {
+    const ssize_t got =
+        ::recv(links_[slot].socket.get(), read_buffer_.data(), read_buffer_.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return;
+    if (got <= 0) {
+      if (links_[slot].state == State::open) return ended(slot, 0);
+      return fail(slot, got == 0 ? "the server closed the connection during the handshake"
+                                 : "handshake: " + error_text(errno));
+    }
+    counters_.bytes_in += static_cast<std::uint64_t>(got);
+    std::span<std::byte> input{read_buffer_.data(), static_cast<std::size_t>(got)};
+    if (links_[slot].state == State::handshaking) {
+      if (!take_handshake(slot, input)) {
+        if (links_[slot].generation != generation) return;
+        continue;
+      }
+    }
+    take_frames(slot, input);
+    if (links_[slot].generation != generation) return;
+    // Edge-triggered: a short read of a stream means that the next byte brings a new event.
+    if (static_cast<std::size_t>(got) < read_buffer_.size()) return;
+  }
+}
+
+/// Whether the handshake is complete; `input` is then what follows it.
+bool Connections::take_handshake(std::uint32_t slot, std::span<std::byte>& input) {
+  const std::string_view fresh{reinterpret_cast<const char*>(input.data()), input.size()};
+  const auto half = half_handshakes_.find(slot);
+  const std::size_t before = half == half_handshakes_.end() ? 0 : half->second.size();
+  HandshakeResult result;
+  if (before == 0) {
+    result = check_handshake(fresh);
+  } else {
+    half->second += fresh;
+    result = check_handshake(half->second);
+  }
+  switch (result.state) {
+    case HandshakeState::need_more:
+      if (before == 0) half_handshakes_[slot] = fresh;
+      return false;
+    case HandshakeState::refused:
+      fail(slot, "handshake: " + result.error);
+      return false;
+    case HandshakeState::accepted:
+      break;
+  }
+  half_handshakes_.erase(slot);
+  input = input.subspan(result.used - before);
+  links_[slot].state = State::open;
+  --opening_;
+  events_.on_open(slot);
+  return links_[slot].state == State::open;
+}
+
+void Connections::take_frames(std::uint32_t slot, std::span<std::byte> input) {
+  const std::uint32_t generation = links_[slot].generation;
+  for (;;) {
+    const protocol::FrameEvent event = links_[slot].decoder.next(input);
+    switch (event.kind) {
+      case protocol::FrameEvent::Kind::need_more:
+        return;
+      case protocol::FrameEvent::Kind::message:
+        ++counters_.messages_in;
+        events_.on_message(slot, event.payload);
+        if (links_[slot].generation != generation) return;
+        break;
+      case protocol::FrameEvent::Kind::ping:
+        append_frame(links_[slot], protocol::Opcode::pong, event.payload);
+        mark_dirty(slot);
+        break;
+      case protocol::FrameEvent::Kind::pong:
+        break;
+      case protocol::FrameEvent::Kind::close:
+        append_frame(links_[slot], protocol::Opcode::close, {});
+        (void)write_out(links_[slot]);
+        return ended(slot, event.close_code);
+      case protocol::FrameEvent::Kind::error:
+        ++counters_.protocol_errors;
+        return ended(slot, static_cast<std::uint16_t>(protocol::close_code_of(event.error)));
+    }
+  }
+}
+
+// --- writing -------------------------------------------------------------------------------------
+
+void Connections::send(std::uint32_t slot, protocol::Bytes payload) {
+  Link& link = links_[slot];
+  CLAMOR_ASSERT(link.state == State::open);
+  append_frame(link, protocol::Opcode::binary, payload);
+  ++counters_.messages_out;
+  mark_dirty(slot);
+}
+
+void Connections::append_frame(Link& link, protocol::Opcode opcode, protocol::Bytes payload) {
+  const auto mask = static_cast<std::uint32_t>(mix64(++mask_counter_));
+  protocol::append_client_frame(opcode, payload, mask, link.out);
+}
+
+void Connections::mark_dirty(std::uint32_t slot) {
+  if (std::exchange(links_[slot].dirty, true)) return;
+  dirty_.push_back(slot);
+}
+
+/// Writes what the socket takes; false where the connection is broken.
+bool Connections::write_out(Link& link) {
+  std::size_t done = 0;
+  while (done < link.out.size()) {
+    const ssize_t sent =
+        ::send(link.socket.get(), link.out.data() + done, link.out.size() - done, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) break;  // EPOLLOUT follows
+    if (sent < 0) return false;
+    done += static_cast<std::size_t>(sent);
+  }
+  counters_.bytes_out += done;
+  if (done == link.out.size()) {
+    link.out = {};  // an idle connection keeps no buffer
+  } else {
+    link.out.erase(link.out.begin(), link.out.begin() + static_cast<std::ptrdiff_t>(done));
+  }
+  return true;
+}
+
+void Connections::flush() {
+  for (const std::uint32_t slot : std::exchange(dirty_, {})) {
+    Link& link = links_[slot];
+    link.dirty = false;
+    // Broken ones are left alone: the read side tells why, with the server's close code if any.
+    if (link.state == State::open && !write_out(link)) link.out = {};
+  }
+}
+
+std::size_t Connections::memory_bytes() const {
+  return links_.capacity() * sizeof(Link) + read_buffer_.capacity() + ready_.capacity();
+}
+
+}  // namespace clamor::loadgen

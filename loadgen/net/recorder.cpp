@@ -1,0 +1,48 @@
+#include "loadgen/net/recorder.hpp"
+
+#include <algorithm>
+
+namespace clamor::loadgen {
+
+void IntervalRecord::merge(const IntervalRecord& other) {
+  connected += other.connected;
+  sent += other.sent;
+  acknowledged += other.acknowledged;
+  delivered += other.delivered;
+  delivery.merge(other.delivery);
+  lag.merge(other.lag);
+  turn_max_ns = std::max(turn_max_ns, other.turn_max_ns);
+}
+
+bool IntervalRecord::marked() const {
+  return lag.quantile(0.99) > static_cast<std::uint64_t>(to_ns(lag_bound)) ||
+         turn_max_ns > static_cast<std::uint64_t>(to_ns(turn_bound));
+}
+
+void Recording::merge(const Recording& other) {
+  if (by_class.size() < other.by_class.size()) by_class.resize(other.by_class.size());
+  for (std::size_t c = 0; c < other.by_class.size(); ++c) {
+    for (std::size_t p = 0; p < delivery_path_names.size(); ++p) {
+      by_class[c].delivery[p].merge(other.by_class[c].delivery[p]);
+      by_class[c].service[p].merge(other.by_class[c].service[p]);
+    }
+    by_class[c].ack.merge(other.by_class[c].ack);
+  }
+  catch_up.merge(other.catch_up);
+  connect.merge(other.connect);
+  lag.merge(other.lag);
+  turn.merge(other.turn);
+  for (const IntervalRecord& interval : other.intervals) {
+    const auto same = std::find_if(intervals.begin(), intervals.end(),
+                                   [&](const auto& own) { return own.index == interval.index; });
+    if (same == intervals.end()) {
+      intervals.push_back(interval);
+    } else {
+      same->merge(interval);
+    }
+  }
+  std::sort(intervals.begin(), intervals.end(),
+            [](const auto& a, const auto& b) { return a.index < b.index; });
+}
+
+}  // namespace clamor::loadgen

@@ -1,0 +1,388 @@
+#include "loadgen/net/swarm.hpp"
+
+#include "loadgen/user/stamp.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace clamor::loadgen {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// An online device that still lacks records, and to which nothing has come for so long, is judged
+/// by what it has.
+constexpr Duration quiet_time = 3s;
+constexpr std::size_t findings_max = 20;
+
+Ledger make_ledger(const scenario::Plan& plan, std::uint32_t first, std::uint32_t last) {
+  std::vector<std::uint32_t> offsets{0};
+  std::vector<std::uint32_t> channels;
+  for (std::uint32_t client = first; client < last; ++client) {
+    plan.channels_of(plan.user_of(client), channels);
+    offsets.push_back(static_cast<std::uint32_t>(channels.size()));
+  }
+  channels.shrink_to_fit();
+  return {first, std::move(offsets), std::move(channels)};
+}
+
+UserSettings settings_of(const scenario::Scenario& scenario) {
+  UserSettings settings;
+  settings.seed = scenario.seed;
+  settings.reconnect.base = scenario.reconnect.base;
+  settings.reconnect.cap = scenario.reconnect.cap;
+  settings.reconnect.jitter =
+      scenario.reconnect.full_jitter ? core::Jitter::full : core::Jitter::none;
+  settings.heartbeat_interval = scenario.heartbeat.interval;
+  return settings;
+}
+
+constexpr bool arriving(Phase phase) { return connected(phase) && phase != Phase::online; }
+
+}  // namespace
+
+Swarm::Swarm(const SwarmOptions& options, const scenario::Plan& plan)
+    : options_{options},
+      plan_{plan},
+      settings_{settings_of(plan.scenario())},
+      connections_{options.target, options.last_client - options.first_client + 1, options.worker,
+                   *this},
+      ledger_{make_ledger(plan, options.first_client, options.last_client)},
+      clients_(options.last_client - options.first_client),
+      now_{monotonic_now()},
+      recording_{plan.classes()},
+      body_(scenario::message_bytes_max + stamp_bytes, std::byte{'.'}) {
+  for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
+    clients_[slot].user.client = options_.first_client + slot;
+    if (!plan_.dormant(plan_.user_of(options_.first_client + slot))) ++asked_;
+  }
+  class_of_channel_.reserve(plan_.channels());
+  for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) {
+    class_of_channel_.push_back(plan_.class_of(channel));
+  }
+}
+
+// --- one turn ------------------------------------------------------------------------------------
+
+void Swarm::turn(Duration longest) {
+  connections_.wait(until_next(longest));
+  const Instant began = monotonic_now();
+  now_ = began;
+  close_intervals(now_);
+  run_schedule();
+  run_timers();
+  connections_.flush();  // What is due goes out before what has arrived is read.
+  connections_.dispatch();
+  run_repairs();
+  feed_ramp();
+  connections_.flush();
+  const Duration took = monotonic_now() - began;
+  if (window_zero_ <= began && began < window_end_) {
+    recording_.turn.record(static_cast<std::uint64_t>(to_ns(took)));
+    interval_.turn_max_ns =
+        std::max(interval_.turn_max_ns, static_cast<std::uint64_t>(to_ns(took)));
+  }
+}
+
+Duration Swarm::until_next(Duration longest) {
+  Instant next = monotonic_now() + longest;
+  if (!timers_.empty()) next = std::min(next, timers_.front().at);
+  if (window_zero_ != Instant::max()) {
+    if (interval_end_ <= window_end_) next = std::min(next, interval_end_);
+    const Instant planned = schedule_ == nullptr ? Instant::max() : schedule_->next_at();
+    if (planned != Instant::max()) {
+      next = std::min(next, window_zero_ + planned.time_since_epoch());
+    }
+  }
+  return next - monotonic_now();
+}
+
+void Swarm::run_timers() {
+  while (!timers_.empty() && timers_.front().at <= now_) {
+    const Timer timer = timers_.front();
+    std::pop_heap(timers_.begin(), timers_.end(), std::greater{});
+    timers_.pop_back();
+    if (timer.session == 0) {
+      tell(timer.slot, TimerDue{});
+      continue;
+    }
+    const VirtualUser& user = clients_[timer.slot].user;
+    if (user.session != timer.session || user.phase != Phase::online) continue;
+    tell(timer.slot, HeartbeatDue{});
+    set_timer({heartbeat_due_at(user, settings_), timer.slot, timer.session});
+  }
+}
+
+void Swarm::set_timer(const Timer& timer) {
+  timers_.push_back(timer);
+  std::push_heap(timers_.begin(), timers_.end(), std::greater{});
+}
+
+void Swarm::run_repairs() {
+  for (const std::uint32_t slot : std::exchange(repairs_, {})) tell(slot, GapSeen{});
+}
+
+// --- the plan ------------------------------------------------------------------------------------
+
+void Swarm::run_schedule() {
+  if (schedule_ == nullptr) return;
+  while (const auto event = schedule_->take(Instant{now_ - window_zero_})) run_event(*event);
+}
+
+void Swarm::run_event(const PlannedEvent& event) {
+  const Instant at = window_zero_ + event.at.time_since_epoch();
+  const std::uint32_t slot = event.client - options_.first_client;
+  switch (event.kind) {
+    case PlannedEvent::Kind::leave:
+      return tell(slot, Leave{});
+    case PlannedEvent::Kind::come_back:
+      clients_[slot].came_back_at = at;
+      return tell(slot, ComeBack{});
+    case PlannedEvent::Kind::fault:
+      return run_fault(event.fault);
+    case PlannedEvent::Kind::send: {
+      now_ = monotonic_now();
+      const auto late = static_cast<std::uint64_t>(to_ns(now_ - at));
+      recording_.lag.record(late);
+      interval_.lag.record(late);
+      return tell(slot, SendDue{event.send.channel, event.send.ordinal, at, event.send.bytes});
+    }
+  }
+}
+
+void Swarm::run_fault(std::uint32_t index) {
+  const scenario::Fault& fault = plan_.scenario().faults[index];
+  for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
+    const VirtualUser& user = clients_[slot].user;
+    if (!connected(user.phase) || !plan_.hits(index, user.client)) continue;
+    if (fault.mode == scenario::Fault::Mode::reset) {
+      connections_.reset(slot);
+    } else {
+      connections_.close(slot);
+    }
+    tell(slot, Disconnected{});
+  }
+}
+
+// --- stages --------------------------------------------------------------------------------------
+
+void Swarm::begin_connecting() {
+  ramp_.clear();
+  ramp_next_ = 0;
+  for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
+    if (Schedule::connects_at_start(plan_, options_.first_client + slot)) ramp_.push_back(slot);
+  }
+  feed_ramp();
+}
+
+bool Swarm::all_connected() const { return online_ == ramp_.size(); }
+
+void Swarm::feed_ramp() {
+  while (ramp_next_ < ramp_.size() && arriving_ < options_.opening_max) {
+    const std::uint32_t slot = ramp_[ramp_next_++];
+    if (syncing_) {
+      tell(slot, SyncAndLeave{});
+    } else {
+      tell(slot, Start{});
+    }
+  }
+}
+
+void Swarm::begin_window(Instant zero) {
+  schedule_ = std::make_unique<Schedule>(plan_, options_.first_client, options_.last_client);
+  window_zero_ = zero;
+  window_end_ = zero + plan_.duration();
+  interval_end_ = zero + 1s;
+  interval_ = {};
+  delivered_before_ = ledger_.totals().delivered;
+}
+
+void Swarm::cut_window(Instant now) {
+  schedule_.reset();
+  close_intervals(now);
+  window_end_ = std::min(window_end_, now);
+}
+
+void Swarm::close_intervals(Instant now) {
+  while (interval_end_ <= now && interval_end_ - 1s < window_end_) {
+    end_interval();
+    interval_end_ += 1s;
+  }
+}
+
+void Swarm::end_interval() {
+  interval_.index = static_cast<std::uint32_t>((interval_end_ - window_zero_) / Duration{1s}) - 1;
+  interval_.connected = online_;
+  interval_.delivered = ledger_.totals().delivered - delivered_before_;
+  delivered_before_ = ledger_.totals().delivered;
+  recording_.intervals.push_back(std::exchange(interval_, {}));
+}
+
+std::span<const IntervalRecord> Swarm::fresh_intervals() {
+  const std::span all{recording_.intervals};
+  return all.subspan(std::exchange(intervals_told_, all.size()));
+}
+
+void Swarm::begin_settling() {
+  schedule_.reset();
+  ramp_.clear();
+  ramp_next_ = 0;
+  now_ = monotonic_now();
+  for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) tell(slot, FlushOutbox{});
+  connections_.flush();
+}
+
+void Swarm::begin_syncing(std::span<const MessageId> heads) {
+  syncing_ = true;
+  heads_.assign(heads.begin(), heads.end());
+  now_ = monotonic_now();
+  last_delivery_ = now_;
+  ramp_.clear();
+  ramp_next_ = 0;
+  for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
+    if (clients_[slot].user.phase == Phase::idle) ramp_.push_back(slot);
+  }
+  feed_ramp();
+}
+
+bool Swarm::at_heads(std::uint32_t slot) const {
+  const std::uint32_t client = clients_[slot].user.client;
+  const auto channels = ledger_.channels_of(client);
+  for (std::size_t index = 0; index < channels.size(); ++index) {
+    if (ledger_.held(client, index) < heads_[channels[index]]) return false;
+  }
+  return true;
+}
+
+bool Swarm::synced() const {
+  if (ramp_next_ < ramp_.size()) return false;
+  const bool quiet = now_ - last_delivery_ > quiet_time;
+  for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
+    const Client& client = clients_[slot];
+    switch (client.user.phase) {
+      case Phase::idle:
+        if (!client.synced) return false;
+        break;
+      case Phase::online:
+        if (!quiet && !at_heads(slot)) return false;
+        break;
+      case Phase::stopped:  // It will not return; unsynced() counts it.
+        break;
+      case Phase::backing_off:
+      case Phase::connecting:
+      case Phase::logging_in:
+      case Phase::catching_up:
+        return false;
+    }
+  }
+  return true;
+}
+
+std::uint64_t Swarm::unsynced() const {
+  return static_cast<std::uint64_t>(std::count_if(
+      clients_.begin(), clients_.end(),
+      [](const Client& client) { return client.user.phase != Phase::online && !client.synced; }));
+}
+
+void Swarm::finish() {
+  now_ = monotonic_now();
+  LedgerTotals& totals = ledger_.totals();
+  for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
+    const VirtualUser& user = clients_[slot].user;
+    for (std::uint32_t i = user.outbox_first; i != OutboxPool::none; i = pool_[i].next) {
+      ++(pool_[i].attempts > 0 ? totals.indeterminate : totals.not_sent);
+    }
+    tell(slot, Stop{});
+  }
+  connections_.flush();
+}
+
+std::size_t Swarm::memory_bytes() const {
+  return clients_.capacity() * sizeof(Client) + timers_.capacity() * sizeof(Timer) +
+         class_of_channel_.capacity() * sizeof(std::uint32_t) + connections_.memory_bytes() +
+         pool_.memory_bytes() + ledger_.memory_bytes();
+}
+
+// --- clients -------------------------------------------------------------------------------------
+
+void Swarm::tell(std::uint32_t slot, const Input& input) {
+  VirtualUser& user = clients_[slot].user;
+  const Phase before = user.phase;
+  actions_.clear();
+  step(user, input, now_, settings_, pool_, actions_);
+  online_ += static_cast<std::uint64_t>(user.phase == Phase::online);
+  online_ -= static_cast<std::uint64_t>(before == Phase::online);
+  arriving_ += static_cast<std::uint64_t>(arriving(user.phase));
+  arriving_ -= static_cast<std::uint64_t>(arriving(before));
+  for (const Action& action : actions_) {
+    std::visit([this, slot](const auto& kind) { perform(slot, kind); }, action);
+  }
+}
+
+void Swarm::perform(std::uint32_t slot, const OpenConnection&) {
+  clients_[slot].opened_at = now_;
+  connections_.open(slot);
+}
+
+void Swarm::perform(std::uint32_t slot, const CloseCleanly&) {
+  if (clients_[slot].news && connections_.is_open(slot)) send_device_ack(slot);
+  connections_.close(slot);
+}
+
+void Swarm::perform(std::uint32_t slot, const SetTimer& timer) { set_timer({timer.at, slot, 0}); }
+
+void Swarm::perform(std::uint32_t slot, const Acknowledged& ack) {
+  const VirtualUser& user = clients_[slot].user;
+  ++ledger_.totals().acknowledged;
+  ++interval_.acknowledged;
+  recording_.by_class[class_of_channel_[ack.channel]].ack.record(
+      static_cast<std::uint64_t>(to_ns(now_ - ack.due)));
+  const std::uint64_t hole =
+      ledger_.acknowledge(user.client, ack.channel, ack.client_message_id, ack.message_id);
+  judge_hole(slot, ack.channel, hole);
+}
+
+void Swarm::perform(std::uint32_t slot, const Synced& synced) {
+  Client& client = clients_[slot];
+  // Whoever is here for the roll call only was not kept waiting by the server.
+  const bool roll_call = client.user.flushing || (syncing_ && client.user.phase == Phase::idle);
+  if (!synced.first && !roll_call) {
+    recording_.catch_up.record(static_cast<std::uint64_t>(to_ns(now_ - synced.connect_began)));
+  }
+  if (!client.opened_once && !roll_call && now_ < window_end_) {
+    client.opened_once = true;
+    ++opened_;
+  }
+  client.synced = syncing_;
+  if (client.user.phase == Phase::online) {
+    set_timer({heartbeat_due_at(client.user, settings_), slot, client.user.session});
+  }
+}
+
+void Swarm::perform(std::uint32_t slot, const GaveUpSend& given_up) {
+  ++ledger_.totals().not_sent;
+  find_once("gave up a send", "client " + std::to_string(clients_[slot].user.client) +
+                                  " gave up send " + std::to_string(given_up.ordinal) +
+                                  " of the plan: the server refused it for good");
+}
+
+void Swarm::perform(std::uint32_t slot, const GaveUp& gave_up) {
+  find_once("gave up", "client " + std::to_string(clients_[slot].user.client) +
+                           (gave_up.why == Ended::superseded
+                                ? " was superseded: something else logs in as the same device"
+                                : " was told not to come back"));
+}
+
+void Swarm::find_once(std::string_view kind, std::string what) {
+  if (findings_.size() >= findings_max) return;
+  if (std::find(finding_kinds_.begin(), finding_kinds_.end(), kind) != finding_kinds_.end()) return;
+  finding_kinds_.emplace_back(kind);
+  findings_.push_back(std::move(what));
+}
+
+void Swarm::break_off(std::string why) {
+  if (fatal_.empty()) fatal_ = std::move(why);
+}
+
+}  // namespace clamor::loadgen

@@ -1,0 +1,202 @@
+#pragma once
+
+#include "loadgen/net/connections.hpp"
+#include "loadgen/net/recorder.hpp"
+#include "loadgen/net/schedule.hpp"
+#include "loadgen/user/ledger.hpp"
+#include "loadgen/user/outbox.hpp"
+#include "loadgen/user/virtual_user.hpp"
+#include "scenarios/model/plan.hpp"
+#include "server/base/time.hpp"
+#include "server/protocol/message.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace clamor::loadgen {
+
+struct SwarmOptions {
+  Target target;
+  std::uint32_t worker = 0;  ///< Of `workers`; takes every workers-th channel's creation.
+  std::uint32_t workers = 1;
+  std::uint32_t first_client = 0;  ///< The block is [first_client, last_client).
+  std::uint32_t last_client = 0;
+  std::uint32_t opening_max = 128;  ///< Handshakes in flight in ramp and roll call.
+  std::uint32_t creating_max = 64;  ///< Unanswered channel creations.
+  std::function<std::string(UserId)> token;
+};
+
+/// Drives a block of virtual users over real connections, through the stages of a run:
+/// create_channels, connect, run, settle, sync, finish. The caller begins each stage, then calls
+/// turn() until the stage is done or its time is up: stages are barriers between workers.
+///
+/// One thread. About 150 bytes a client and 20 bytes a (client, channel).
+class Swarm final : private ConnectionEvents {
+ public:
+  /// @pre `plan` outlives it.
+  Swarm(const SwarmOptions& options, const scenario::Plan& plan);
+
+  /// One turn: waits at most `longest` for something to do, handles what is due, flushes.
+  void turn(Duration longest);
+  /// Calls `ready` from turn() whenever `fd` is readable.
+  void watch(int fd, std::function<void()> ready) { connections_.watch(fd, std::move(ready)); }
+
+  // --- stages
+  /// Creates this worker's share of the channels by a control session of its own.
+  void begin_creating();
+  [[nodiscard]] bool created() const { return creating_ == Creating::done; }
+  /// Brings everyone online who is not away at the start.
+  void begin_connecting();
+  [[nodiscard]] bool all_connected() const;
+  /// Starts the measured window at `zero` on monotonic_now()'s clock.
+  void begin_window(Instant zero);
+  [[nodiscard]] bool window_over(Instant now) const { return now >= window_end_; }
+  /// Ends the window early: nothing that is planned later happens.
+  void cut_window(Instant now);
+  /// Roll call, first pass: everybody's unsettled sends go out; done when all are settled.
+  void begin_settling();
+  [[nodiscard]] bool settled() const { return pool_.entries_in_use() == 0; }
+  /// Roll call, second pass: the offline log in, sync, leave; the online take what still comes.
+  /// `heads` are the channels' last ids, as all workers' notes say.
+  void begin_syncing(std::span<const MessageId> heads);
+  [[nodiscard]] bool synced() const;
+  /// Devices that have not synced yet. O(clients).
+  [[nodiscard]] std::uint64_t unsynced() const;
+  /// Closes every connection, counts what was left unsent.
+  void finish();
+
+  // --- what it found
+  [[nodiscard]] Ledger& ledger() { return ledger_; }
+  [[nodiscard]] const Recording& recording() const { return recording_; }
+  [[nodiscard]] std::uint64_t online() const { return online_; }
+  [[nodiscard]] std::uint64_t asked() const { return asked_; }    ///< Clients that shall connect.
+  [[nodiscard]] std::uint64_t opened() const { return opened_; }  ///< That got online in time.
+  /// Set where the run cannot go on (a channel could not be created, the login was refused).
+  [[nodiscard]] const std::string& fatal() const { return fatal_; }
+  /// What else was noticed, each kind once: refusals, failed handshakes, broken frames.
+  [[nodiscard]] const std::vector<std::string>& findings() const { return findings_; }
+  [[nodiscard]] const Connections::Counters& counters() const { return connections_.counters(); }
+  /// Takes the intervals that ended since the last call.
+  [[nodiscard]] std::span<const IntervalRecord> fresh_intervals();
+  /// User-space memory of clients, connections and ledger, in bytes.
+  [[nodiscard]] std::size_t memory_bytes() const;
+
+ private:
+  enum class Creating : std::uint8_t { idle, connecting, logging_in, sending, done };
+  struct Client {
+    VirtualUser user;
+    Instant opened_at;     ///< Present connection.
+    Instant came_back_at;  ///< End of the latest planned absence.
+    QueueSequence queue_position;
+    bool news = false;  ///< Received since the last DeviceAck.
+    bool opened_once = false;
+    bool synced = false;  ///< Roll call, second pass.
+  };
+  struct Timer {
+    Instant at;
+    std::uint32_t slot;
+    std::uint32_t session;  ///< Of a heartbeat; 0: the user's own timer.
+    bool operator>(const Timer& other) const { return at > other.at; }
+  };
+
+  void on_open(std::uint32_t slot) override;
+  void on_failed(std::uint32_t slot, const std::string& why) override;
+  void on_message(std::uint32_t slot, std::span<const std::byte> payload) override;
+  void on_closed(std::uint32_t slot, std::uint16_t close_code) override;
+
+  [[nodiscard]] std::uint32_t control_slot() const {
+    return static_cast<std::uint32_t>(clients_.size());
+  }
+  void control_message(const protocol::ServerMessage& message);
+  void create_more();
+
+  void tell(std::uint32_t slot, const Input& input);
+  void perform(std::uint32_t slot, const OpenConnection& open);
+  void perform(std::uint32_t slot, const SendLogin& login);
+  void perform(std::uint32_t slot, const SendMessage& send);
+  void perform(std::uint32_t slot, const SendHeartbeat& heartbeat);
+  void perform(std::uint32_t slot, const CloseCleanly& close);
+  void perform(std::uint32_t slot, const SetTimer& timer);
+  void perform(std::uint32_t slot, const Acknowledged& ack);
+  void perform(std::uint32_t slot, const Synced& synced);
+  void perform(std::uint32_t slot, const GaveUpSend& given_up);
+  void perform(std::uint32_t slot, const GaveUp& gave_up);
+  void send_device_ack(std::uint32_t slot);
+  void send_out(std::uint32_t slot);
+  void positions_of(std::uint32_t slot, std::vector<protocol::HeldPosition>& out) const;
+
+  void take(std::uint32_t slot, const protocol::LoginAccepted& accepted);
+  void take(std::uint32_t slot, const protocol::Ack& ack);
+  void take(std::uint32_t slot, const protocol::RecordFrame& frame);
+  void take(std::uint32_t slot, const protocol::Page& page);
+  void take(std::uint32_t slot, const protocol::ChannelChanged& changed);
+  void take(std::uint32_t slot, const protocol::Refused& refused);
+  void take_record(std::uint32_t slot, const protocol::RecordFrame& frame, bool in_page);
+  void judge_hole(std::uint32_t slot, std::uint32_t channel, std::uint64_t hole,
+                  bool in_page = false);
+  void measure_delivery(const Client& client, protocol::Bytes body, std::uint32_t channel,
+                        bool in_page);
+  [[nodiscard]] std::uint64_t unsettled_in(const VirtualUser& user, std::uint32_t channel) const;
+
+  void run_schedule();
+  void run_event(const PlannedEvent& event);
+  void run_fault(std::uint32_t index);
+  void run_timers();
+  void run_repairs();
+  void set_timer(const Timer& timer);
+  void feed_ramp();
+  [[nodiscard]] bool at_heads(std::uint32_t slot) const;
+  void close_intervals(Instant now);
+  void end_interval();
+  [[nodiscard]] Duration until_next(Duration longest);
+  void find_once(std::string_view kind, std::string what);
+  void break_off(std::string why);
+
+  SwarmOptions options_;
+  const scenario::Plan& plan_;
+  UserSettings settings_;
+  Connections connections_;
+  OutboxPool pool_;
+  Ledger ledger_;
+  std::unique_ptr<Schedule> schedule_;
+  std::vector<Client> clients_;
+  std::vector<Timer> timers_;  ///< A heap, earliest first; stale ones do nothing.
+  std::vector<std::uint32_t> ramp_;
+  std::size_t ramp_next_ = 0;
+  std::vector<std::uint32_t> class_of_channel_;
+  std::vector<MessageId> heads_;
+  bool syncing_ = false;
+  std::vector<std::uint32_t> repairs_;  ///< Slots that saw a live gap this turn.
+
+  Instant now_;
+  Instant window_zero_ = Instant::max();
+  Instant window_end_ = Instant::max();
+  Instant interval_end_ = Instant::max();
+  Instant last_delivery_;
+  std::uint64_t online_ = 0;
+  std::uint64_t arriving_ = 0;  ///< Clients between connect and online.
+  std::uint64_t asked_ = 0;
+  std::uint64_t opened_ = 0;
+
+  Creating creating_ = Creating::idle;
+  std::uint32_t next_channel_ = 0;
+  std::uint32_t creating_now_ = 0;
+
+  Recording recording_;
+  IntervalRecord interval_;
+  std::uint64_t delivered_before_ = 0;
+  std::size_t intervals_told_ = 0;
+  std::vector<Action> actions_;
+  std::vector<std::byte> scratch_;
+  std::vector<std::byte> body_;
+  std::vector<std::string> finding_kinds_;
+  std::vector<std::string> findings_;
+  std::string fatal_;
+};
+
+}  // namespace clamor::loadgen

@@ -1,0 +1,336 @@
+#include "loadgen/net/swarm.hpp"
+#include "loadgen/user/stamp.hpp"
+#include "server/protocol/codec.hpp"
+
+#include <algorithm>
+#include <variant>
+
+// What goes over a swarm's connections, in both directions.
+namespace clamor::loadgen {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration retry_default = 250ms;
+
+/// protocol::CloseCode says which codes mean what.
+Ended ended_by(std::uint16_t close_code) {
+  using protocol::CloseCode;
+  if (close_code == static_cast<std::uint16_t>(CloseCode::superseded)) return Ended::superseded;
+  if (close_code == static_cast<std::uint16_t>(CloseCode::going_away)) return Ended::back_off;
+  if (close_code >= 4400 && close_code < 4500) return Ended::for_good;
+  if (close_code >= 4100 && close_code < 4200) return Ended::back_off;
+  if (close_code >= 4000 && close_code < 4100) return Ended::go_again;
+  return Ended::network;
+}
+
+SendRefusal refusal_of(const protocol::Refused& refused) {
+  using protocol::RefusalCode;
+  switch (refused.code) {
+    case RefusalCode::client_message_id_gap:
+      return SendRefusal::gap;
+    case RefusalCode::too_many_pending:
+    case RefusalCode::overloaded:
+    case RefusalCode::shutting_down:
+    case RefusalCode::store_failed:
+      return SendRefusal::retry;
+    default:
+      return refused.retry_after > Duration{} ? SendRefusal::retry : SendRefusal::permanent;
+  }
+}
+
+std::string described(const protocol::Refused& refused) {
+  return "code " + std::to_string(static_cast<unsigned>(refused.code)) + ", " +
+         std::string{refused.detail};
+}
+
+}  // namespace
+
+// --- out -----------------------------------------------------------------------------------------
+
+void Swarm::send_out(std::uint32_t slot) {
+  connections_.send(slot, scratch_);
+  if (slot != control_slot()) clients_[slot].user.last_sent_at = now_;
+}
+
+void Swarm::positions_of(std::uint32_t slot, std::vector<protocol::HeldPosition>& out) const {
+  const std::uint32_t client = clients_[slot].user.client;
+  const auto channels = ledger_.channels_of(client);
+  out.reserve(channels.size());
+  for (std::size_t index = 0; index < channels.size(); ++index) {
+    out.push_back({scenario::Plan::channel_id(channels[index]), {1, ledger_.held(client, index)}});
+  }
+}
+
+void Swarm::perform(std::uint32_t slot, const SendLogin&) {
+  Client& client = clients_[slot];
+  const std::uint32_t user = plan_.user_of(client.user.client);
+  ledger_.begin_session(client.user.client);
+  const std::string token = options_.token(scenario::Plan::user_id(user));
+  protocol::Login login;
+  login.token = token;
+  login.device = DeviceId{plan_.device_of(client.user.client)};
+  login.queue_position = client.queue_position;
+  positions_of(slot, login.positions);
+  client.news = false;
+  scratch_.clear();
+  protocol::encode(login, scratch_);
+  send_out(slot);
+}
+
+void Swarm::perform(std::uint32_t slot, const SendMessage& send) {
+  LedgerTotals& totals = ledger_.totals();
+  if (send.attempt == 0) {
+    ++totals.sent;
+    ++interval_.sent;
+  } else {
+    ++totals.resends;
+  }
+  const std::span<std::byte> body = std::span{body_}.first(body_bytes(send.bytes));
+  write_stamp(body, {send.due, now_, send.waited});
+  scratch_.clear();
+  protocol::encode(
+      protocol::Send{scenario::Plan::channel_id(send.channel), send.client_message_id, body},
+      scratch_);
+  send_out(slot);
+  set_timer({send.resend_at, slot, 0});
+}
+
+void Swarm::perform(std::uint32_t slot, const SendHeartbeat&) {
+  if (clients_[slot].news) return send_device_ack(slot);
+  scratch_.clear();
+  protocol::encode(protocol::Heartbeat{}, scratch_);
+  send_out(slot);
+}
+
+void Swarm::send_device_ack(std::uint32_t slot) {
+  clients_[slot].news = false;
+  protocol::DeviceAck ack{clients_[slot].queue_position, {}};
+  positions_of(slot, ack.positions);
+  scratch_.clear();
+  protocol::encode(ack, scratch_);
+  send_out(slot);
+}
+
+// --- in ------------------------------------------------------------------------------------------
+
+void Swarm::on_open(std::uint32_t slot) {
+  now_ = monotonic_now();
+  if (slot != control_slot()) return tell(slot, Connected{});
+  creating_ = Creating::logging_in;
+  const std::string token = options_.token(UserId{plan_.users() + 1ULL + options_.worker});
+  protocol::Login login;
+  login.token = token;
+  login.device = DeviceId{1};
+  scratch_.clear();
+  protocol::encode(login, scratch_);
+  send_out(slot);
+}
+
+void Swarm::on_failed(std::uint32_t slot, const std::string& why) {
+  now_ = monotonic_now();
+  if (slot == control_slot()) {
+    return break_off("cannot connect to " + options_.target.host + ":" +
+                     std::to_string(options_.target.port) + ": " + why);
+  }
+  find_once("handshake", "a connection could not be opened: " + why);
+  tell(slot, ConnectFailed{});
+}
+
+void Swarm::on_closed(std::uint32_t slot, std::uint16_t close_code) {
+  now_ = monotonic_now();
+  if (slot == control_slot()) {
+    return break_off("the server closed the control session while channels were created (code " +
+                     std::to_string(close_code) + ")");
+  }
+  tell(slot, Disconnected{ended_by(close_code)});
+}
+
+void Swarm::on_message(std::uint32_t slot, std::span<const std::byte> payload) {
+  now_ = monotonic_now();
+  const auto message = protocol::decode_server(payload);
+  if (!message) {
+    const std::string why{protocol::name_of(message.error())};
+    if (slot == control_slot()) return break_off("the server sent a malformed message: " + why);
+    find_once("malformed", "the server sent a malformed message: " + why);
+    connections_.reset(slot);
+    return tell(slot, Disconnected{});
+  }
+  if (slot == control_slot()) return control_message(*message);
+  std::visit([this, slot](const auto& kind) { take(slot, kind); }, *message);
+}
+
+void Swarm::take(std::uint32_t slot, const protocol::LoginAccepted&) {
+  recording_.connect.record(static_cast<std::uint64_t>(to_ns(now_ - clients_[slot].opened_at)));
+  tell(slot, LoggedIn{});
+}
+
+void Swarm::take(std::uint32_t slot, const protocol::Ack& ack) {
+  if (ack.channel.value == 0 || ack.channel.value > plan_.channels()) return;
+  tell(slot, AckCame{static_cast<std::uint32_t>(ack.channel.value - 1), ack.client_message_id,
+                     ack.message_id});
+}
+
+void Swarm::take(std::uint32_t slot, const protocol::RecordFrame& frame) {
+  take_record(slot, frame, false);
+}
+
+void Swarm::take(std::uint32_t slot, const protocol::Page& page) {
+  Client& client = clients_[slot];
+  const auto index_of = [](ChannelId id) { return static_cast<std::uint32_t>(id.value - 1); };
+  for (const protocol::PageItem& item : page.items) {
+    if (const auto* frame = std::get_if<protocol::RecordFrame>(&item)) {
+      take_record(slot, *frame, true);
+    } else if (const auto* start = std::get_if<protocol::IntervalStart>(&item)) {
+      ledger_.interval_start(client.user.client, index_of(start->channel), start->join);
+    } else if (const auto* cut = std::get_if<protocol::HistoryTruncated>(&item)) {
+      ledger_.truncated(client.user.client, index_of(cut->channel), cut->from, cut->to);
+    }
+  }
+  client.queue_position = page.queue_position;
+  if (!page.items.empty()) send_device_ack(slot);
+  if (page.last) return tell(slot, CaughtUp{});
+  scratch_.clear();
+  protocol::encode(protocol::NextPage{}, scratch_);
+  send_out(slot);
+}
+
+void Swarm::take(std::uint32_t slot, const protocol::ChannelChanged& changed) {
+  find_once("channel changed", "client " + std::to_string(clients_[slot].user.client) +
+                                   " was told of a change of channel_id " +
+                                   std::to_string(changed.channel.value) + " it never asked for");
+}
+
+void Swarm::take(std::uint32_t slot, const protocol::Refused& refused) {
+  if (refused.client_message_id.value != 0) {
+    const auto how = refusal_of(refused);
+    Duration wait = refused.retry_after;
+    if (how == SendRefusal::retry && wait <= Duration{}) wait = retry_default;
+    find_once("refused " + std::to_string(static_cast<unsigned>(refused.code)),
+              "a send was refused: " + described(refused));
+    return tell(slot, SendRefused{static_cast<std::uint32_t>(refused.channel.value - 1),
+                                  refused.client_message_id, how, wait, refused.expected});
+  }
+  find_once("refused", "a request was refused: " + described(refused));
+  if (clients_[slot].user.phase != Phase::logging_in) return;
+  const bool may_return = refused.retry_after > Duration{};
+  if (!may_return) break_off("the server refuses logins: " + described(refused));
+  connections_.close(slot);
+  tell(slot, Disconnected{may_return ? Ended::back_off : Ended::for_good, refused.retry_after});
+}
+
+void Swarm::take_record(std::uint32_t slot, const protocol::RecordFrame& frame, bool in_page) {
+  Client& client = clients_[slot];
+  const core::Record& record = frame.record;
+  Observed observed{static_cast<std::uint32_t>(record.channel.value - 1), record.id, record.kind,
+                    no_client, record.client_message_id};
+  if (record.sender.value != 0 && record.sender.value <= plan_.users()) {
+    const auto user = static_cast<std::uint32_t>(record.sender.value - 1);
+    const std::uint32_t device = record.device.value;
+    if (device >= 1 && device <= plan_.devices_of(user)) {
+      observed.sender = plan_.client_of(user, device);
+    }
+  }
+  client.news = true;
+  last_delivery_ = now_;
+  const Receiving received = ledger_.receive(client.user.client, observed);
+  judge_hole(slot, observed.channel, received.hole, in_page);
+  if (received.receipt != Receipt::first && received.receipt != Receipt::reordered) return;
+  if (record.kind != core::RecordKind::message || observed.sender == client.user.client) return;
+  measure_delivery(client, frame.body, observed.channel, in_page);
+}
+
+void Swarm::judge_hole(std::uint32_t slot, std::uint32_t channel, std::uint64_t hole,
+                       bool in_page) {
+  // Live fan-out skips the sender's device, so a hole may be the own sends whose acks come yet.
+  if (hole == 0 || hole <= unsettled_in(clients_[slot].user, channel)) return;
+  ++ledger_.totals().gaps;
+  // What a catch-up left out, another one would leave out too: that one is lost, not repaired.
+  if (!in_page) repairs_.push_back(slot);
+}
+
+std::uint64_t Swarm::unsettled_in(const VirtualUser& user, std::uint32_t channel) const {
+  std::uint64_t count = 0;
+  for (std::uint32_t i = user.outbox_first; i != OutboxPool::none; i = pool_[i].next) {
+    if (pool_[i].channel == channel && pool_[i].attempts > 0) ++count;
+  }
+  return count;
+}
+
+void Swarm::measure_delivery(const Client& client, protocol::Bytes body, std::uint32_t channel,
+                             bool in_page) {
+  // Planned absentees that the roll call brings back were not kept waiting by the server.
+  if (client.user.leave_in_sync || client.user.flushing) return;
+  const auto stamp = read_stamp(body);
+  if (!stamp) return;
+  Instant from = stamp->due;
+  if (from < client.came_back_at) {
+    const Instant planned{from - window_zero_};
+    const Instant present = plan_.present_from(plan_.user_of(client.user.client), planned);
+    if (present == Instant::max()) return;
+    from = window_zero_ + present.time_since_epoch();
+  }
+  const auto since = [this](Instant start) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(to_ns(now_ - start), 0));
+  };
+  DeliveryPath path = stamp->waited ? DeliveryPath::outbox : DeliveryPath::live;
+  if (in_page) path = client.user.repairing ? DeliveryPath::repair : DeliveryPath::catchup;
+  Recording::ByClass& by_class = recording_.by_class[class_of_channel_[channel]];
+  by_class.delivery[static_cast<std::size_t>(path)].record(since(from));
+  by_class.service[static_cast<std::size_t>(path)].record(since(std::max(from, stamp->sent)));
+  interval_.delivery.record(since(from));
+}
+
+// --- channels ------------------------------------------------------------------------------------
+
+void Swarm::begin_creating() {
+  next_channel_ = options_.worker;
+  if (next_channel_ >= plan_.channels()) {
+    creating_ = Creating::done;
+    return;
+  }
+  creating_ = Creating::connecting;
+  connections_.open(control_slot());
+}
+
+void Swarm::control_message(const protocol::ServerMessage& message) {
+  if (const auto* refused = std::get_if<protocol::Refused>(&message)) {
+    if (refused->code == protocol::RefusalCode::channel_exists) {
+      return break_off("channel_id " + std::to_string(refused->channel.value) +
+                       " exists already: a run needs a server whose store is empty");
+    }
+    return break_off("creating channel_id " + std::to_string(refused->channel.value) +
+                     " was refused: " + described(*refused));
+  }
+  if (const auto* page = std::get_if<protocol::Page>(&message)) {
+    if (creating_ != Creating::logging_in || !page->last) return;
+    creating_ = Creating::sending;
+    return create_more();
+  }
+  if (std::holds_alternative<protocol::ChannelChanged>(message)) {
+    --creating_now_;
+    create_more();
+  }
+}
+
+void Swarm::create_more() {
+  std::vector<std::uint32_t> members;
+  while (creating_now_ < options_.creating_max && next_channel_ < plan_.channels()) {
+    members.clear();
+    plan_.members(next_channel_, members);
+    protocol::CreateChannel create{scenario::Plan::channel_id(next_channel_), {}};
+    for (const std::uint32_t user : members) {
+      create.members.push_back(scenario::Plan::user_id(user));
+    }
+    scratch_.clear();
+    protocol::encode(create, scratch_);
+    send_out(control_slot());
+    ++creating_now_;
+    next_channel_ += options_.workers;
+  }
+  if (creating_now_ > 0) return;
+  creating_ = Creating::done;
+  connections_.close(control_slot());
+}
+
+}  // namespace clamor::loadgen
