@@ -1,0 +1,167 @@
+#include "reports/render/document.hpp"
+
+#include "reports/model/design_check.hpp"
+#include "reports/model/wording.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace clamor::report {
+namespace {
+
+bool has(std::span<const Arm> arms, Engine engine) {
+  return std::ranges::any_of(arms, [&](const Arm& arm) { return arm.engine == engine; });
+}
+
+std::vector<std::string> caveats_of(const Comparison& comparison, std::span<const Arm> arms) {
+  std::vector<std::string> caveats;
+  std::uint32_t repetitions = ~0U;
+  for (const EngineComparison& engine : comparison.engines) {
+    repetitions = std::min(repetitions, engine.repetitions);
+  }
+  if (repetitions < 2) {
+    caveats.push_back(
+        "One repetition: no interval can be given, so small differences are called ties. "
+        "A figure to publish wants three or more (--repetitions 3).");
+  }
+  for (const Arm& arm : arms) {
+    for (const RunResult* run : arm.figures->runs) {
+      const std::string who = label_of(run->design) + ", " + std::string{label_of(run->engine)};
+      if (run->interrupted) caveats.push_back(who + ": interrupted; figures cover a part only.");
+      if (!run->ledger_complete) {
+        caveats.push_back(who + ": losses are unknown; " + run->ledger_unknown_because + ".");
+      }
+      if (run->generator.intervals_marked > 0) {
+        caveats.push_back(fmt::format(
+            "{}: the load generator was the limit in {} of {} intervals; latencies there are not "
+            "the server's.",
+            who, run->generator.intervals_marked, run->generator.intervals));
+      }
+    }
+  }
+  if (has(arms, Engine::live)) {
+    const Environment& e = arms.front().first().environment;
+    caveats.push_back(fmt::format("Live figures: {}; network path: {}.",
+                                  e.placement.empty() ? "placement not recorded" : e.placement,
+                                  e.path));
+  }
+  if (has(arms, Engine::sim)) {
+    caveats.push_back(
+        "Simulated times come from a cost model that `clamor calibrate` measured; counts come "
+        "from the server's own decision code.");
+  }
+  return caveats;
+}
+
+Section section(std::string id, std::string title, std::vector<std::string> paragraphs,
+                std::vector<Table> tables, Chart chart = Chart::none) {
+  std::erase_if(tables, [](const Table& table) { return table.rows.empty(); });
+  return {std::move(id), std::move(title), std::move(paragraphs), chart, std::move(tables)};
+}
+
+Section operations_section(std::span<const RunResult> runs, std::span<const Arm> arms) {
+  const std::vector<std::string> findings = check_operations(runs);
+  Section s = section("operations", "What a message costs",
+                      {"Operations and bytes per accepted message. Logical counters follow from "
+                       "the plan alone; phase counters also from who was online when; physical "
+                       "ones are measured live and predicted by the simulator."},
+                      {operations_table(arms)});
+  if (findings.empty()) {
+    s.paragraphs.push_back("Checked: the designs differ in these as their definitions say.");
+  }
+  for (const std::string& finding : findings) {
+    s.paragraphs.push_back("Not as the definitions say: " + finding + ".");
+  }
+  return s;
+}
+
+std::vector<Section> sections_of(std::span<const RunResult> runs, const Comparison& comparison,
+                                 std::span<const Arm> arms) {
+  std::vector<Section> sections;
+  sections.push_back(section(
+      "designs", "The designs compared",
+      {"A design wins where it meets every threshold at less server CPU, then fewer bytes written "
+       "to disk, then faster catch-up. Bars compare within a row and engine."},
+      {designs_table(comparison, arms)}));
+  sections.push_back(section(
+      "groups", "By group class",
+      {"Delivery latency counts from the moment a message was due, to the receiving device; "
+       "p50 / p99. Queue entries are what one message adds to the designs' sync queues."},
+      {groups_table(arms)}));
+  sections.push_back(section("latency", "Latency by percentile",
+                             {"Both axes are logarithmic: the tail is what users feel."},
+                             {latency_table(arms)}, Chart::percentiles));
+  sections.push_back(section("time", "Over time",
+                             {"One point a second. Dashed vertical lines mark faults; shaded "
+                              "intervals are those in which the generator was the limit."},
+                             {}, Chart::time_series));
+  sections.push_back(operations_section(runs, arms));
+  sections.push_back(section(
+      "ledger", "Ledger",
+      {"Every device that was owed a message, counted after all had caught up. The counters that "
+       "must be zero are thresholds of every run."},
+      {ledger_table(arms), thresholds_table(arms)}));
+  sections.push_back(section("scales", "One plan, two scales",
+                             {"Scaling multiplies users, the number of groups and rates; group "
+                              "sizes and what one client does stay."},
+                             {scales_table(arms)}));
+  sections.push_back(section("health", "Can the figures be trusted?", {},
+                             {generator_table(arms), simulator_table(arms)}));
+  sections.push_back(section("reproduce", "Do it again", {}, {environment_table(arms)}));
+  std::erase_if(sections, [](const Section& s) {
+    return s.tables.empty() && s.chart == Chart::none && s.id != "reproduce";
+  });
+  return sections;
+}
+
+}  // namespace
+
+std::vector<Arm> arms_of(const Comparison& comparison, std::vector<std::string>& designs) {
+  std::vector<Arm> arms;
+  for (const EngineComparison& engine : comparison.engines) {
+    for (std::size_t i = 0; i < engine.designs.size(); ++i) {
+      const std::string label = label_of(engine.designs[i].design);
+      auto found = std::ranges::find(designs, label);
+      if (found == designs.end()) found = designs.insert(designs.end(), label);
+      arms.push_back({engine.engine, &engine.designs[i],
+                      static_cast<std::size_t>(found - designs.begin()), engine.winner == i});
+    }
+  }
+  return arms;
+}
+
+Histogram merged_histogram(const Arm& arm, const std::string& metric, const Tags& filter) {
+  Histogram merged;
+  for (const RunResult* run : arm.figures->runs) {
+    merged.merge(select_histogram(*run, metric, filter));
+  }
+  return merged;
+}
+
+std::string engine_heading(const Arm& arm) {
+  return fmt::format("{}, {} users", arm.engine == Engine::live ? "Live" : "Simulated",
+                     grouped(arm.first().deployment.users));
+}
+
+Document build_document(std::span<const RunResult> runs) {
+  const Comparison comparison = compare_designs(runs);
+  Document document;
+  const std::vector<Arm> arms = arms_of(comparison, document.designs);
+  const RunResult& first = arms.front().first();
+  document.title = first.scenario;
+  document.description = first.description;
+  document.started_utc = first.environment.started_utc;
+  document.command = first.environment.command;
+  document.headline = comparison.headline;
+  for (const EngineComparison& engine : comparison.engines) {
+    document.verdict.push_back(engine.sentence);
+  }
+  document.region = comparison.region;
+  document.caveats = caveats_of(comparison, arms);
+  document.passed =
+      std::ranges::all_of(arms, [](const Arm& arm) { return arm.figures->meets_thresholds; });
+  document.sections = sections_of(runs, comparison, arms);
+  return document;
+}
+
+}  // namespace clamor::report

@@ -1,0 +1,106 @@
+#pragma once
+
+#include "reports/model/comparison.hpp"
+#include "reports/model/result.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace clamor::report {
+
+enum class Tone : std::uint8_t { plain, strong, good, bad, muted };
+
+struct Cell {
+  std::string text;
+  Tone tone = Tone::plain;
+  std::optional<double> bar;  ///< In [0, 1]: its size beside its row's largest.
+};
+
+struct Column {
+  std::string group;                    ///< Neighbours of one group share a header above them.
+  std::string name;                     ///< Below the group.
+  std::optional<std::size_t> design{};  ///< Index into Document::designs.
+  bool numeric = true;
+};
+
+struct Row {
+  std::string name;
+  std::vector<Cell> cells;  ///< One a column; empty: a heading between rows.
+  bool code = false;        ///< The name is one of code, metrics or YAML.
+};
+
+struct Table {
+  std::string caption;
+  std::string corner;  ///< Header of the names.
+  std::vector<Column> columns;
+  std::vector<Row> rows;
+  bool folded = false;  ///< On a screen: behind its caption, to be opened.
+};
+
+enum class Chart : std::uint8_t { none, percentiles, time_series };
+
+struct Section {
+  std::string id;
+  std::string title;
+  std::vector<std::string> paragraphs;
+  Chart chart = Chart::none;
+  std::vector<Table> tables;
+};
+
+/// What a report says, whatever it is printed on: HTML and Markdown render the same document, so
+/// every figure behind a chart also stands in a table.
+struct Document {
+  std::string title;                 ///< quickstart
+  std::string description;           ///< The scenario's.
+  std::string started_utc;           ///< Of the first run.
+  std::string headline;              ///< per_group wins, live and simulated
+  std::vector<std::string> designs;  ///< Labels; the order gives the colours.
+  std::vector<std::string> verdict;  ///< One sentence an engine.
+  std::string region;                ///< Where the verdict holds.
+  std::vector<std::string> caveats;  ///< What weakens it.
+  bool passed = true;                ///< Every run met every threshold.
+  std::string command;               ///< How to do it again.
+  std::vector<Section> sections;
+};
+
+/// One column of most tables: a design under one engine, over its repetitions.
+struct Arm {
+  Engine engine = Engine::live;
+  const DesignFigures* figures = nullptr;
+  std::size_t design = 0;  ///< Index into Document::designs.
+  bool winner = false;
+
+  [[nodiscard]] const RunResult& first() const { return *figures->runs.front(); }
+};
+
+/// The arms of a comparison, live before simulated, and the designs' labels.
+[[nodiscard]] std::vector<Arm> arms_of(const Comparison& comparison,
+                                       std::vector<std::string>& designs);
+
+/// An arm's histogram, merged over its repetitions.
+[[nodiscard]] Histogram merged_histogram(const Arm& arm, const std::string& metric,
+                                         const Tags& filter = {});
+
+/// Builds the document. @pre runs is not empty and outlives nothing: the document owns its text.
+[[nodiscard]] Document build_document(std::span<const RunResult> runs);
+
+/// The tables, by section; parts of build_document.
+[[nodiscard]] Table designs_table(const Comparison& comparison, std::span<const Arm> arms);
+[[nodiscard]] Table groups_table(std::span<const Arm> arms);
+[[nodiscard]] Table latency_table(std::span<const Arm> arms);
+[[nodiscard]] Table scales_table(std::span<const Arm> arms);
+[[nodiscard]] Table operations_table(std::span<const Arm> arms);
+[[nodiscard]] Table ledger_table(std::span<const Arm> arms);
+[[nodiscard]] Table thresholds_table(std::span<const Arm> arms);
+[[nodiscard]] Table simulator_table(std::span<const Arm> arms);
+[[nodiscard]] Table generator_table(std::span<const Arm> arms);
+[[nodiscard]] Table environment_table(std::span<const Arm> arms);
+
+/// "Live, 2,000 users": the group that an arm's column stands under.
+[[nodiscard]] std::string engine_heading(const Arm& arm);
+
+}  // namespace clamor::report

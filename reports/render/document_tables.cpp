@@ -1,0 +1,259 @@
+#include "reports/model/wording.hpp"
+#include "reports/render/document.hpp"
+#include "reports/render/summary.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fmt/format.h>
+#include <functional>
+#include <limits>
+
+namespace clamor::report {
+namespace {
+
+std::vector<Column> arm_columns(std::span<const Arm> arms) {
+  std::vector<Column> columns;
+  for (const Arm& arm : arms) {
+    columns.push_back({engine_heading(arm), label_of(arm.figures->design), arm.design, true});
+  }
+  return columns;
+}
+
+double to_double(std::uint64_t n) { return static_cast<double>(n); }
+
+/// Mean over an arm's repetitions.
+double mean(const Arm& arm, const std::function<double(const RunResult&)>& value) {
+  double sum = 0;
+  for (const RunResult* run : arm.figures->runs) sum += value(*run);
+  return sum / to_double(arm.figures->runs.size());
+}
+
+double per_message(const RunResult& run, std::uint64_t n) {
+  return run.operations.records == 0 ? 0 : to_double(n) / to_double(run.operations.records);
+}
+
+double per_cpu_second(const RunResult& run) {
+  const Operations& ops = run.operations;
+  return run.server.cpu_seconds > 0
+             ? to_double(ops.live_deliveries + ops.catch_up_deliveries) / run.server.cpu_seconds
+             : 0;
+}
+
+struct Measure {
+  const char* name;
+  std::function<double(const Arm&)> value;
+  std::function<std::string(double)> text;
+  enum class Best { least, most, neither } best = Best::least;
+  std::function<double(const Arm&)> half_width = [](const Arm&) { return 0.0; };
+};
+
+Measure criterion(const char* name, Criterion c, std::function<std::string(double)> text) {
+  return {name, [c](const Arm& arm) { return arm.figures->cost(c).mean; }, std::move(text),
+          Measure::Best::least, [c](const Arm& arm) { return arm.figures->cost(c).half_width; }};
+}
+
+Measure quantile(const char* name, const char* metric, double q) {
+  return {name,
+          [=](const Arm& arm) { return to_double(merged_histogram(arm, metric).quantile(q)); },
+          [](double ns) { return ns > 0 ? duration_text(ns) : "–"; }};
+}
+
+std::vector<Measure> measures() {
+  return {
+      criterion("Server CPU per user-hour", Criterion::server_cpu,
+                [](double s) { return short_number(s) + " s"; }),
+      criterion("Written to disk per user-hour", Criterion::device_bytes,
+                [](double b) { return bytes_text(b); }),
+      criterion("Catch-up after a reconnect, p99", Criterion::catch_up_p99,
+                [](double ns) { return ns > 0 ? duration_text(ns) : "–"; }),
+      quantile("Delivery latency, p50", "delivery_latency", 0.5),
+      quantile("Delivery latency, p99", "delivery_latency", 0.99),
+      quantile("Acknowledgement latency, p99", "ack_latency", 0.99),
+      {"Deliveries per server CPU-second", [](const Arm& arm) { return mean(arm, per_cpu_second); },
+       [](double n) { return short_number(n); }, Measure::Best::most},
+      {"Queue entries per message",
+       [](const Arm& arm) {
+         return mean(arm, [](const RunResult& run) {
+           return per_message(run, run.operations.queue_entries);
+         });
+       },
+       [](double n) { return short_number(n); }, Measure::Best::neither},
+      {"Fan-out lag at most, records",
+       [](const Arm& arm) {
+         return mean(arm, [](const RunResult& r) { return to_double(r.server.fan_out_lag_max); });
+       },
+       [](double n) { return short_number(n); }, Measure::Best::neither},
+  };
+}
+
+/// Bars and emphasis compare designs under one engine, never live with simulated.
+Row measure_row(const Measure& measure, const Comparison& comparison, std::span<const Arm> arms) {
+  Row row{.name = measure.name, .cells = {}};
+  for (const EngineComparison& engine : comparison.engines) {
+    std::vector<double> values;
+    std::vector<const Arm*> columns;
+    for (const Arm& arm : arms) {
+      if (arm.engine != engine.engine) continue;
+      values.push_back(measure.value(arm));
+      columns.push_back(&arm);
+    }
+    const auto [least, most] = std::ranges::minmax(values);
+    const bool apart = most > 0 && (most - least) > engine.tolerance * most;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const bool best = apart && ((measure.best == Measure::Best::least && values[i] == least) ||
+                                  (measure.best == Measure::Best::most && values[i] == most));
+      std::string text = measure.text(values[i]);
+      if (const double half = measure.half_width(*columns[i]); half > 0) {
+        text += " ± " + measure.text(half);
+      }
+      row.cells.push_back({std::move(text), best ? Tone::strong : Tone::plain,
+                           most > 0 ? std::optional{values[i] / most} : std::nullopt});
+    }
+  }
+  return row;
+}
+
+Cell thresholds_cell(const Arm& arm) {
+  std::size_t met = 0;
+  std::size_t all = 0;
+  for (const RunResult* run : arm.figures->runs) {
+    all += run->thresholds.size();
+    met +=
+        static_cast<std::size_t>(std::ranges::count_if(run->thresholds, &ThresholdOutcome::passed));
+  }
+  if (!arm.figures->sustained) return {"✗ fan-out lag grows", Tone::bad, {}};
+  return {fmt::format("{} {} of {}", met == all ? "✓" : "✗", met, all),
+          met == all ? Tone::good : Tone::bad,
+          {}};
+}
+
+/// "1.57 / 32.2 ms": the unit once where it is the same.
+std::string quantiles_text(const Histogram& h) {
+  if (h.count() == 0) return "–";
+  std::string low = duration_text(to_double(h.quantile(0.5)));
+  const std::string high = duration_text(to_double(h.quantile(0.99)));
+  const std::size_t unit = low.rfind(' ');
+  if (unit != std::string::npos && high.ends_with(low.substr(unit))) low.resize(unit);
+  return low + " / " + high;
+}
+
+/// Entries that one message to a group of that size adds; SEMANTICS: M, or none.
+std::uint64_t entries_of(const DesignSpec& design, std::uint32_t members) {
+  const bool none = design.design == QueueDesign::per_group ||
+                    (design.design == QueueDesign::hybrid && members > design.threshold);
+  return none ? 0 : members;
+}
+
+std::string percent(double share) { return short_number(share * 100) + " %"; }
+
+}  // namespace
+
+Table designs_table(const Comparison& comparison, std::span<const Arm> arms) {
+  Table table{"Cost, latency and thresholds of every design.", "", arm_columns(arms), {}};
+  for (std::size_t i = 0; i < arms.size(); ++i) {
+    if (arms[i].winner) table.columns[i].name += " ★";
+  }
+  Row thresholds{.name = "Thresholds met", .cells = {}};
+  for (const Arm& arm : arms) thresholds.cells.push_back(thresholds_cell(arm));
+  table.rows.push_back(std::move(thresholds));
+  for (const Measure& measure : measures()) {
+    table.rows.push_back(measure_row(measure, comparison, arms));
+  }
+  return table;
+}
+
+Table groups_table(std::span<const Arm> arms) {
+  Table table{"Delivery latency, p50 / p99, and queue entries per message.", "class", {}, {}};
+  table.columns = {{"Class", "members", {}, true},
+                   {"Class", "online", {}, true},
+                   {"Class", "of messages", {}, true}};
+  std::vector<const Arm*> designs;
+  for (const Arm& arm : arms) {
+    const bool known =
+        std::ranges::any_of(designs, [&](const Arm* other) { return other->design == arm.design; });
+    if (!known) designs.push_back(&arm);
+  }
+  for (const Arm* arm : designs) {
+    table.columns.push_back({"Queue entries", label_of(arm->figures->design), arm->design, true});
+  }
+  for (const Column& column : arm_columns(arms)) table.columns.push_back(column);
+  for (const GroupFacts& group : arms.front().first().region.groups) {
+    Row row{.name = group.name,
+            .cells = {{grouped(group.members), Tone::plain, {}},
+                      {percent(group.online), Tone::plain, {}},
+                      {percent(group.message_share), Tone::plain, {}}},
+            .code = true};
+    for (const Arm* arm : designs) {
+      row.cells.push_back(
+          {grouped(entries_of(arm->figures->design, group.members)), Tone::plain, {}});
+    }
+    for (const Arm& arm : arms) {
+      row.cells.push_back(
+          {quantiles_text(merged_histogram(arm, "delivery_latency", {{"group", group.name}})),
+           Tone::plain,
+           {}});
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+Table latency_table(std::span<const Arm> arms) {
+  Table table{"The figures behind the chart", "", arm_columns(arms), {}, true};
+  struct Line {
+    const char* title;
+    const char* metric;
+    Tags filter;
+  };
+  const std::array lines{Line{"Delivery", "delivery_latency", {}},
+                         Line{"Delivery, path live", "delivery_latency", {{"path", "live"}}},
+                         Line{"Delivery, path catch-up", "delivery_latency", {{"path", "catchup"}}},
+                         Line{"Delivery, from actual send", "delivery_service_time", {}},
+                         Line{"Acknowledgement", "ack_latency", {}},
+                         Line{"Catch-up", "catch_up_latency", {}},
+                         Line{"Connect", "connect_time", {}}};
+  for (const Line& line : lines) {
+    std::vector<Histogram> histograms;
+    for (const Arm& arm : arms) {
+      histograms.push_back(merged_histogram(arm, line.metric, line.filter));
+    }
+    if (std::ranges::all_of(histograms, [](const Histogram& h) { return h.count() == 0; }))
+      continue;
+    table.rows.push_back({.name = line.title, .cells = {}});
+    for (const auto& [name, q] :
+         {std::pair{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}, {"p99.9", 0.999}, {"max", 1.0}}) {
+      Row row{.name = name, .cells = {}};
+      for (const Histogram& h : histograms) {
+        row.cells.push_back(
+            {h.count() == 0 ? "–" : duration_text(to_double(h.quantile(q))), Tone::plain, {}});
+      }
+      table.rows.push_back(std::move(row));
+    }
+  }
+  return table;
+}
+
+Table operations_table(std::span<const Arm> arms) {
+  Table table{"Per accepted message.", "counter", arm_columns(arms), {}};
+  std::optional<CounterClass> last;
+  for (const OperationCounter& counter : operation_counters) {
+    std::vector<double> values;
+    for (const Arm& arm : arms) {
+      values.push_back(mean(arm, [&](const RunResult& run) {
+        return per_message(run, run.operations.*counter.member);
+      }));
+    }
+    if (std::ranges::all_of(values, [](double v) { return v == 0; })) continue;
+    if (last != counter.counter_class) {
+      table.rows.push_back({.name = std::string{name_of(counter.counter_class)}, .cells = {}});
+      last = counter.counter_class;
+    }
+    Row row{.name = std::string{counter.name}, .cells = {}, .code = true};
+    for (const double value : values) row.cells.push_back({short_number(value), Tone::plain, {}});
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+}  // namespace clamor::report
