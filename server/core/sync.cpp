@@ -16,6 +16,13 @@ void add_log_scan(const ChannelSync& channel, MessageId after, MessageId up_to, 
 
 }  // namespace
 
+MessageId served_by_queue(const ChannelSync& channel) {
+  if (channel.design == ChannelDesign::per_group) return {};
+  const auto next = next_after(channel.intervals, channel.held);
+  const MessageId queued = std::min(channel.covered, channel.durable_head);
+  return next && *next >= channel.queue_from && *next <= queued ? queued : MessageId{};
+}
+
 void plan_sync(std::span<const ChannelSync> channels, SyncPlan& out) {
   const auto begin = static_cast<std::ptrdiff_t>(out.scans.size());
   bool needs_user_queue = false;
@@ -24,10 +31,8 @@ void plan_sync(std::span<const ChannelSync> channels, SyncPlan& out) {
     const auto next = next_after(channel.intervals, channel.held);
     if (!next || *next > channel.durable_head) continue;
     out.records += count_in(channel.intervals, channel.held, channel.durable_head);
-    const MessageId queued = std::min(channel.covered, channel.durable_head);
-    const bool by_queue = channel.design != ChannelDesign::per_group &&
-                          *next >= channel.queue_from && *next <= queued;
-    if (!by_queue) {
+    const MessageId queued = served_by_queue(channel);
+    if (queued == MessageId{}) {
       add_log_scan(channel, channel.held, channel.durable_head, out);
       continue;
     }

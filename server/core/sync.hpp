@@ -46,6 +46,10 @@ struct SyncPlan {
   std::uint64_t records = 0;           ///< Records that the scans must yield to be complete.
 };
 
+/// Up to which id the channel's queue serves this device; 0 where the log must be read instead.
+/// O(log intervals).
+[[nodiscard]] MessageId served_by_queue(const ChannelSync& channel);
+
 /// Plans the reads that bring a device from its positions to the durable heads, under every
 /// design: heads are compared first, so a channel without news costs no read. Queue scans count
 /// only up to `covered`; above it, and for a device that is behind `queue_from`, the log is read.

@@ -35,6 +35,8 @@ Failure damaged(std::string_view what) {
   return {fmt::format("damaged row in the {}: restore the data directory from a copy", what)};
 }
 
+Failure closed() { return {"the store is closed: opening it again failed"}; }
+
 rocksdb::DBOptions db_options() {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
@@ -145,6 +147,7 @@ class Store::Impl {
   }
 
   [[nodiscard]] rocksdb::DB& db() const { return *db_; }
+  [[nodiscard]] bool is_open() const { return db_ != nullptr; }
 
   ColumnFamilyHandle* meta = nullptr;
   ColumnFamilyHandle* log = nullptr;
@@ -216,6 +219,7 @@ Result<void> Store::reopen() {
 }
 
 Result<std::size_t> Store::append(std::span<const std::shared_ptr<const Commit>> commits) {
+  if (!impl_->is_open()) return closed();
   rocksdb::WriteBatch batch;
   std::string& value = impl_->scratch_;
   for (const auto& commit : commits) {
@@ -240,6 +244,7 @@ Result<std::size_t> Store::append(std::span<const std::shared_ptr<const Commit>>
 Result<void> Store::scan_log(ChannelId channel, MessageId after, MessageId up_to,
                              std::size_t records_max, std::size_t bytes_max,
                              RecordBatch& out) const {
+  if (!impl_->is_open()) return closed();
   auto options = within_prefix();
   const auto end_key = log_key(channel, up_to + 1);
   const Slice end = slice(end_key.view());
@@ -257,6 +262,7 @@ Result<void> Store::scan_log(ChannelId channel, MessageId after, MessageId up_to
 
 Result<void> Store::get_log(ChannelId channel, std::span<const MessageId> ids,
                             RecordBatch& out) const {
+  if (!impl_->is_open()) return closed();
   const std::size_t n = ids.size();
   std::vector<Key<16>> keys(n);
   std::vector<Slice> slices(n);
@@ -279,6 +285,7 @@ Result<void> Store::get_log(ChannelId channel, std::span<const MessageId> ids,
 
 Result<void> Store::visit_log(
     const std::function<void(const core::Record&, std::span<const std::byte>)>& visit) const {
+  if (!impl_->is_open()) return closed();
   const std::unique_ptr<rocksdb::Iterator> row{impl_->db().NewIterator(across(), impl_->log)};
   for (row->SeekToFirst(); row->Valid(); row->Next()) {
     const auto found = read_log_row(view(row->key()), view(row->value()));
@@ -292,6 +299,7 @@ Result<void> Store::visit_log(
 Result<void> Store::visit_journal(PartitionId partition, JournalSequence after,
                                   std::size_t rows_max,
                                   const std::function<void(const JournalRow&)>& visit) const {
+  if (!impl_->is_open()) return closed();
   const std::unique_ptr<rocksdb::Iterator> row{
       impl_->db().NewIterator(within_prefix(), impl_->journal)};
   row->Seek(slice(journal_key({partition, after + 1}).view()));
@@ -305,6 +313,7 @@ Result<void> Store::visit_journal(PartitionId partition, JournalSequence after,
 }
 
 Result<JournalSequence> Store::journal_end(PartitionId partition) const {
+  if (!impl_->is_open()) return closed();
   const auto applied = cursor(partition);
   if (!applied) return applied.error();
   const std::unique_ptr<rocksdb::Iterator> row{
@@ -318,6 +327,7 @@ Result<JournalSequence> Store::journal_end(PartitionId partition) const {
 }
 
 Result<void> Store::trim_journal(JournalPlace place) {
+  if (!impl_->is_open()) return closed();
   const auto begin_key = journal_key({place.partition, {0}});
   const auto end_key = journal_key({place.partition, place.sequence + 1});
   const Slice begin = slice(begin_key.view());
@@ -331,6 +341,7 @@ Result<void> Store::trim_journal(JournalPlace place) {
 }
 
 Result<void> Store::write_queues(const QueueWrite& write) {
+  if (!impl_->is_open()) return closed();
   rocksdb::WriteBatch batch;
   for (const QueueWrite::Row& row : write.rows) batch.Put(impl_->queues, row.key, row.value);
   for (const JournalPlace& cursor : write.cursors) {
@@ -346,12 +357,14 @@ Result<void> Store::write_queues(const QueueWrite& write) {
 }
 
 Result<void> Store::flush_queues() {
+  if (!impl_->is_open()) return closed();
   const Status status = impl_->db().Flush({}, impl_->queues);
   if (!status.ok()) return failure(status);
   return {};
 }
 
 Result<JournalSequence> Store::cursor(PartitionId partition) const {
+  if (!impl_->is_open()) return closed();
   std::string value;
   const Status status =
       impl_->db().Get({}, impl_->queues, slice(cursor_key(partition).view()), &value);
@@ -364,6 +377,7 @@ Result<JournalSequence> Store::cursor(PartitionId partition) const {
 }
 
 Result<QueueSequence> Store::user_queue_end(UserId user) const {
+  if (!impl_->is_open()) return closed();
   const std::unique_ptr<rocksdb::Iterator> row{
       impl_->db().NewIterator(within_prefix(), impl_->queues)};
   row->SeekForPrev(slice(user_queue_key(user, QueueSequence{} - 1).view()));
@@ -374,6 +388,7 @@ Result<QueueSequence> Store::user_queue_end(UserId user) const {
 
 Result<void> Store::scan_user_queue(UserId user, QueueSequence after, std::size_t rows_max,
                                     std::vector<UserQueueRow>& out) const {
+  if (!impl_->is_open()) return closed();
   const std::unique_ptr<rocksdb::Iterator> row{
       impl_->db().NewIterator(within_prefix(), impl_->queues)};
   row->Seek(slice(user_queue_key(user, after + 1).view()));
@@ -393,6 +408,7 @@ Result<void> Store::scan_user_queue(UserId user, QueueSequence after, std::size_
 
 Result<void> Store::scan_member_queue(ChannelId channel, UserId user, MessageId after,
                                       std::size_t rows_max, std::vector<QueueRun>& out) const {
+  if (!impl_->is_open()) return closed();
   auto options = within_prefix();
   // The filter's prefix is the channel's; the member's rows are a part of them.
   const auto end_key = member_queue_key(channel, {user.value + 1}, {0});

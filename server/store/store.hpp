@@ -128,7 +128,7 @@ class Store {
                                                std::vector<QueueRun>& out) const;
 
   /// Closes and opens the directory again after a failed write: what the log then holds is the
-  /// truth. No other call may be under way. After a failure only reopen() may be called.
+  /// truth. No other call may be under way. After a failure every call but reopen() fails.
   [[nodiscard]] Result<void> reopen();
 
  private:

@@ -1,0 +1,340 @@
+#include "server/app/channels.hpp"
+
+#include "server/base/assert.hpp"
+#include "server/base/hash.hpp"
+#include "server/core/placement.hpp"
+#include "server/protocol/byte_order.hpp"
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+#include <utility>
+
+namespace clamor::server {
+
+using core::ChannelDesign;
+using core::Interval;
+using core::MemberRow;
+using core::RecordKind;
+using protocol::RefusalCode;
+
+void append_user(UserId user, std::vector<std::byte>& body) {
+  body.resize(body.size() + 8);
+  protocol::store_little(body.data() + body.size() - 8, user.value);
+}
+
+UserId user_at(std::span<const std::byte> body, std::size_t index) {
+  return {protocol::load_little<std::uint64_t>(body.data() + index * 8)};
+}
+
+std::size_t Channels::SenderHash::operator()(const SenderKey& key) const noexcept {
+  return combine64(std::uint64_t{key.channel} << 32U | key.user, key.device.value);
+}
+
+void Channels::Sender::make_room() {
+  if (ring.size() >= core::dedup_ring_size || row.last.value < ring.size()) return;
+  // Nothing was overwritten yet, so every earlier send moves to its slot in the larger ring.
+  std::vector<MessageId> larger(ring.empty() ? 2 : ring.size() * 2);
+  for (std::uint64_t back = 0; back < ring.size() && back < row.last.value; ++back) {
+    const std::uint64_t id = row.last.value - back;
+    larger[id & (larger.size() - 1)] = ring[id & (ring.size() - 1)];
+  }
+  ring = std::move(larger);
+}
+
+Channels::Channels(const ChannelsSettings& settings)
+    : settings_{settings}, journal_ends_(settings.partitions) {}
+
+// --- decisions -----------------------------------------------------------------------------------
+
+Channels::SendAnswer Channels::send(UserId user, DeviceId device, std::uint32_t device_incarnation,
+                                    const protocol::Send& send, Instant now,
+                                    store::Commit& commit) {
+  const auto index = find(send.channel);
+  if (!index) return {.refused = RefusalCode::no_such_channel};
+  Channel& channel = channels_[*index];
+  if (!is_member(channel, user)) return {.refused = RefusalCode::not_member};
+  Sender& row = sender(*index, user, device);
+  row.make_room();
+  const core::Accepted accepted =
+      core::accept(channel.head, row.row, row.ring, device_incarnation, send.client_message_id);
+  if (accepted.outcome == core::AcceptOutcome::accepted) {
+    const core::Record record{.channel = channel.id,
+                              .id = accepted.id,
+                              .kind = RecordKind::message,
+                              .sender = user,
+                              .device = device,
+                              .device_incarnation = device_incarnation,
+                              .client_message_id = send.client_message_id,
+                              .accepted_at = now};
+    commit.add(record, send.body, {channel.partition, ++journal_ends_[channel.partition.value]});
+  }
+  return {.accepted = accepted, .refused = std::nullopt};
+}
+
+ChangeResult Channels::create(ChannelId id, std::span<const UserId> members, Instant now,
+                              store::Commit& commit) {
+  if (find(id)) return RefusalCode::channel_exists;
+  if (members.size() > settings_.group_members_max) return RefusalCode::group_too_large;
+  const ChannelIndex index = add_channel(id);
+  std::vector<std::byte> body;
+  body.reserve(members.size() * 8);
+  for (const UserId user : members) append_user(user, body);
+  const MessageId first = append(channels_[index], RecordKind::join, body, now, commit);
+  channels_[index].members.reserve(members.size());
+  for (const UserId user : members) open_interval(index, user, first);
+  Channel& channel = channels_[index];
+  // The first design is no change: every record of the channel is under it.
+  channel.next_design =
+      core::effective_design(settings_.design, ChannelDesign::per_user, channel.members_now);
+  channel.head.design = channel.next_design;
+  return first;
+}
+
+ChangeResult Channels::join(ChannelId id, UserId user, Instant now, store::Commit& commit) {
+  const auto index = find(id);
+  if (!index) return RefusalCode::no_such_channel;
+  intervals(*index, user, scratch_);
+  if (core::decide_join(scratch_) == core::JoinOutcome::already_member) {
+    return RefusalCode::already_member;
+  }
+  if (channels_[*index].members_now >= settings_.group_members_max) {
+    return RefusalCode::group_too_large;
+  }
+  std::vector<std::byte> body;
+  append_user(user, body);
+  const MessageId at = append(channels_[*index], RecordKind::join, body, now, commit);
+  open_interval(*index, user, at);
+  follow_design(channels_[*index], now, commit);
+  return at;
+}
+
+ChangeResult Channels::leave(ChannelId id, UserId user, Instant now, store::Commit& commit) {
+  const auto index = find(id);
+  if (!index) return RefusalCode::no_such_channel;
+  intervals(*index, user, scratch_);
+  if (core::decide_leave(scratch_) == core::LeaveOutcome::not_member) {
+    return RefusalCode::not_member;
+  }
+  std::vector<std::byte> body;
+  append_user(user, body);
+  Channel& channel = channels_[*index];
+  const MessageId at = append(channel, RecordKind::leave, body, now, commit);
+  close_interval(channel, user, at);
+  follow_design(channel, now, commit);
+  return at;
+}
+
+MessageId Channels::append(Channel& channel, RecordKind kind, std::span<const std::byte> body,
+                           Instant now, store::Commit& commit) {
+  const MessageId id = ++channel.head.head;
+  commit.add({.channel = channel.id, .id = id, .kind = kind, .accepted_at = now}, body,
+             {channel.partition, ++journal_ends_[channel.partition.value]});
+  return id;
+}
+
+void Channels::follow_design(Channel& channel, Instant now, store::Commit& commit) {
+  const ChannelDesign wanted =
+      core::effective_design(settings_.design, channel.next_design, channel.members_now);
+  if (wanted == channel.next_design) return;
+  channel.next_design = wanted;
+  const std::array body{static_cast<std::byte>(wanted)};
+  append(channel, RecordKind::design_changed, body, now, commit);
+}
+
+// --- durability ----------------------------------------------------------------------------------
+
+Channels::Planned Channels::apply(const store::Commit& commit) {
+  Planned out;
+  core::RecordRun run;
+  for (std::size_t i = 0; i < commit.batch.size(); ++i) {
+    const core::Record& record = commit.batch.record(i);
+    Channel& channel = known(record.channel);
+    CLAMOR_ASSERT(record.id == channel.head.durable_head + 1);
+    const bool continues = run.count != 0 && run.channel == record.channel &&
+                           record.kind != RecordKind::design_changed;
+    if (!continues) {
+      if (run.count != 0) plan_run(known(run.channel), run, out);
+      run = {record.channel, record.id, 0};
+    }
+    if (record.kind == RecordKind::design_changed) {
+      channel.head.design = static_cast<ChannelDesign>(commit.batch.body(i)[0]);
+      channel.queue_from = record.id;
+    }
+    ++run.count;
+    channel.head.durable_head = record.id;
+  }
+  if (run.count != 0) plan_run(known(run.channel), run, out);
+  for (const store::JournalPlace& place : commit.places) {
+    auto& cursors = out.fan_out.cursors;
+    const auto same = std::find_if(cursors.begin(), cursors.end(), [&](const auto& cursor) {
+      return cursor.partition == place.partition;
+    });
+    if (same == cursors.end()) {
+      cursors.push_back(place);
+    } else {
+      same->sequence = place.sequence;
+    }
+  }
+  return out;
+}
+
+void Channels::plan_run(const Channel& channel, const core::RecordRun& run, Planned& out) {
+  plan_.clear();
+  core::plan_durable(channel.head.design, run, channel.members, plan_);
+  out.entries += plan_.entry_count;
+  out.user_partition_pairs += plan_.user_partition_pairs;
+  auto& fan_out = out.fan_out;
+  fan_out.entries.insert(fan_out.entries.end(), plan_.entries.begin(), plan_.entries.end());
+  fan_out.runs.push_back({channel.id, channel.head.design, fan_out.entries.size()});
+  out.runs.push_back(run);
+}
+
+void Channels::set_covered(std::span<const core::RecordRun> runs) {
+  for (const core::RecordRun& run : runs) {
+    known(run.channel).covered = run.first + (run.count - 1);
+  }
+}
+
+// --- recovery ------------------------------------------------------------------------------------
+
+void Channels::restore(const core::Record& record, std::span<const std::byte> body) {
+  const auto known = find(record.channel);
+  const ChannelIndex index = known ? *known : add_channel(record.channel);
+  channels_[index].head.head = record.id;
+  channels_[index].head.durable_head = record.id;
+  switch (record.kind) {
+    case RecordKind::message: {
+      Sender& row = sender(index, record.sender, record.device);
+      row.make_room();
+      core::restore(row.row, row.ring, record.device_incarnation, record.client_message_id,
+                    record.id);
+      break;
+    }
+    case RecordKind::join:
+      for_each_user(body, [&](UserId user) { open_interval(index, user, record.id); });
+      break;
+    case RecordKind::leave:
+    case RecordKind::kick:
+      for_each_user(body, [&](UserId user) { close_interval(channels_[index], user, record.id); });
+      break;
+    case RecordKind::design_changed:
+      channels_[index].next_design = static_cast<ChannelDesign>(body[0]);
+      channels_[index].queue_from = record.id;
+      break;
+  }
+  Channel& channel = channels_[index];
+  if (record.id == MessageId{1}) {
+    channel.next_design =
+        core::effective_design(settings_.design, ChannelDesign::per_user, channel.members_now);
+  }
+  channel.head.design = channel.next_design;
+}
+
+void Channels::set_journal_end(PartitionId partition, JournalSequence end) {
+  journal_ends_[partition.value] = end;
+}
+
+Channels::Planned Channels::redo(std::span<const store::JournalRow> rows) {
+  Planned out;
+  core::RecordRun run;
+  const auto plan = [&] {
+    if (run.count != 0) plan_run(known(run.channel), run, out);
+  };
+  for (const store::JournalRow& row : rows) {
+    // Below the latest change of design queues are not looked at, so nothing is owed to them.
+    if (row.id < known(row.channel).queue_from) continue;
+    if (run.channel != row.channel || run.first + run.count != row.id) {
+      plan();
+      run = {row.channel, row.id, 0};
+    }
+    ++run.count;
+  }
+  plan();
+  if (!rows.empty()) out.fan_out.cursors.push_back(rows.back().place);
+  return out;
+}
+
+void Channels::set_all_covered() {
+  for (Channel& channel : channels_) channel.covered = channel.head.durable_head;
+}
+
+// --- views and rows ------------------------------------------------------------------------------
+
+std::optional<ChannelIndex> Channels::find(ChannelId channel) const {
+  const auto found = channel_index_.find(channel);
+  if (found == channel_index_.end()) return std::nullopt;
+  return found->second;
+}
+
+Channel& Channels::known(ChannelId id) {
+  const auto index = find(id);
+  CLAMOR_ASSERT(index.has_value());
+  return channels_[*index];
+}
+
+std::span<const ChannelIndex> Channels::channels_of(UserId user) const {
+  const auto found = user_index_.find(user);
+  if (found == user_index_.end()) return {};
+  return users_[found->second].channels;
+}
+
+void Channels::intervals(ChannelIndex index, UserId user, std::vector<core::Interval>& out) const {
+  out.clear();
+  const Channel& channel = channels_[index];
+  const auto [first, last] = rows_of(channel, user);
+  for (std::size_t i = first; i < last; ++i) out.push_back(channel.members[i].interval);
+}
+
+std::pair<std::size_t, std::size_t> Channels::rows_of(const Channel& channel, UserId user) const {
+  const std::pair key{core::partition_of(user, settings_.partitions), user};
+  const auto& rows = channel.members;
+  const auto first =
+      std::lower_bound(rows.begin(), rows.end(), key, [](const MemberRow& row, const auto& wanted) {
+        return std::pair{row.partition, row.user} < wanted;
+      });
+  auto last = first;
+  while (last != rows.end() && last->user == user) ++last;
+  return {static_cast<std::size_t>(first - rows.begin()),
+          static_cast<std::size_t>(last - rows.begin())};
+}
+
+bool Channels::is_member(const Channel& channel, UserId user) const {
+  const auto [first, last] = rows_of(channel, user);
+  return first != last && core::is_member(std::span{&channel.members[last - 1].interval, 1});
+}
+
+UserIndex Channels::user_index(UserId user) {
+  const auto [found, added] = user_index_.try_emplace(user, static_cast<UserIndex>(users_.size()));
+  if (added) users_.push_back({user, {}});
+  return found->second;
+}
+
+ChannelIndex Channels::add_channel(ChannelId id) {
+  const auto index = static_cast<ChannelIndex>(channels_.size());
+  channels_.push_back({.id = id, .partition = core::partition_of(id, settings_.partitions)});
+  channel_index_.emplace(id, index);
+  return index;
+}
+
+Channels::Sender& Channels::sender(ChannelIndex channel, UserId user, DeviceId device) {
+  return senders_[{channel, user_index(user), device}];
+}
+
+void Channels::open_interval(ChannelIndex index, UserId user, MessageId at) {
+  Channel& channel = channels_[index];
+  const auto [first, last] = rows_of(channel, user);
+  channel.members.insert(channel.members.begin() + static_cast<std::ptrdiff_t>(last),
+                         {user, core::partition_of(user, settings_.partitions), {.join = at}});
+  ++channel.members_now;
+  if (first == last) users_[user_index(user)].channels.push_back(index);
+}
+
+void Channels::close_interval(Channel& channel, UserId user, MessageId at) {
+  const auto [first, last] = rows_of(channel, user);
+  CLAMOR_ASSERT(first != last);
+  channel.members[last - 1].interval.leave = at;
+  --channel.members_now;
+}
+
+}  // namespace clamor::server

@@ -1,0 +1,173 @@
+#pragma once
+
+#include "server/base/id.hpp"
+#include "server/base/queue_design.hpp"
+#include "server/base/time.hpp"
+#include "server/core/accept.hpp"
+#include "server/core/channel.hpp"
+#include "server/core/fan_out.hpp"
+#include "server/core/membership.hpp"
+#include "server/core/record.hpp"
+#include "server/protocol/message.hpp"
+#include "server/store/commit.hpp"
+#include "server/store/queue_writer.hpp"
+
+#include <boost/system/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+namespace clamor::server {
+
+/// Place of a channel or user in Channels, dense from 0. Valid until Channels is rebuilt.
+using ChannelIndex = std::uint32_t;
+using UserIndex = std::uint32_t;
+
+/// One channel as its partition sees it.
+struct Channel {
+  ChannelId id;
+  PartitionId partition;
+  core::ChannelHead head;  ///< `design` is the one that durable records have.
+  MessageId covered;       ///< Highest id whose queue entries are applied.
+  MessageId queue_from;    ///< The latest design_changed; 0: never changed.
+  core::ChannelDesign next_design = core::ChannelDesign::per_user;  ///< After tentative records.
+  std::uint32_t members_now = 0;                                    ///< After tentative records.
+  std::vector<core::MemberRow> members;  ///< One row an interval, by (partition, user, join).
+};
+
+struct ChannelsSettings {
+  DesignSpec design;
+  std::uint32_t partitions = 4;  ///< A power of two.
+  std::uint32_t group_members_max = 10'000;
+};
+
+/// A request that was accepted (its record is in the commit), or why not.
+using ChangeResult = boost::system::result<MessageId, protocol::RefusalCode>;
+
+/// The partition half of a node: heads, deduplication, membership and designs of every channel, all
+/// a fold of the log. Decisions are tentative: they append records to the turn's commit; commit by
+/// commit, apply() makes them durable. After a failed append the whole is thrown away and folded
+/// anew by restore(). One I/O thread; no I/O of its own.
+class Channels {
+ public:
+  explicit Channels(const ChannelsSettings& settings);
+
+  // --- decisions; `now` becomes the records' accepted_at
+  struct SendAnswer {
+    core::Accepted accepted;
+    std::optional<protocol::RefusalCode> refused;  ///< no_such_channel, not_member.
+  };
+  /// Decides on a device's send. O(log members).
+  [[nodiscard]] SendAnswer send(UserId user, DeviceId device, std::uint32_t device_incarnation,
+                                const protocol::Send& send, Instant now, store::Commit& commit);
+  /// Creates a channel; record 1 is the join of all `members`. @pre members are distinct, not
+  /// empty.
+  [[nodiscard]] ChangeResult create(ChannelId channel, std::span<const UserId> members, Instant now,
+                                    store::Commit& commit);
+  [[nodiscard]] ChangeResult join(ChannelId channel, UserId user, Instant now,
+                                  store::Commit& commit);
+  [[nodiscard]] ChangeResult leave(ChannelId channel, UserId user, Instant now,
+                                   store::Commit& commit);
+
+  // --- durability
+  /// Advances durable heads over a commit that is in the log and plans its durable fan-out.
+  /// Returns what the queue writer is to apply; counts go to `plan`'s totals.
+  struct Planned {
+    store::FanOut fan_out;
+    std::uint64_t entries = 0;
+    std::uint64_t user_partition_pairs = 0;
+    std::vector<core::RecordRun> runs;  ///< As in fan_out, for covered() once it is applied.
+  };
+  [[nodiscard]] Planned apply(const store::Commit& commit);
+  /// The queue writer has applied these runs.
+  void set_covered(std::span<const core::RecordRun> runs);
+
+  // --- recovery
+  /// Folds one record of the log, by (channel, id), into an empty or growing state.
+  void restore(const core::Record& record, std::span<const std::byte> body);
+  /// Sets where a partition's journal goes on. Call after the fold.
+  void set_journal_end(PartitionId partition, JournalSequence end);
+  /// Plans durable fan-out of journal rows anew, as apply() did. @pre ascending rows of a
+  /// partition.
+  [[nodiscard]] Planned redo(std::span<const store::JournalRow> rows);
+  /// Every queue entry is applied: what redo() leads to.
+  void set_all_covered();
+
+  // --- views
+  [[nodiscard]] std::optional<ChannelIndex> find(ChannelId channel) const;
+  [[nodiscard]] const Channel& channel(ChannelIndex index) const { return channels_[index]; }
+  [[nodiscard]] std::size_t size() const { return channels_.size(); }
+  /// Channels in which the user has or had an interval, in order of joining.
+  [[nodiscard]] std::span<const ChannelIndex> channels_of(UserId user) const;
+  /// Replaces `out` by the user's intervals in the channel. O(log members).
+  void intervals(ChannelIndex channel, UserId user, std::vector<core::Interval>& out) const;
+  [[nodiscard]] std::uint32_t partitions() const { return settings_.partitions; }
+
+ private:
+  struct SenderKey {
+    ChannelIndex channel;
+    UserIndex user;
+    DeviceId device;
+    bool operator==(const SenderKey&) const = default;
+  };
+  struct SenderHash {
+    std::size_t operator()(const SenderKey& key) const noexcept;
+  };
+  /// Deduplication of one (device, channel). The ring grows to dedup_ring_size as sends come, so
+  /// that a device that sent once costs two slots, not 64.
+  struct Sender {
+    core::DedupRow row;
+    std::vector<MessageId> ring;
+    void make_room();
+  };
+  struct User {
+    UserId id;
+    std::vector<ChannelIndex> channels;
+  };
+
+  /// The channel of a record that is in the log. @pre it exists.
+  [[nodiscard]] Channel& known(ChannelId id);
+  [[nodiscard]] UserIndex user_index(UserId user);
+  [[nodiscard]] ChannelIndex add_channel(ChannelId channel);
+  [[nodiscard]] Sender& sender(ChannelIndex channel, UserId user, DeviceId device);
+  /// [first, last) of the user's rows in the channel.
+  [[nodiscard]] std::pair<std::size_t, std::size_t> rows_of(const Channel& channel,
+                                                            UserId user) const;
+  [[nodiscard]] bool is_member(const Channel& channel, UserId user) const;
+  void open_interval(ChannelIndex index, UserId user, MessageId at);
+  void close_interval(Channel& channel, UserId user, MessageId at);
+  /// Appends a server-made record as the channel's next.
+  MessageId append(Channel& channel, core::RecordKind kind, std::span<const std::byte> body,
+                   Instant now, store::Commit& commit);
+  /// Appends a design_changed record where the number of members asks for it.
+  void follow_design(Channel& channel, Instant now, store::Commit& commit);
+  void plan_run(const Channel& channel, const core::RecordRun& run, Planned& out);
+
+  const ChannelsSettings settings_;
+  std::vector<Channel> channels_;
+  std::vector<User> users_;
+  std::unordered_map<ChannelId, ChannelIndex> channel_index_;
+  std::unordered_map<UserId, UserIndex> user_index_;
+  std::unordered_map<SenderKey, Sender, SenderHash> senders_;
+  std::vector<JournalSequence> journal_ends_;  ///< By partition; tentative.
+  core::DurablePlan plan_;
+  std::vector<core::Interval> scratch_;
+};
+
+// Bodies of server-made records: join and leave list their users, design_changed names the design.
+void append_user(UserId user, std::vector<std::byte>& body);
+/// Calls each(user) for the users that the body of a join, leave or kick names.
+template <class Each>
+void for_each_user(std::span<const std::byte> body, Each&& each);
+[[nodiscard]] UserId user_at(std::span<const std::byte> body, std::size_t index);
+
+template <class Each>
+void for_each_user(std::span<const std::byte> body, Each&& each) {
+  for (std::size_t i = 0; i < body.size() / 8; ++i) each(user_at(body, i));
+}
+
+}  // namespace clamor::server

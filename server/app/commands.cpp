@@ -1,0 +1,66 @@
+#include "server/app/commands.hpp"
+
+#include "scenarios/yaml/config_error.hpp"
+#include "server/app/server.hpp"
+#include "server/app/settings.hpp"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+namespace clamor::server {
+namespace {
+
+struct ServeOptions {
+  std::string config;
+  std::string listen;
+  std::string data;
+  bool print_config = false;
+};
+
+constexpr const char* secret_variable = "CLAMOR_SECRET";
+
+Settings effective_settings(const ServeOptions& options) {
+  Settings settings = options.config.empty() ? Settings{} : read_settings(options.config);
+  if (const char* const secret = std::getenv(secret_variable)) settings.secret = secret;
+  if (!options.listen.empty()) set_listen(settings, options.listen, "--listen");
+  if (!options.data.empty()) settings.data = options.data;
+  return settings;
+}
+
+int run(const ServeOptions& options) {
+  const Settings settings = effective_settings(options);
+  if (options.print_config) {
+    std::fputs(print_settings(settings).c_str(), stdout);
+    return 0;
+  }
+  if (settings.secret.empty()) {
+    throw scenario::ConfigError{
+        {"no secret for login tokens; expected `secret: <long random text>` "
+         "in the file given by --config, or CLAMOR_SECRET"}};
+  }
+  serve(settings, [&](std::uint16_t port) {
+    std::printf("listening on %s:%u\n", settings.address.c_str(), port);
+    std::fflush(stdout);
+  });
+  return 0;
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& root, std::function<int()>& chosen) {
+  const auto options = std::make_shared<ServeOptions>();
+  CLI::App* const command = root.add_subcommand("serve", "Run a server until SIGTERM or SIGINT");
+  command->add_option("--config", options->config, "Settings file (YAML); unknown keys are errors");
+  command->add_option("--listen", options->listen, "ADDRESS:PORT; port 0 takes any free one");
+  command->add_option("--data", options->data, "Data directory, created where missing");
+  command->add_flag("--print-config", options->print_config,
+                    "Print the effective settings (without the secret) and stop");
+  command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+}  // namespace clamor::server

@@ -1,0 +1,232 @@
+#include "server/app/metrics.hpp"
+
+#include "server/protocol/codec.hpp"
+
+#include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <fstream>
+#include <sstream>
+#include <string_view>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+namespace clamor::server {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using protocol::RefusalCode;
+
+std::string_view name_of(RefusalCode code) {
+  switch (code) {
+    case RefusalCode::malformed:
+      return "malformed";
+    case RefusalCode::not_logged_in:
+      return "not_logged_in";
+    case RefusalCode::bad_token:
+      return "bad_token";
+    case RefusalCode::unsupported_version:
+      return "unsupported_version";
+    case RefusalCode::already_logged_in:
+      return "already_logged_in";
+    case RefusalCode::no_such_channel:
+      return "no_such_channel";
+    case RefusalCode::not_member:
+      return "not_member";
+    case RefusalCode::already_member:
+      return "already_member";
+    case RefusalCode::channel_exists:
+      return "channel_exists";
+    case RefusalCode::body_too_large:
+      return "body_too_large";
+    case RefusalCode::group_too_large:
+      return "group_too_large";
+    case RefusalCode::client_message_id_gap:
+      return "client_message_id_gap";
+    case RefusalCode::client_message_id_too_old:
+      return "client_message_id_too_old";
+    case RefusalCode::too_many_pending:
+      return "too_many_pending";
+    case RefusalCode::overloaded:
+      return "overloaded";
+    case RefusalCode::shutting_down:
+      return "shutting_down";
+    case RefusalCode::store_failed:
+      return "store_failed";
+  }
+  return "";
+}
+
+/// Builds families one after the other.
+class Families {
+ public:
+  Families& counter(std::string name, std::string help, double value) {
+    begin_counter(std::move(name), std::move(help));
+    families_.back().metric.emplace_back().counter.value = value;
+    return *this;
+  }
+  Families& gauge(std::string name, std::string help, double value) {
+    families_.push_back({std::move(name), std::move(help), MetricType::Gauge, {}});
+    families_.back().metric.emplace_back().gauge.value = value;
+    return *this;
+  }
+  void begin_counter(std::string name, std::string help) {
+    families_.push_back({std::move(name), std::move(help), MetricType::Counter, {}});
+  }
+  /// Adds a sample to the family that was begun last.
+  void labelled(std::string_view label, std::string_view of, std::uint64_t value) {
+    ClientMetric& metric = families_.back().metric.emplace_back();
+    if (!label.empty()) metric.label.push_back({std::string{label}, std::string{of}});
+    metric.counter.value = static_cast<double>(value);
+  }
+  void info(std::string name, std::string help, std::vector<ClientMetric::Label> labels) {
+    families_.push_back({std::move(name), std::move(help), MetricType::Gauge, {}});
+    ClientMetric& metric = families_.back().metric.emplace_back();
+    metric.label = std::move(labels);
+    metric.gauge.value = 1;
+  }
+  [[nodiscard]] std::vector<MetricFamily> take() { return std::move(families_); }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+double number(std::uint64_t value) { return static_cast<double>(value); }
+
+void add_operations(const Operations& operations, Families& out) {
+  for (const OperationCounter& counter : operation_counters) {
+    // A server sees devices only once they log in; the plan knows how many deliveries are owed.
+    if (counter.member == &Operations::expected_deliveries) continue;
+    out.counter("clamor_" + std::string{counter.name} + "_total",
+                "Operation counted by the server (" + std::string{name_of(counter.counter_class)} +
+                    "); see server/base/operations.hpp.",
+                number(operations.*counter.member));
+  }
+}
+
+void add_incidents(const Incidents& incidents, Families& out) {
+  out.begin_counter("clamor_refused_total", "Requests refused, by code.");
+  for (std::size_t i = 1; i < incidents.refused.size(); ++i) {
+    out.labelled("code", name_of(static_cast<RefusalCode>(i)), incidents.refused[i]);
+  }
+  out.begin_counter("clamor_malformed_total", "Messages that did not decode, by error.");
+  for (std::size_t i = 1; i < incidents.malformed.size(); ++i) {
+    out.labelled("error", protocol::name_of(static_cast<protocol::DecodeError>(i)),
+                 incidents.malformed[i]);
+  }
+  out.counter("clamor_sessions_superseded_total", "Sessions closed by a newer login of the device.",
+              number(incidents.superseded))
+      .counter("clamor_catch_up_overflows_total",
+               "Catch-ups that went another round: too much came in meanwhile.",
+               number(incidents.catch_up_overflows))
+      .counter("clamor_catch_up_failures_total", "Catch-ups ended by a store that cannot be read.",
+               number(incidents.catch_up_failures))
+      .counter("clamor_append_failures_total", "Log batches that failed.",
+               number(incidents.append_failures))
+      .counter("clamor_queue_write_failures_total", "Queue batches that failed; tried again.",
+               number(incidents.queue_write_failures))
+      .counter("clamor_rebuilds_total", "Rebuilds of the state from the log after a failed append.",
+               number(incidents.rebuilds))
+      .counter("clamor_device_acks_total", "Cumulative acknowledgements by devices.",
+               number(incidents.device_acks))
+      .counter("clamor_pages_total", "Catch-up pages sent.", number(incidents.pages));
+}
+
+/// Counters of one name follow one another: labels make one family of them.
+void add_gateway(const gateway::GatewayCounters& counters, Families& out) {
+  std::string_view family;
+  for (const gateway::NamedCounter& counter : gateway::named(counters)) {
+    if (counter.name != family) {
+      out.begin_counter("clamor_gateway_" + std::string{counter.name} + "_total",
+                        "Counted at the sockets; see server/gateway/counters.hpp.");
+      family = counter.name;
+    }
+    out.labelled(counter.label, counter.label_value, counter.value);
+  }
+}
+
+void add_gauges(const NodeMetrics& metrics, Families& out) {
+  out.gauge("clamor_connections", "Sockets past the WebSocket handshake.",
+            number(metrics.connections))
+      .gauge("clamor_sessions", "Sessions logged in.", number(metrics.sessions))
+      .gauge("clamor_channels", "Channels known.", number(metrics.channels))
+      .gauge("clamor_commits_pending", "Commits not durable yet.", number(metrics.commits_pending))
+      .gauge("clamor_commit_queue_bytes", "Memory of commits not durable yet.",
+             number(metrics.commit_queue_bytes))
+      .gauge("clamor_fan_out_lag_records", "Durable records whose queue entries are not applied.",
+             number(metrics.fan_out_lag_records))
+      .gauge("clamor_queue_writer_backlog", "Commits whose queue entries are not applied.",
+             number(metrics.queue_writer_backlog))
+      .gauge("clamor_pages_due", "Sessions that wait for a catch-up page.",
+             number(metrics.pages_due))
+      .gauge("clamor_store_failed", "1 while the log cannot be appended to.",
+             metrics.store_failed ? 1 : 0);
+}
+
+void add_process(const ProcessUsage& usage, Families& out) {
+  out.counter("clamor_process_cpu_seconds_total", "CPU time of all threads.", usage.cpu_seconds)
+      .gauge("clamor_process_resident_bytes", "Resident memory.", number(usage.resident_bytes))
+      .counter("clamor_process_written_bytes_total",
+               "Bytes this process caused to be written to devices.", number(usage.written_bytes));
+}
+
+/// One scrape, as prometheus-cpp sees it.
+class Scrape final : public prometheus::Collectable {
+ public:
+  explicit Scrape(const NodeMetrics& metrics) : metrics_{metrics} {}
+
+  [[nodiscard]] std::vector<MetricFamily> Collect() const override {
+    Families families;
+    families.info(
+        "clamor_build_info", "The server's version and mode of operation.",
+        {{"version", "0.1.0"}, {"design", metrics_.design}, {"durability", metrics_.durability}});
+    add_operations(metrics_.operations, families);
+    add_incidents(metrics_.incidents, families);
+    add_gateway(metrics_.gateway, families);
+    add_gauges(metrics_, families);
+    add_process(process_usage(), families);
+    return families.take();
+  }
+
+ private:
+  const NodeMetrics& metrics_;
+};
+
+}  // namespace
+
+std::string render_metrics(const NodeMetrics& metrics) {
+  std::ostringstream out;
+  prometheus::TextSerializer{}.Serialize(out, Scrape{metrics}.Collect());
+  return std::move(out).str();
+}
+
+ProcessUsage process_usage() {
+  ProcessUsage usage;
+  rusage resources{};
+  if (getrusage(RUSAGE_SELF, &resources) == 0) {
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+    };
+    usage.cpu_seconds = seconds(resources.ru_utime) + seconds(resources.ru_stime);
+  }
+  std::uint64_t pages_total = 0;
+  std::uint64_t pages_resident = 0;
+  std::ifstream memory{"/proc/self/statm"};
+  if (memory >> pages_total >> pages_resident) {
+    usage.resident_bytes = pages_resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  }
+  std::ifstream io{"/proc/self/io"};
+  std::string key;
+  std::uint64_t value = 0;
+  while (io >> key >> value) {
+    if (key == "write_bytes:") usage.written_bytes = value;
+  }
+  return usage;
+}
+
+}  // namespace clamor::server

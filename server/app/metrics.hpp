@@ -1,0 +1,59 @@
+#pragma once
+
+#include "server/base/operations.hpp"
+#include "server/gateway/counters.hpp"
+#include "server/protocol/message.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace clamor::server {
+
+/// What went wrong or was refused, counted by kind. Plain counters of the I/O thread.
+struct Incidents {
+  static constexpr std::size_t refusal_codes = 18;  ///< RefusalCode values are below it.
+  static constexpr std::size_t decode_errors = 7;   ///< protocol::DecodeError values are below it.
+  std::array<std::uint64_t, refusal_codes> refused{};
+  std::array<std::uint64_t, decode_errors> malformed{};
+  std::uint64_t superseded = 0;
+  std::uint64_t catch_up_overflows = 0;  ///< Rounds added since too much came in meanwhile.
+  std::uint64_t catch_up_failures = 0;   ///< The store could not be read.
+  std::uint64_t append_failures = 0;
+  std::uint64_t queue_write_failures = 0;
+  std::uint64_t rebuilds = 0;
+  std::uint64_t device_acks = 0;
+  std::uint64_t pages = 0;
+};
+
+/// Everything that /metrics shows, at one instant.
+struct NodeMetrics {
+  Operations operations;
+  Incidents incidents;
+  gateway::GatewayCounters gateway;
+  std::string design;
+  std::string durability;
+  std::uint64_t connections = 0;  ///< Sockets past the handshake.
+  std::uint64_t sessions = 0;     ///< Logged in.
+  std::uint64_t channels = 0;
+  std::uint64_t commits_pending = 0;
+  std::uint64_t commit_queue_bytes = 0;
+  std::uint64_t fan_out_lag_records = 0;
+  std::uint64_t queue_writer_backlog = 0;  ///< Commits whose queue entries are not applied.
+  std::uint64_t pages_due = 0;
+  bool store_failed = false;
+};
+
+/// The metrics in Prometheus' text format, with the process's CPU time and memory.
+[[nodiscard]] std::string render_metrics(const NodeMetrics& metrics);
+
+/// CPU time and resident memory of this process.
+struct ProcessUsage {
+  double cpu_seconds = 0;
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t written_bytes = 0;  ///< Caused to be written to devices; 0 where not told.
+};
+[[nodiscard]] ProcessUsage process_usage();
+
+}  // namespace clamor::server

@@ -1,0 +1,96 @@
+#include "server/app/server.hpp"
+
+#include "scenarios/yaml/config_error.hpp"
+#include "server/app/node.hpp"
+#include "server/core/placement.hpp"
+#include "server/gateway/gateway.hpp"
+#include "server/store/store.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <csignal>
+#include <cstdio>
+#include <fmt/format.h>
+#include <memory>
+#include <sys/resource.h>
+
+namespace clamor::server {
+namespace {
+
+/// Descriptors beside the clients': RocksDB's files, the listener, standard streams.
+constexpr std::uint64_t descriptors_of_our_own = 400;
+constexpr std::uint32_t servers = 1;
+constexpr Duration close_grace = 2s;
+
+void raise_descriptor_limit(const Settings& settings) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  const std::uint64_t needed = settings.sessions_max + descriptors_of_our_own;
+  if (limit.rlim_cur >= needed) return;
+  throw scenario::ConfigError{{fmt::format(
+      "limits.sessions is {}, but this process may open {} files only; expected at "
+      "most {}, or a higher limit (ulimit -n)",
+      settings.sessions_max, limit.rlim_cur,
+      limit.rlim_cur > descriptors_of_our_own ? limit.rlim_cur - descriptors_of_our_own : 0)}};
+}
+
+std::unique_ptr<store::Store> open_store(const Settings& settings) {
+  try {
+    return std::make_unique<store::Store>(
+        store::StoreSettings{.path = settings.data,
+                             .durability = settings.durability,
+                             .partitions = core::partition_count(servers),
+                             .layout = layout_of(settings.design),
+                             .block_cache_bytes = settings.block_cache_bytes,
+                             .write_buffer_bytes = settings.write_buffer_bytes});
+  } catch (const store::OpenError& error) {
+    throw scenario::ConfigError{{error.what()}};
+  }
+}
+
+std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
+                                               const Settings& settings, Node& node) {
+  const gateway::GatewaySettings gateway_settings{
+      .address = settings.address,
+      .port = settings.port,
+      .message_bytes_max = settings.message_bytes_max,
+      .sessions_max = settings.sessions_max,
+      .offline_after = settings.offline_after,
+      .session_limits = {.buffer_bytes = settings.session_buffer_bytes,
+                         .buffer_age = settings.session_buffer_age}};
+  try {
+    return std::make_unique<gateway::Gateway>(io, gateway_settings, node);
+  } catch (const boost::system::system_error& error) {
+    throw scenario::ConfigError{
+        {fmt::format("cannot listen on {}:{}: {}; --listen names another address, port 0 takes any "
+                     "free one",
+                     settings.address, settings.port, error.code().message())}};
+  }
+}
+
+}  // namespace
+
+void serve(const Settings& settings, const std::function<void(std::uint16_t port)>& ready) {
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit(settings);
+  const auto store = open_store(settings);
+  boost::asio::io_context io{1};
+  Node node{io, *store, settings};
+  const auto gateway = open_gateway(io, settings, node);
+  node.attach(*gateway);
+  boost::asio::signal_set signals{io, SIGTERM, SIGINT};
+  signals.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    std::fprintf(stderr, "stopping: answering what was accepted, closing %zu sessions\n",
+                 gateway->sessions());
+    node.drain([&] { gateway->stop(protocol::CloseCode::draining, close_grace); });
+  });
+  ready(gateway->port());
+  io.run();
+}
+
+}  // namespace clamor::server

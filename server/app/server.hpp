@@ -1,0 +1,16 @@
+#pragma once
+
+#include "server/app/settings.hpp"
+
+#include <cstdint>
+#include <functional>
+
+namespace clamor::server {
+
+/// Runs a server until SIGTERM or SIGINT: then it refuses new requests, answers the accepted ones,
+/// closes every session, writes and flushes its queues, and returns. `ready` is called with the
+/// port once clients can connect. Throws scenario::ConfigError where the address, the data
+/// directory or a limit cannot be had.
+void serve(const Settings& settings, const std::function<void(std::uint16_t port)>& ready);
+
+}  // namespace clamor::server

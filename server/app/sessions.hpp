@@ -1,0 +1,115 @@
+#pragma once
+
+#include "server/app/catch_up.hpp"
+#include "server/app/channels.hpp"
+#include "server/base/id.hpp"
+#include "server/gateway/gateway.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace clamor::server {
+
+/// Place of a device in Sessions, dense from 0; stays the same while the process lives.
+using DeviceIndex = std::uint32_t;
+
+enum class Phase : std::uint8_t {
+  closed,       ///< The slot is free.
+  connected,    ///< No login yet.
+  catching_up,  ///< Pages are on their way; live records wait in its catch-up's buffer.
+  live,
+  closing  ///< Told to close: what it still sends is not looked at.
+};
+
+inline constexpr DeviceIndex no_device = 0xFFFFFFFFU;
+
+/// What the node knows of one session, at the gateway's slot. 24 bytes when live.
+struct Session {
+  std::uint32_t generation = 0;
+  Phase phase = Phase::closed;
+  std::uint32_t device_incarnation = 0;
+  DeviceIndex device = no_device;
+  std::unique_ptr<CatchUp> catch_up;  ///< While catching up.
+};
+
+/// One device of one user, known since its first login.
+struct Device {
+  UserId user;
+  DeviceId id;
+  std::optional<gateway::SessionId> session;  ///< While it is logged in.
+  DeviceIndex next_of_user = 0;               ///< Another device of the user; itself: the last.
+};
+
+/// The gateway half of a node: sessions, devices, and which local sessions want which channel's
+/// records (the interest that a node registers with a channel's owner). One I/O thread.
+class Sessions {
+ public:
+  // --- sessions
+  void open(gateway::SessionId id);
+  /// The session, or nullptr where it has ended.
+  [[nodiscard]] Session* find(gateway::SessionId id);
+  /// The session at a slot that interested() named.
+  [[nodiscard]] Session& at(std::uint32_t slot) { return sessions_[slot]; }
+  [[nodiscard]] gateway::SessionId id_at(std::uint32_t slot) const {
+    return {slot, sessions_[slot].generation};
+  }
+  /// Frees the slot. Its interest must have been withdrawn.
+  void end(gateway::SessionId id);
+
+  // --- devices
+  /// Ties a device to a connected session. Returns the device's session so far: superseded now.
+  std::optional<gateway::SessionId> login(gateway::SessionId id, UserId user, DeviceId device,
+                                          std::uint32_t device_incarnation);
+  [[nodiscard]] const Device& device(DeviceIndex index) const { return devices_[index]; }
+  /// The user whose device the session is, while no newer login superseded it.
+  [[nodiscard]] std::optional<UserId> user_of(gateway::SessionId id) const;
+  /// The device, if it logged in since the process began.
+  [[nodiscard]] std::optional<DeviceIndex> find_device(UserId user, DeviceId device) const;
+  /// Calls each(slot) for the user's logged-in sessions.
+  template <class Each>
+  void for_each_session_of(UserId user, Each&& each) const {
+    const auto found = first_device_.find(user);
+    if (found == first_device_.end()) return;
+    for (DeviceIndex index = found->second;; index = devices_[index].next_of_user) {
+      if (devices_[index].session) each(devices_[index].session->slot);
+      if (devices_[index].next_of_user == index) return;
+    }
+  }
+
+  // --- interest
+  /// Whether this was the channel's first session here: the node registers.
+  bool attach(std::uint32_t slot, ChannelIndex channel);
+  /// Whether this was the channel's last session here: the node withdraws. False where the session
+  /// was not attached. O(sessions of the channel).
+  bool detach(std::uint32_t slot, ChannelIndex channel);
+  /// Slots of the sessions that get the channel's records.
+  [[nodiscard]] std::span<const std::uint32_t> interested(ChannelIndex channel) const;
+  /// Forgets all interest: channels are about to get other indices.
+  void clear_interest() { interested_.clear(); }
+  /// Calls each(slot) for all logged-in sessions.
+  template <class Each>
+  void for_each_logged_in(Each&& each) const {
+    for (const Device& device : devices_) {
+      if (device.session) each(device.session->slot);
+    }
+  }
+
+  [[nodiscard]] std::size_t logged_in() const { return logged_in_; }
+
+ private:
+  [[nodiscard]] DeviceIndex device_index(UserId user, DeviceId device);
+
+  std::vector<Session> sessions_;  ///< By slot.
+  std::vector<Device> devices_;
+  std::unordered_map<UserId, DeviceIndex> first_device_;
+  std::vector<std::vector<std::uint32_t>> interested_;  ///< By channel.
+  std::size_t logged_in_ = 0;
+};
+
+}  // namespace clamor::server

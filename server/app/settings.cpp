@@ -1,0 +1,193 @@
+#include "server/app/settings.hpp"
+
+#include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/document.hpp"
+#include "scenarios/yaml/reader.hpp"
+#include "scenarios/yaml/values.hpp"
+
+#include <fmt/format.h>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace clamor::server {
+namespace {
+
+using scenario::ConfigError;
+using scenario::Faults;
+using scenario::MapReader;
+using scenario::Node;
+
+constexpr std::uint32_t u32_max = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
+
+/// Splits `ADDRESS:PORT`; false where it is none.
+bool parse_listen(const std::string& text, Settings& settings) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  const auto port = scenario::parse_whole(std::string_view{text}.substr(colon + 1));
+  if (!port || *port > std::numeric_limits<std::uint16_t>::max()) return false;
+  settings.address = text.substr(0, colon);
+  if (settings.address.front() == '[' && settings.address.back() == ']') {
+    settings.address = settings.address.substr(1, settings.address.size() - 2);
+  }
+  settings.port = static_cast<std::uint16_t>(*port);
+  return true;
+}
+
+constexpr const char* listen_expected = "expected ADDRESS:PORT, e.g. 127.0.0.1:7100";
+
+void read_design(Faults& faults, const Node& node, DesignSpec& design) {
+  if (node.kind == Node::Kind::map) {
+    MapReader map{faults, node, "design"};
+    if (const Node* const hybrid = map.require("hybrid")) {
+      design.design = QueueDesign::hybrid;
+      MapReader knobs{faults, *hybrid, "hybrid"};
+      knobs.read_whole("threshold", design.threshold, 1U, u32_max);
+      knobs.finish();
+    }
+    map.finish();
+    return;
+  }
+  std::string name;
+  if (!scenario::read_text(faults, node, "design", name)) return;
+  if (const auto known = design_from_name(name)) {
+    design.design = *known;
+    return;
+  }
+  const std::vector<std::string> names{"per_user", "per_member", "per_group", "hybrid"};
+  faults.add(node.place, fmt::format("design \"{}\" is unknown; expected one of {}{}", name,
+                                     scenario::listed(names), scenario::did_you_mean(name, names)));
+}
+
+void read_heartbeat(Faults& faults, const Node& node, Settings& settings) {
+  MapReader map{faults, node, "heartbeat"};
+  map.read_duration("interval", settings.heartbeat_interval, 1ms, 24h);
+  map.read_duration("offline_after", settings.offline_after, 1ms, 24h);
+  map.finish();
+  if (settings.offline_after <= settings.heartbeat_interval) {
+    map.fault("offline_after",
+              "offline_after must be longer than interval, or every idle session "
+              "is closed between two heartbeats");
+  }
+}
+
+void read_limits(Faults& faults, const Node& node, Settings& settings) {
+  MapReader map{faults, node, "limits"};
+  map.read_whole("sessions", settings.sessions_max, 1U, u32_max);
+  map.read_whole("message_bytes", settings.message_bytes_max, 1024U, 16U << 20U);
+  map.read_whole("body_bytes", settings.body_bytes_max, 0U, 512U << 10U);
+  map.read_whole("group_members", settings.group_members_max, 2U, 1'000'000U);
+  map.read_whole("session_buffer_bytes", settings.session_buffer_bytes, 4096U, u32_max);
+  map.read_duration("session_buffer_age", settings.session_buffer_age, 1ms);
+  map.read_whole("commit_queue_bytes", settings.commit_queue_bytes, mebibyte, 4096 * mebibyte);
+  map.read_whole("fan_out_lag_records", settings.fan_out_lag_records, 1,
+                 std::numeric_limits<std::uint64_t>::max());
+  map.read_whole("catch_up_held_records", settings.catch_up_held_records, 1U, 100'000U);
+  map.finish();
+}
+
+void read_catch_up(Faults& faults, const Node& node, Settings& settings) {
+  MapReader map{faults, node, "catch_up"};
+  std::uint32_t records = static_cast<std::uint32_t>(settings.page.records);
+  std::uint32_t bytes = static_cast<std::uint32_t>(settings.page.bytes);
+  map.read_whole("page_records", records, 1U, 10'000U);
+  map.read_whole("page_bytes", bytes, 1U, 512U << 10U);
+  settings.page = {records, bytes};
+  map.read_whole("tail_records", settings.tail_records, 0U, 10'000U);
+  map.read_duration("tail_age", settings.tail_age, Duration{}, 10min);
+  map.finish();
+}
+
+void read_store(Faults& faults, const Node& node, Settings& settings) {
+  MapReader map{faults, node, "store"};
+  map.read_duration("queue_linger", settings.queue_linger, Duration{}, 10s);
+  map.read_whole("block_cache_bytes", settings.block_cache_bytes, mebibyte, 1U << 20U << 20U);
+  map.read_whole("write_buffer_bytes", settings.write_buffer_bytes, mebibyte, 4096 * mebibyte);
+  map.finish();
+}
+
+void read_all(Faults& faults, const Node& root, Settings& settings) {
+  MapReader map{faults, root, "the settings"};
+  std::string listen;
+  if (map.read_text("listen", listen) && !parse_listen(listen, settings)) {
+    map.fault("listen", fmt::format("listen is \"{}\"; {}", listen, listen_expected));
+  }
+  map.read_text("data", settings.data);
+  if (map.read_text("secret", settings.secret) && settings.secret.empty()) {
+    map.fault("secret", "secret is empty; expected a long random text");
+  }
+  map.read_choice<store::Durability>(
+      "durability", settings.durability,
+      {{"fsync", store::Durability::fsync}, {"os", store::Durability::os}});
+  if (const Node* const node = map.find("design")) read_design(faults, *node, settings.design);
+  if (const Node* const node = map.find("heartbeat")) read_heartbeat(faults, *node, settings);
+  if (const Node* const node = map.find("limits")) read_limits(faults, *node, settings);
+  if (const Node* const node = map.find("catch_up")) read_catch_up(faults, *node, settings);
+  if (const Node* const node = map.find("store")) read_store(faults, *node, settings);
+  map.finish();
+}
+
+}  // namespace
+
+Settings read_settings(const std::string& path) {
+  const std::string text = scenario::value_or_throw(scenario::read_text_file(path));
+  const Node root = scenario::value_or_throw(scenario::parse_yaml(text, path));
+  Faults faults{path};
+  Settings settings;
+  read_all(faults, root, settings);
+  if (!faults.none()) throw ConfigError{faults.lines()};
+  return settings;
+}
+
+void set_listen(Settings& settings, const std::string& text, const std::string& origin) {
+  if (parse_listen(text, settings)) return;
+  throw ConfigError{{fmt::format("{}: \"{}\"; {}", origin, text, listen_expected)}};
+}
+
+std::string layout_of(const DesignSpec& design) {
+  if (design.design != QueueDesign::hybrid) return std::string{name_of(design.design)};
+  return fmt::format("hybrid up to {} members", design.threshold);
+}
+
+std::string print_settings(const Settings& s) {
+  const auto text = [](Duration duration) { return scenario::format_duration(duration); };
+  const std::string design = s.design.design == QueueDesign::hybrid
+                                 ? fmt::format("{{hybrid: {{threshold: {}}}}}", s.design.threshold)
+                                 : std::string{name_of(s.design.design)};
+  return fmt::format(
+      R"(listen: "{}:{}"
+data: "{}"
+# secret: {}
+design: {}
+durability: {}
+heartbeat: {{interval: {}, offline_after: {}}}
+limits:
+  sessions: {}
+  message_bytes: {}
+  body_bytes: {}
+  group_members: {}
+  session_buffer_bytes: {}
+  session_buffer_age: {}
+  commit_queue_bytes: {}
+  fan_out_lag_records: {}
+  catch_up_held_records: {}
+catch_up:
+  page_records: {}
+  page_bytes: {}
+  tail_records: {}
+  tail_age: {}
+store:
+  queue_linger: {}
+  block_cache_bytes: {}
+  write_buffer_bytes: {}
+)",
+      s.address, s.port, s.data, s.secret.empty() ? "not set" : "set, not shown", design,
+      s.durability == store::Durability::fsync ? "fsync" : "os", text(s.heartbeat_interval),
+      text(s.offline_after), s.sessions_max, s.message_bytes_max, s.body_bytes_max,
+      s.group_members_max, s.session_buffer_bytes, text(s.session_buffer_age), s.commit_queue_bytes,
+      s.fan_out_lag_records, s.catch_up_held_records, s.page.records, s.page.bytes, s.tail_records,
+      text(s.tail_age), text(s.queue_linger), s.block_cache_bytes, s.write_buffer_bytes);
+}
+
+}  // namespace clamor::server

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "server/base/queue_design.hpp"
+#include "server/base/time.hpp"
+#include "server/core/sync.hpp"
+#include "server/store/store.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace clamor::server {
+
+using namespace std::chrono_literals;
+
+/// Everything that `clamor serve` can be told; frozen once read. Keys of the settings file are
+/// named in settings.cpp, `--print-config` prints them all.
+struct Settings {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 7100;  ///< 0: any free one; the ready line names it.
+  std::string data = "clamor-data";
+  std::string secret;  ///< Of the login tokens. No default.
+  DesignSpec design{QueueDesign::per_user};
+  store::Durability durability = store::Durability::fsync;
+
+  Duration heartbeat_interval = 5s;
+  Duration offline_after = 30s;
+
+  // Limits: what lies beyond is refused by name, or closes the session.
+  std::uint32_t sessions_max = 19'000;  ///< A process holds 20,000 descriptors.
+  std::uint32_t message_bytes_max = 128 * 1024;
+  std::uint32_t body_bytes_max = 16 * 1024;
+  std::uint32_t group_members_max = 10'000;
+  std::uint32_t session_buffer_bytes = 256 * 1024;
+  Duration session_buffer_age = 10s;
+  std::uint64_t commit_queue_bytes = std::uint64_t{64} << 20U;
+  std::uint64_t fan_out_lag_records = 200'000;  ///< Senders are slowed beyond it.
+  std::uint32_t catch_up_held_records = 256;    ///< Live records that wait for a catch-up's end.
+
+  core::PageLimits page;
+  std::uint32_t tail_records = 64;  ///< Per channel.
+  Duration tail_age = 5s;
+
+  Duration queue_linger = 20ms;  ///< Queue entries wait so long for others to be packed with.
+  std::uint64_t block_cache_bytes = std::uint64_t{64} << 20U;
+  std::uint64_t write_buffer_bytes = std::uint64_t{32} << 20U;
+};
+
+/// Reads a settings file over the defaults. Throws scenario::ConfigError with every fault as
+/// `file:line:column: ...`.
+[[nodiscard]] Settings read_settings(const std::string& path);
+
+/// Sets address and port from `ADDRESS:PORT`. Throws scenario::ConfigError naming `origin`.
+void set_listen(Settings& settings, const std::string& text, const std::string& origin);
+
+/// The effective settings as a settings file; the secret is left out.
+[[nodiscard]] std::string print_settings(const Settings& settings);
+
+/// `per_user`, or `hybrid up to 500 members`: names how the data directory's queues are laid out.
+[[nodiscard]] std::string layout_of(const DesignSpec& design);
+
+}  // namespace clamor::server
