@@ -173,7 +173,8 @@ std::string sentence_of(const EngineComparison& comparison) {
     text += "; " + failures;
   }
   text += ".";
-  if (comparison.repetitions < 2 && comparison.designs.size() > 1) {
+  const bool judged = comparison.decided_by || !comparison.tied.empty();
+  if (comparison.repetitions < 2 && judged) {
     text += " One repetition: a difference below " + short_number(comparison.tolerance * 100) +
             " % would count as a tie.";
   }
@@ -181,6 +182,11 @@ std::string sentence_of(const EngineComparison& comparison) {
 }
 
 std::string short_verdict(const EngineComparison& comparison) {
+  if (comparison.designs.size() == 1) {
+    const DesignFigures& only = comparison.designs.front();
+    return label_of(only.design) +
+           (only.candidate() ? " meets every threshold" : " does not meet the thresholds");
+  }
   if (comparison.winner) return label_of(comparison.designs[*comparison.winner].design) + " wins";
   if (!comparison.tied.empty()) return listed(comparison, comparison.tied) + " tie";
   return "no design meets the thresholds";

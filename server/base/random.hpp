@@ -33,6 +33,7 @@ enum class DrawPurpose : std::uint32_t {
   reconnect_jitter,
   resend_jitter,
   network_delay,
+  run_order,
   test,
 };
 

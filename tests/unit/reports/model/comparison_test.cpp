@@ -74,6 +74,13 @@ TEST(Comparison, ASmallDifferenceOfOneRepetitionIsATieAndTheNextCriterionDecides
   EXPECT_EQ(c.headline, "per_user and per_group tie, live");
 }
 
+TEST(Comparison, OfOneDesignSaysWhetherItMeetsTheThresholdsAndCallsNobodyTheWinner) {
+  std::vector<RunResult> runs{sample::run(Engine::live, QueueDesign::per_user)};
+  EXPECT_EQ(compare_designs(runs).headline, "per_user meets every threshold, live");
+  runs[0].thresholds.front().passed = false;
+  EXPECT_EQ(compare_designs(runs).headline, "per_user does not meet the thresholds, live");
+}
+
 TEST(Comparison, RepetitionsArePairedSoThatACommonDriftHidesNoDifference) {
   std::vector<RunResult> runs;
   const std::vector<double> drift{0, 40, 90};  // the machine got slower, for both alike

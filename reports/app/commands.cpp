@@ -1,0 +1,118 @@
+#include "reports/app/commands.hpp"
+
+#include "reports/app/compare.hpp"
+#include "reports/render/progress.hpp"
+#include "reports/render/report.hpp"
+#include "reports/render/result_json.hpp"
+#include "reports/render/run_files.hpp"
+#include "reports/render/summary.hpp"
+#include "scenarios/yaml/config_error.hpp"
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <unistd.h>
+
+namespace clamor::report {
+namespace {
+
+volatile std::sig_atomic_t signalled = 0;
+
+/// The first Ctrl-C ends the run and still reports; the second ends the process.
+void watch_signals() {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    struct sigaction action {};
+    action.sa_handler = [](int) { signalled = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(signal, &action, nullptr);
+  }
+}
+
+std::string render(const std::string& format, const std::vector<RunResult>& runs, bool colour) {
+  if (format == "html") return html_report(runs);
+  if (format == "md") return markdown_report(runs);
+  if (format == "junit") return junit_report(runs);
+  if (format == "json") {
+    if (runs.size() == 1) return write_result(runs.front());
+    std::string text = "[\n";
+    for (const RunResult& run : runs) text += (text.size() > 2 ? ",\n" : "") + write_result(run);
+    return text + "]\n";
+  }
+  if (runs.size() == 1) return run_summary(runs.front(), colour);
+  return comparison_summary(runs, colour);
+}
+
+/// Every file that cannot be read is named, not only the first.
+std::vector<RunResult> read_all(const std::vector<std::string>& files) {
+  std::vector<RunResult> runs;
+  std::vector<std::string> errors;
+  for (const std::string& file : files) {
+    try {
+      runs.push_back(read_result_file(file));
+    } catch (const ResultFormatError& error) {
+      errors.emplace_back(error.what());
+    }
+  }
+  if (!errors.empty()) throw scenario::ConfigError{std::move(errors)};
+  return runs;
+}
+
+}  // namespace
+
+void add_compare_command(CLI::App& root, std::function<int()>& chosen) {
+  CLI::App* command = root.add_subcommand(
+      "compare", "Run every design, live and simulated, and report which one costs least");
+  const auto options = std::make_shared<CompareOptions>();
+  const auto calibration = std::make_shared<std::string>();
+  const auto out = std::make_shared<std::string>();
+  command->add_option("scenario", options->scenario, "A scenario file, or a catalogue name")
+      ->required();
+  command->add_option("--designs", options->designs, "per_user,per_group,... (the scenario's)")
+      ->delimiter(',');
+  command->add_option("--engine", options->engines, "live, sim or live,sim (both)")->delimiter(',');
+  command->add_option("--repetitions", options->repetitions, "Runs of each design and engine (1)");
+  command->add_option("--scale", options->scale, "Multiplies the population of both engines (1)");
+  command->add_option("--seed", options->seed, "Instead of the scenario's");
+  command->add_option("--workers", options->workers, "Load-generator processes (as needed)");
+  command->add_option("--calibration", *calibration, "Costs of the simulator (built in)");
+  command->add_option("--out", *out, "Folder of the results (clamor-results/<time>-<scenario>)");
+  command->callback([=, &chosen] {
+    chosen = [=] {
+      options->calibration = *calibration;
+      options->out = *out;
+      watch_signals();
+      ProgressLine progress{stderr};
+      return compare(*options, {loadgen::run_load, sim::run_sim}, progress,
+                     [] { return signalled != 0; });
+    };
+  });
+}
+
+void add_report_command(CLI::App& root, std::function<int()>& chosen) {
+  CLI::App* command =
+      root.add_subcommand("report", "Render result files, or the folders of runs, anew");
+  const auto files = std::make_shared<std::vector<std::string>>();
+  const auto format = std::make_shared<std::string>("text");
+  const auto out = std::make_shared<std::string>();
+  command->add_option("files", *files, "result.json files of one scenario, or their folders")
+      ->required();
+  command->add_option("--format", *format, "text (default), html, md, json or junit")
+      ->check(CLI::IsMember({"text", "html", "md", "json", "junit"}));
+  command->add_option("--out", *out, "File to write (stdout)");
+  command->callback([=, &chosen] {
+    chosen = [=] {
+      const std::vector<RunResult> runs = read_all(*files);
+      const bool colour = out->empty() && isatty(STDOUT_FILENO) == 1;
+      const std::string text = render(*format, runs, colour);
+      if (out->empty()) {
+        std::fputs(text.c_str(), stdout);
+      } else {
+        write_file(*out, text);
+      }
+      return exit_code_of(runs);
+    };
+  });
+}
+
+}  // namespace clamor::report

@@ -1,0 +1,300 @@
+#include "reports/app/compare.hpp"
+
+#include "reports/model/comparison.hpp"
+#include "reports/model/region.hpp"
+#include "reports/model/thresholds.hpp"
+#include "reports/model/wording.hpp"
+#include "reports/render/environment.hpp"
+#include "reports/render/progress.hpp"
+#include "reports/render/report.hpp"
+#include "reports/render/run_files.hpp"
+#include "reports/render/summary.hpp"
+#include "scenarios/yaml/scenario_file.hpp"
+#include "server/base/random.hpp"
+#include "sim/app/calibration.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <fmt/format.h>
+#include <tuple>
+#include <unistd.h>
+
+namespace clamor::report {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string engine_word(Engine engine) { return engine == Engine::live ? "live" : "sim"; }
+
+std::vector<DesignSpec> chosen_designs(const CompareOptions& options,
+                                       const scenario::Scenario& scenario,
+                                       std::vector<std::string>& errors) {
+  std::vector<DesignSpec> designs = scenario.designs;
+  if (!options.designs.empty()) designs.clear();
+  for (const std::string& text : options.designs) {
+    const auto design = parse_design(text);
+    if (!design) {
+      errors.push_back("--designs: '" + text +
+                       "' is no queue design; expected per_user, per_member, per_group, hybrid or "
+                       "hybrid(MEMBERS)");
+    } else if (std::ranges::find(designs, *design) != designs.end()) {
+      errors.push_back("--designs: '" + text + "' stands there twice");
+    } else {
+      designs.push_back(*design);
+    }
+  }
+  return designs;
+}
+
+std::vector<Engine> chosen_engines(const CompareOptions& options,
+                                   std::vector<std::string>& errors) {
+  if (options.engines.empty()) return {Engine::live, Engine::sim};
+  std::vector<Engine> engines;
+  for (const Engine engine : {Engine::live, Engine::sim}) {
+    const bool named =
+        std::ranges::find(options.engines, engine_word(engine)) != options.engines.end();
+    if (named) engines.push_back(engine);
+  }
+  for (const std::string& text : options.engines) {
+    if (text != "live" && text != "sim") {
+      errors.push_back("--engine: '" + text +
+                       "' is no engine; expected live, sim or both: live,sim");
+    }
+  }
+  return engines;
+}
+
+/// Fisher and Yates, every draw keyed by what it is for.
+void shuffle(std::vector<DesignSpec>& designs, std::uint64_t seed, std::uint32_t repetition) {
+  for (std::size_t i = designs.size(); i > 1; --i) {
+    const std::uint64_t bits =
+        draw_bits(seed, DrawPurpose::run_order, repetition, static_cast<std::uint32_t>(i));
+    std::swap(designs[i - 1], designs[below_from_bits(bits, i)]);
+  }
+}
+
+fs::path output_folder(const CompareOptions& options, const scenario::Scenario& scenario) {
+  if (!options.out.empty()) return options.out;
+  std::string stamp = utc_timestamp();
+  std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
+  return fs::path{"clamor-results"} / (stamp + "-" + scenario.name);
+}
+
+std::string load_details(const loadgen::LoadProgress& p) {
+  std::string text = p.duration_seconds > 0
+                         ? fmt::format("{:.0f} of {:.0f} s", p.elapsed_seconds, p.duration_seconds)
+                         : fmt::format("{:.0f} s", p.elapsed_seconds);
+  text += fmt::format("  {}/{} connected", grouped(p.connected), grouped(p.clients));
+  if (p.send_rate > 0 || p.delivery_rate > 0) {
+    text += fmt::format("  {} sent/s  {} delivered/s  p99 {}", short_number(p.send_rate),
+                        short_number(p.delivery_rate), duration_text(p.delivery_p99_ms * 1e6));
+  }
+  return text;
+}
+
+std::string sim_details(const sim::SimProgress& p) {
+  return fmt::format("{:.1f} of {:.0f} s simulated  {} s  {} connected  {} events/s  p99 {}",
+                     p.simulated_seconds, p.duration_seconds, short_number(p.wall_seconds),
+                     grouped(p.connected), short_number(p.events_per_second),
+                     duration_text(p.delivery_p99_ms * 1e6));
+}
+
+double fraction_of(double done, double whole) { return whole > 0 ? done / whole : -1; }
+
+/// Everything that the runs of one comparison share.
+class Comparer {
+ public:
+  Comparer(const CompareOptions& options, const scenario::Scenario& scenario,
+           const Engines& engines, ProgressLine& progress, const std::function<bool()>& interrupted)
+      : options_{options},
+        scenario_{scenario},
+        engines_{engines},
+        progress_{progress},
+        interrupted_{interrupted} {
+    calibration_ = options.calibration.empty() ? sim::default_calibration()
+                                               : sim::read_calibration(options.calibration);
+  }
+
+  RunResult run(const Job& job, const std::string& place) {
+    RunResult result = job.engine == Engine::live ? run_live(job, place) : run_sim(job, place);
+    result.repetition = job.repetition;
+    result.repetitions = options_.repetitions;
+    if (result.region.groups.empty()) result.region = region_of(plan_of(job));
+    return result;
+  }
+
+  /// The scenario that the job runs, scaled, with every default.
+  scenario::Scenario scenario_of(const Job& job) const {
+    scenario::Scenario scenario = scaled(scenario_, job.scale);
+    scenario.seed = job.seed;
+    return scenario;
+  }
+
+ private:
+  scenario::Plan plan_of(const Job& job) const { return scenario::Plan{scenario_of(job)}; }
+
+  RunResult run_live(const Job& job, const std::string& place) {
+    loadgen::LoadOptions load;
+    load.scenario = scenario_;
+    load.design = job.design;
+    load.scale = job.scale;
+    load.seed = job.seed;
+    load.workers = options_.workers;
+    load.interrupted = interrupted_;
+    load.progress = [&](const loadgen::LoadProgress& p) {
+      progress_.show(place + "  " + std::string{p.stage},
+                     fraction_of(p.elapsed_seconds, p.duration_seconds), load_details(p));
+    };
+    return engines_.live(load);
+  }
+
+  RunResult run_sim(const Job& job, const std::string& place) {
+    sim::SimOptions simulation;
+    simulation.scenario = scenario_;
+    simulation.design = job.design;
+    simulation.scale = job.scale;
+    simulation.seed = job.seed;
+    simulation.calibration = calibration_;
+    simulation.interrupted = interrupted_;
+    simulation.progress = [&](const sim::SimProgress& p) {
+      progress_.show(place + "  " + std::string{p.stage},
+                     fraction_of(p.simulated_seconds, p.duration_seconds), sim_details(p));
+    };
+    return engines_.simulate(simulation);
+  }
+
+  const CompareOptions& options_;
+  const scenario::Scenario& scenario_;
+  const Engines& engines_;
+  ProgressLine& progress_;
+  const std::function<bool()>& interrupted_;
+  sim::Calibration calibration_;
+};
+
+std::string done_line(const std::string& place, const RunResult& run) {
+  const Histogram delivery = select_histogram(run, "delivery_latency");
+  return fmt::format(
+      "{}  {} in {} s  delivery p99 {}  lost {}, duplicated {}, reordered {}, "
+      "replaced {}",
+      place, name_of(verdict_of(run)), short_number(run.wall_seconds),
+      duration_text(static_cast<double>(delivery.quantile(0.99))), run.ledger.lost,
+      run.ledger.duplicated, run.ledger.reordered, run.ledger.replaced);
+}
+
+void write_reports(const fs::path& out, const std::vector<RunResult>& runs) {
+  write_file(out / "report.html", html_report(runs));
+  write_file(out / "report.md", markdown_report(runs));
+  write_file(out / "junit.xml", junit_report(runs));
+  std::fputs(comparison_summary(runs, isatty(STDOUT_FILENO) == 1).c_str(), stdout);
+  std::fputs(fmt::format("\n  report: {}\n", (out / "report.html").string()).c_str(), stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+std::optional<DesignSpec> parse_design(std::string_view text) {
+  const std::size_t open = text.find('(');
+  const auto design = design_from_name(text.substr(0, open));
+  if (!design) return std::nullopt;
+  DesignSpec spec;
+  spec.design = *design;
+  if (open == std::string_view::npos) return spec;
+  if (*design != QueueDesign::hybrid || !text.ends_with(')')) return std::nullopt;
+  const std::string_view digits = text.substr(open + 1, text.size() - open - 2);
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), spec.threshold);
+  const bool whole = error == std::errc{} && end == digits.data() + digits.size();
+  return whole && spec.threshold > 0 ? std::optional{spec} : std::nullopt;
+}
+
+std::vector<Job> plan_jobs(const CompareOptions& options, const scenario::Scenario& scenario) {
+  std::vector<std::string> errors;
+  const std::vector<DesignSpec> designs = chosen_designs(options, scenario, errors);
+  const std::vector<Engine> engines = chosen_engines(options, errors);
+  if (options.repetitions == 0) errors.push_back("--repetitions: expected at least 1, found 0");
+  if (!(options.scale > 0)) errors.push_back("--scale: expected a number above 0");
+  if (!errors.empty()) throw scenario::ConfigError{std::move(errors)};
+
+  const std::uint64_t seed = options.seed.value_or(scenario.seed);
+  std::vector<Job> jobs;
+  for (const Engine engine : engines) {
+    for (std::uint32_t repetition = 1; repetition <= options.repetitions; ++repetition) {
+      std::vector<DesignSpec> order = designs;
+      shuffle(order, seed, repetition);
+      for (const DesignSpec& design : order) {
+        std::string folder = label_of(design) + "-" + engine_word(engine);
+        if (options.repetitions > 1) folder += "-" + std::to_string(repetition);
+        jobs.push_back(
+            {engine, design, repetition, seed + repetition - 1,
+             engine == Engine::live ? options.scale : options.scale * scenario.simulate_scale,
+             std::move(folder)});
+      }
+    }
+  }
+  return jobs;
+}
+
+std::string reproducing_command(const CompareOptions& options, const std::vector<Job>& jobs) {
+  std::vector<std::string> words{"clamor", "compare", options.scenario};
+  const auto add = [&](const char* option, const std::string& value) {
+    words.emplace_back(option);
+    words.push_back(value);
+  };
+  if (!options.designs.empty())
+    add("--designs", fmt::format("{}", fmt::join(options.designs, ",")));
+  if (!options.engines.empty()) add("--engine", fmt::format("{}", fmt::join(options.engines, ",")));
+  if (options.repetitions != 1) add("--repetitions", std::to_string(options.repetitions));
+  if (options.scale != 1) add("--scale", fmt::format("{}", options.scale));
+  if (options.workers != 0) add("--workers", std::to_string(options.workers));
+  if (!options.calibration.empty()) add("--calibration", options.calibration.string());
+  add("--seed", std::to_string(jobs.front().seed));
+  return shell_command(words);
+}
+
+int exit_code_of(const std::vector<RunResult>& runs) {
+  int code = 0;
+  for (const Verdict wanted :
+       {Verdict::generator_saturated, Verdict::threshold_failed, Verdict::interrupted}) {
+    for (const RunResult& run : runs) {
+      if (verdict_of(run) == wanted) code = exit_code_of(wanted);
+    }
+  }
+  return code;
+}
+
+int compare(const CompareOptions& options, const Engines& engines, ProgressLine& progress,
+            const std::function<bool()>& interrupted) {
+  const scenario::Scenario scenario = scenario::load_scenario(options.scenario);
+  const std::vector<Job> jobs = plan_jobs(options, scenario);
+  const std::string command = reproducing_command(options, jobs);
+  Comparer comparer{options, scenario, engines, progress, interrupted};
+  const fs::path out = output_folder(options, scenario);
+  fs::create_directories(out);
+
+  std::vector<RunResult> runs;
+  bool stopped = false;
+  for (const Job& job : jobs) {
+    stopped = stopped || interrupted();
+    if (stopped) break;
+    const std::string place = fmt::format("[{}/{}] {} {}", runs.size() + 1, jobs.size(),
+                                          label_of(job.design), label_of(job.engine));
+    RunResult run = comparer.run(job, place);
+    run.environment.command = command;
+    write_run_folder(out / job.folder, run);
+    write_file(out / job.folder / "scenario.yaml",
+               scenario::write_effective(comparer.scenario_of(job)));
+    progress.print(done_line(place, run));
+    stopped = run.interrupted;
+    runs.push_back(std::move(run));
+  }
+  // runs were made in a drawn order; a reader wants the scenario's
+  std::ranges::stable_sort(runs, {}, [&](const RunResult& run) {
+    const auto at = std::ranges::find(scenario.designs, run.design);
+    return std::tuple{run.engine, at - scenario.designs.begin(), run.repetition};
+  });
+  if (!runs.empty()) write_reports(out, runs);
+  return stopped ? exit_code_of(Verdict::interrupted) : exit_code_of(runs);
+}
+
+}  // namespace clamor::report

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "loadgen/app/load.hpp"
+#include "reports/model/result.hpp"
+#include "scenarios/model/scenario.hpp"
+#include "sim/app/simulate.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace clamor::report {
+
+class ProgressLine;
+
+/// What to compare, as the command line says it.
+struct CompareOptions {
+  std::string scenario;               ///< A file, or a name of the catalogue.
+  std::vector<std::string> designs;   ///< per_user, hybrid(500), ...; empty: the scenario's.
+  std::vector<std::string> engines;   ///< live, sim; empty: both.
+  std::uint32_t repetitions = 1;      ///< Each draws anew: seed, seed + 1, ...
+  double scale = 1;                   ///< Of both engines' population.
+  std::optional<std::uint64_t> seed;  ///< Default: the scenario's.
+  std::uint32_t workers = 0;          ///< Of the load generator; 0: as many as needed.
+  std::filesystem::path calibration;  ///< Empty: the built-in one.
+  std::filesystem::path out;          ///< Empty: clamor-results/<UTC time>-<scenario>.
+};
+
+/// One run to make.
+struct Job {
+  Engine engine = Engine::live;
+  DesignSpec design;
+  std::uint32_t repetition = 1;
+  std::uint64_t seed = 0;
+  double scale = 1;
+  std::string folder;  ///< Below the output folder: per_user-live, per_user-live-2.
+};
+
+/// How runs are made; replaced in tests.
+struct Engines {
+  std::function<RunResult(const loadgen::LoadOptions&)> live;
+  std::function<RunResult(const sim::SimOptions&)> simulate;
+};
+
+/// Parses a design as the command line names it: `per_user`, `hybrid`, `hybrid(300)`.
+[[nodiscard]] std::optional<DesignSpec> parse_design(std::string_view text);
+
+/// Lists the runs: live before simulated, and within a repetition the designs in an order drawn
+/// from the seed, so that a drift of the machine favours none.
+/// @throws scenario::ConfigError naming every fault of the options.
+[[nodiscard]] std::vector<Job> plan_jobs(const CompareOptions& options,
+                                         const scenario::Scenario& scenario);
+
+/// The command that does the same comparison again, seed included.
+[[nodiscard]] std::string reproducing_command(const CompareOptions& options,
+                                              const std::vector<Job>& jobs);
+
+/// Makes every run, writes a folder for each, then report.html, report.md and junit.xml; prints
+/// the summary and, last, the path to stdout. What has run is reported even when interrupted.
+/// Returns the exit code. @throws scenario::ConfigError, loadgen::LoadError, std::system_error.
+int compare(const CompareOptions& options, const Engines& engines, ProgressLine& progress,
+            const std::function<bool()>& interrupted);
+
+/// The exit code of a comparison: 105 interrupted, 99 a threshold failed, 120 the generator was
+/// the limit, else 0.
+[[nodiscard]] int exit_code_of(const std::vector<RunResult>& runs);
+
+}  // namespace clamor::report
