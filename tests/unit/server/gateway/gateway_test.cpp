@@ -303,7 +303,8 @@ TEST(Gateway, StopTellsEverySessionAndLetsTheLoopEnd) {
   for (int i = 0; i < 20; ++i) peers.push_back(RawPeer::upgraded(live.port()));
   RawPeer unfinished{live.port()};
   unfinished.send("GET /ws HT");
-  EXPECT_TRUE(live.eventually([](LiveGateway& l) { return l.counters().connections == 21; }));
+  EXPECT_TRUE(live.eventually(
+      [](LiveGateway& l) { return l.counters().connections == 21 && l.sessions() == 20; }));
   std::thread readers{[&peers] {
     for (RawPeer& peer : peers) {
       EXPECT_EQ(peer.read_close(), code(CloseCode::going_away));
@@ -317,6 +318,7 @@ TEST(Gateway, StopTellsEverySessionAndLetsTheLoopEnd) {
 TEST(Gateway, StopDoesNotWaitForPeersThatIgnoreIt) {
   LiveGateway live;
   RawPeer peer = RawPeer::upgraded(live.port());
+  EXPECT_TRUE(live.eventually([](LiveGateway& l) { return l.sessions() == 1; }));
   live.stop(20ms);  // returns, though the peer has not closed its half
   EXPECT_EQ(peer.read_close(), code(CloseCode::going_away));
 }
