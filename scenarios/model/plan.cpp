@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
 // Population, channels and presence; the traffic is in plan_sends.cpp.
 namespace clamor::scenario {
@@ -18,9 +17,9 @@ std::uint32_t share_of(double share, std::uint32_t whole) {
 
 std::uint32_t bounded(std::uint64_t count, const char* what) {
   if (count > population_max) {
-    throw std::out_of_range{"the scenario at this scale has " + std::to_string(count) + " " + what +
-                            "; at most " + std::to_string(population_max) +
-                            " are possible, use a smaller scale"};
+    throw ScaleError{"the scenario at this scale has " + std::to_string(count) + " " + what +
+                     "; at most " + std::to_string(population_max) +
+                     " are possible, use a smaller scale"};
   }
   return static_cast<std::uint32_t>(count);
 }

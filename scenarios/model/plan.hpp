@@ -38,7 +38,7 @@ struct Absence {
 /// (a trace's events are kept).
 class Plan {
  public:
-  /// @pre the scenario passed its check; already scaled.
+  /// @pre the scenario passed its check; already scaled. @throws ScaleError.
   explicit Plan(const Scenario& scenario);
 
   [[nodiscard]] const Scenario& scenario() const { return scenario_; }

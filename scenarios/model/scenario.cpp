@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
 namespace clamor::scenario {
 
@@ -13,9 +12,9 @@ namespace {
 std::uint32_t scaled_count(std::uint32_t count, double scale, const std::string& what) {
   const double product = std::max(1.0, std::round(count * scale));
   if (product > population_max) {
-    throw std::out_of_range{what + ": " + std::to_string(count) + " times a scale of " +
-                            std::to_string(scale) + " is more than " +
-                            std::to_string(population_max) + "; use a smaller scale"};
+    throw ScaleError{what + ": " + std::to_string(count) + " times a scale of " +
+                     std::to_string(scale) + " is more than " + std::to_string(population_max) +
+                     "; use a smaller scale"};
   }
   return static_cast<std::uint32_t>(product);
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -143,13 +144,19 @@ struct Scenario {
   std::vector<std::uint32_t> trace_connected;  ///< Users connected when the trace begins.
 };
 
+/// A scale that makes more users, clients or channels than population_max; what() is for the user.
+class ScaleError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// Whether the scenario replays a trace.
 [[nodiscard]] bool is_trace(const Scenario& scenario);
 
 /// The scenario at `scale` times the population: users, the number of groups and rates grow;
 /// group sizes and what one client does stay. Counts round to the nearest, at least 1, and there
 /// are always enough users for the largest group. A trace scales by copies.
-/// @throws std::out_of_range, with a message for the user, beyond population_max.
+/// @throws ScaleError beyond population_max.
 /// @pre scale > 0.
 [[nodiscard]] Scenario scaled(const Scenario& scenario, double scale);
 

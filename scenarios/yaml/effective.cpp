@@ -10,33 +10,6 @@ namespace clamor::scenario {
 
 namespace {
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out + '"';
-}
-
 template <class Map>
 std::string flow(const Map& shares) {
   std::string out = "{";
@@ -70,8 +43,8 @@ std::string groups_text(const Scenario& scenario) {
   if (is_trace(scenario) || scenario.groups.empty()) return "";
   std::string out = "groups:\n";
   for (const GroupClass& group : scenario.groups) {
-    out += fmt::format("  - {{name: {}, count: {}, members: {}, online: {}}}\n", quoted(group.name),
-                       group.count, group.members, group.online);
+    out += fmt::format("  - {{name: {}, count: {}, members: {}, online: {}}}\n",
+                       quoted_yaml(group.name), group.count, group.members, group.online);
   }
   return out;
 }
@@ -91,12 +64,12 @@ std::string servers_text(const Scenario& scenario) {
 }
 
 std::string workload_text(const Workload& workload) {
-  std::string out = fmt::format("  {}:\n", quoted(workload.name));
+  std::string out = fmt::format("  {}:\n", quoted_yaml(workload.name));
   if (workload.executor == Workload::Executor::trace) {
     return out + fmt::format(
                      "    executor: trace\n    events: {}\n    speed: {}\n    copies: {}\n"
                      "    duration: {}\n",
-                     quoted(workload.trace_file), workload.speed, workload.copies,
+                     quoted_yaml(workload.trace_file), workload.speed, workload.copies,
                      format_duration(workload.duration));
   }
   out += fmt::format(
@@ -141,11 +114,11 @@ std::string thresholds_text(const Scenario& scenario) {
     }
     if (!threshold.tags.empty()) key += "}";
     std::string& list = by_metric[key];
-    list += (list.empty() ? "" : ", ") + quoted(threshold.text);
+    list += (list.empty() ? "" : ", ") + quoted_yaml(threshold.text);
   }
   std::string out = by_metric.empty() ? "" : "thresholds:\n";
   for (const auto& [metric, list] : by_metric) {
-    out += fmt::format("  {}: [{}]\n", quoted(metric), list);
+    out += fmt::format("  {}: [{}]\n", quoted_yaml(metric), list);
   }
   return out;
 }
@@ -153,8 +126,8 @@ std::string thresholds_text(const Scenario& scenario) {
 }  // namespace
 
 std::string write_effective(const Scenario& scenario) {
-  std::string out = fmt::format("name: {}\ndescription: {}\nseed: {}\n", quoted(scenario.name),
-                                quoted(scenario.description), scenario.seed);
+  std::string out = fmt::format("name: {}\ndescription: {}\nseed: {}\n", quoted_yaml(scenario.name),
+                                quoted_yaml(scenario.description), scenario.seed);
   out += population_text(scenario) + groups_text(scenario) + servers_text(scenario);
   out += "scenarios:\n";
   for (const Workload& workload : scenario.workloads) out += workload_text(workload);

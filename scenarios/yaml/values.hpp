@@ -31,6 +31,9 @@ namespace clamor::scenario {
 [[nodiscard]] std::string did_you_mean(std::string_view word,
                                        std::span<const std::string> candidates);
 
+/// The text as a YAML scalar in double quotes, escaped.
+[[nodiscard]] std::string quoted_yaml(std::string_view text);
+
 /// "a, b, c"
 [[nodiscard]] std::string listed(std::span<const std::string> words);
 

@@ -370,7 +370,7 @@ TEST(Scale, MultipliesUsersGroupsAndRatesButNotSizes) {
 TEST(Scale, KeepsUsersForTheLargestGroupAndRefusesTheImpossible) {
   EXPECT_EQ(scaled(lively(), 0.01).population.users, 600U);
   EXPECT_EQ(scaled(lively(), 0.01).groups[2].count, 1U);
-  EXPECT_THROW((void)scaled(lively(), 1e7), std::out_of_range);
+  EXPECT_THROW((void)scaled(lively(), 1e7), ScaleError);
 }
 
 /// Two users talk; user 1 leaves at 2 s and comes back at 5 s, user 2 comes at 3 s, user 0
