@@ -4,7 +4,9 @@
 #include "scenarios/yaml/values.hpp"
 #include "server/app/commands.hpp"
 
-#include <CLI/CLI.hpp>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <exception>
 #include <functional>
