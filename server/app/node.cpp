@@ -85,7 +85,8 @@ gateway::HttpAnswer Node::on_http_get(std::string_view target) {
     return {.body = "ok\n"};
   }
   return {.status = 404,
-          .body = "not found; this server answers /metrics and /healthz, and WebSocket on /\n"};
+          .body = "not found; this server answers /metrics and /healthz, and WebSocket on " +
+                  std::string{gateway::websocket_path} + "\n"};
 }
 
 NodeMetrics Node::metrics() const {

@@ -76,6 +76,7 @@ std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
 
 void serve(const Settings& settings, const std::function<void(std::uint16_t port)>& ready) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // A file size limit is a failed append, not the end.
   raise_descriptor_limit(settings);
   const auto store = open_store(settings);
   boost::asio::io_context io{1};

@@ -1,0 +1,159 @@
+#pragma once
+
+#include "server/token/token.hpp"
+#include "tests/unit/server/store/temporary_directory.hpp"
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <fstream>
+#include <map>
+#include <poll.h>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+namespace clamor::test {
+
+inline constexpr const char* test_secret = "integration";
+
+/// A token for one user, valid for an hour.
+inline std::string token_of(std::uint64_t user) {
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+      std::chrono::system_clock::now().time_since_epoch());
+  return token::mint(token::derive_key(test_secret), {user}, now.count() + 3600);
+}
+
+/// A child process with its two outputs in files. Killed when the object goes.
+class ChildProcess {
+ public:
+  explicit ChildProcess(const std::vector<std::string>& arguments, const std::string& log_path)
+      : log_path_{log_path} {
+    std::array<int, 2> out{};
+    if (pipe2(out.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
+    pid_ = fork();
+    if (pid_ < 0) throw std::runtime_error("fork");
+    if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      dup2(out[1], STDOUT_FILENO);
+      const int log = open(log_path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+      dup2(log, STDERR_FILENO);
+      std::vector<char*> argv;
+      for (const std::string& argument : arguments) {
+        argv.push_back(const_cast<char*>(argument.c_str()));  // execv takes, but leaves, char*
+      }
+      argv.push_back(nullptr);
+      execv(argv[0], argv.data());
+      _exit(127);
+    }
+    close(out[1]);
+    out_ = out[0];
+  }
+  ~ChildProcess() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+    close(out_);
+  }
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  /// The next line of its standard output; empty at the end, or after `patience`.
+  std::string read_line(std::chrono::milliseconds patience = std::chrono::seconds{30}) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    std::string line;
+    for (;;) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+          until - std::chrono::steady_clock::now());
+      pollfd ready{.fd = out_, .events = POLLIN, .revents = 0};
+      if (left.count() <= 0 || poll(&ready, 1, static_cast<int>(left.count())) <= 0) return {};
+      char c = 0;
+      if (read(out_, &c, 1) != 1) return {};
+      if (c == '\n') return line;
+      line.push_back(c);
+    }
+  }
+
+  void signal(int number) const { kill(pid_, number); }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  /// Exit code, or minus the signal that ended it; -1000 after 30 s without an end.
+  int wait() {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+    int status = 0;
+    while (waitpid(pid_, &status, WNOHANG) == 0) {
+      if (std::chrono::steady_clock::now() > until) return -1000;
+      std::this_thread::sleep_for(std::chrono::milliseconds{2});
+    }
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  /// What it wrote to its standard error so far.
+  [[nodiscard]] std::string log() const {
+    std::ifstream in{log_path_};
+    std::ostringstream text;
+    text << in.rdbuf();
+    return std::move(text).str();
+  }
+
+ private:
+  std::string log_path_;
+  pid_t pid_ = -1;
+  int out_ = -1;
+};
+
+/// A real `clamor serve` on a free port, with a data directory that outlives its restarts.
+class ServerProcess {
+ public:
+  /// `settings` are further lines of the settings file.
+  explicit ServerProcess(std::string settings = "") : settings_{std::move(settings)} { start(); }
+
+  void start() {
+    const std::string config = directory_ / "serve.yaml";
+    std::ofstream{config} << "listen: 127.0.0.1:0\ndata: " << (directory_ / "data")
+                          << "\nsecret: " << test_secret << "\n"
+                          << settings_;
+    process_ = std::make_unique<ChildProcess>(
+        std::vector<std::string>{CLAMOR_BINARY, "serve", "--config", config},
+        directory_ / "serve.log");
+    const std::string line = process_->read_line();
+    const std::string expected = "listening on 127.0.0.1:";
+    if (line.rfind(expected, 0) != 0) {
+      throw std::runtime_error("the server did not start: " + line + process_->log());
+    }
+    port_ = static_cast<std::uint16_t>(std::stoul(line.substr(expected.size())));
+  }
+  /// Ends it at once, as a crash would.
+  void kill_hard() {
+    process_->signal(SIGKILL);
+    process_->wait();
+  }
+  /// Ends it as an operator would; its exit code.
+  int stop() {
+    process_->signal(SIGTERM);
+    return process_->wait();
+  }
+
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] ChildProcess& process() { return *process_; }
+  [[nodiscard]] std::string data() const { return directory_ / "data"; }
+
+ private:
+  TemporaryDirectory directory_;
+  std::string settings_;
+  std::unique_ptr<ChildProcess> process_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace clamor::test

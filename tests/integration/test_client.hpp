@@ -1,0 +1,394 @@
+#pragma once
+
+#include "server/protocol/codec.hpp"
+#include "server/protocol/message.hpp"
+#include "server/protocol/websocket_frame.hpp"
+#include "tests/integration/server_process.hpp"
+
+#include <arpa/inet.h>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <netinet/in.h>
+#include <optional>
+#include <poll.h>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace clamor::test {
+
+/// A record as a device keeps it.
+struct Kept {
+  core::Record record;
+  std::string body;
+};
+
+/// A small blocking client on server/protocol: for tests that want to see every message. Whatever
+/// does not come within ten seconds throws.
+class TestClient {
+ public:
+  static constexpr std::chrono::seconds patience{10};
+
+  explicit TestClient(std::uint16_t port) {
+    socket_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+      throw std::runtime_error("connect");
+    }
+  }
+  ~TestClient() {
+    if (socket_ >= 0) ::close(socket_);
+  }
+  TestClient(TestClient&& other) noexcept
+      : socket_{std::exchange(other.socket_, -1)},
+        decoder_{std::move(other.decoder_)},
+        arrived_{std::move(other.arrived_)} {}
+  TestClient& operator=(TestClient&&) = delete;
+
+  /// Does the WebSocket handshake.
+  void upgrade() {
+    write_all(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    std::string head;
+    while (head.find("\r\n\r\n") == std::string::npos) {
+      char c = 0;
+      wait_readable();
+      if (::recv(socket_, &c, 1, 0) != 1) throw std::runtime_error("no handshake: " + head);
+      head.push_back(c);
+    }
+    if (head.find(" 101 ") == std::string::npos) throw std::runtime_error("handshake: " + head);
+  }
+
+  /// A plain HTTP GET on a connection of its own; the whole answer.
+  static std::string get(std::uint16_t port, const std::string& target) {
+    TestClient client{port};
+    client.write_all("GET " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    std::string answer;
+    std::array<char, 4096> buffer{};
+    for (;;) {
+      client.wait_readable();
+      const ssize_t got = ::recv(client.socket_, buffer.data(), buffer.size(), 0);
+      if (got <= 0) return answer;
+      answer.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+  }
+
+  template <class Message>
+  void send(const Message& message) {
+    std::vector<std::byte> payload;
+    protocol::encode(message, payload);
+    send_payload(payload);
+  }
+  void send_payload(std::span<const std::byte> payload) {
+    std::vector<std::byte> frame;
+    protocol::append_client_frame(protocol::Opcode::binary, payload, 0x5A17C3E9U, frame);
+    write_all({reinterpret_cast<const char*>(frame.data()), frame.size()});
+  }
+
+  /// A message of the server, with the bytes that its views point into.
+  struct Arrived {
+    std::vector<std::byte> bytes;
+    protocol::ServerMessage message;
+  };
+  struct Closed {
+    std::uint16_t code = 0;  ///< 0: the connection ended without a close frame.
+    std::string reason;
+  };
+
+  /// The next message. Throws where the connection closes instead.
+  Arrived receive() {
+    auto next = receive_any();
+    if (const auto* closed = std::get_if<Closed>(&next)) {
+      throw std::runtime_error("closed with " + std::to_string(closed->code) + " " +
+                               closed->reason);
+    }
+    return std::move(std::get<Arrived>(next));
+  }
+  /// The next message, which must be a T. Throws else.
+  template <class T>
+  T expect() {
+    last_ = receive();
+    const T* const found = std::get_if<T>(&last_.message);
+    if (found == nullptr) {
+      throw std::runtime_error("another message than expected: " +
+                               std::to_string(last_.message.index()) + refusal_text());
+    }
+    return *found;
+  }
+  /// Reads on until the connection closes.
+  Closed expect_close() {
+    for (;;) {
+      auto next = receive_any();
+      if (const auto* closed = std::get_if<Closed>(&next)) return *closed;
+    }
+  }
+  /// Whether nothing at all arrives within `time`.
+  bool is_silent(std::chrono::milliseconds time) {
+    if (!arrived_.empty()) return false;
+    pollfd ready{.fd = socket_, .events = POLLIN, .revents = 0};
+    return poll(&ready, 1, static_cast<int>(time.count())) == 0;
+  }
+  /// Ends the connection by RST.
+  void reset() {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    ::close(std::exchange(socket_, -1));
+  }
+  void write_all(std::string_view text) {
+    while (!text.empty()) {
+      const ssize_t written = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
+      if (written <= 0) throw std::runtime_error("the server does not read");
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+
+ private:
+  using Next = std::variant<Arrived, Closed>;
+
+  void wait_readable() const {
+    pollfd ready{.fd = socket_, .events = POLLIN, .revents = 0};
+    if (poll(&ready, 1, static_cast<int>(std::chrono::milliseconds{patience}.count())) != 1) {
+      throw std::runtime_error("nothing came in time");
+    }
+  }
+
+  Next receive_any() {
+    while (arrived_.empty()) {
+      wait_readable();
+      std::array<std::byte, 65536> buffer{};
+      const ssize_t got = ::recv(socket_, buffer.data(), buffer.size(), 0);
+      if (got <= 0) return Closed{};
+      std::span<std::byte> input{buffer.data(), static_cast<std::size_t>(got)};
+      take(input);
+    }
+    Next next = std::move(arrived_.front());
+    arrived_.pop_front();
+    return next;
+  }
+
+  void take(std::span<std::byte> input) {
+    for (;;) {
+      const protocol::FrameEvent event = decoder_.next(input);
+      switch (event.kind) {
+        case protocol::FrameEvent::Kind::need_more:
+          return;
+        case protocol::FrameEvent::Kind::message: {
+          Arrived arrived{{event.payload.begin(), event.payload.end()}, {}};
+          arrived.message = protocol::decode_server(arrived.bytes).value();
+          arrived_.emplace_back(std::move(arrived));
+          break;
+        }
+        case protocol::FrameEvent::Kind::close:
+          arrived_.emplace_back(
+              Closed{event.close_code,
+                     {reinterpret_cast<const char*>(event.payload.data()), event.payload.size()}});
+          return;
+        case protocol::FrameEvent::Kind::error:
+          throw std::runtime_error("the server sent a malformed frame");
+        default:
+          break;
+      }
+    }
+  }
+
+  [[nodiscard]] std::string refusal_text() const {
+    const auto* const refused = std::get_if<protocol::Refused>(&last_.message);
+    if (refused == nullptr) return "";
+    return " refused with " + std::to_string(static_cast<int>(refused->code)) + " " +
+           std::string{refused->detail};
+  }
+
+  int socket_ = -1;
+  protocol::FrameDecoder decoder_{protocol::Side::client, 4 * 1024 * 1024};
+  std::deque<Next> arrived_;
+  Arrived last_;
+};
+
+/// A device that behaves: keeps what it receives, knows its positions, checks that every channel's
+/// ids come densely within its intervals.
+class TestDevice {
+ public:
+  TestDevice(std::uint64_t user, std::uint32_t device) : user_{user}, device_{device} {}
+
+  /// Connects, logs in with its positions and catches up. Returns the number of pages.
+  std::size_t come_online(std::uint16_t port) {
+    connect(port);
+    return catch_up();
+  }
+  /// Connects and logs in; pages follow.
+  void connect(std::uint16_t port) {
+    client_.emplace(port);
+    client_->upgrade();
+    const std::string token = token_of(user_);
+    client_->send(login(token));
+    const auto accepted = client_->expect<protocol::LoginAccepted>();
+    if (accepted.user != UserId{user_}) throw std::runtime_error("logged in as another user");
+  }
+  [[nodiscard]] protocol::Login login(std::string_view token) const {
+    protocol::Login login{.token = token,
+                          .device = {device_},
+                          .device_incarnation = 1,
+                          .queue_position = queue_position_,
+                          .positions = {}};
+    for (const auto& [channel, at] : positions_) {
+      login.positions.push_back({{channel}, {1, {at}}});
+    }
+    return login;
+  }
+  std::size_t catch_up() {
+    for (std::size_t pages = 1;; ++pages) {
+      if (take_page()) return pages;
+      client_->send(protocol::NextPage{});
+    }
+  }
+  /// Takes one page; whether it was the last.
+  bool take_page() {
+    const TestClient::Arrived arrived = client_->receive();
+    const auto& page = std::get<protocol::Page>(arrived.message);
+    queue_position_ = page.queue_position;
+    for (const protocol::PageItem& item : page.items) {
+      if (const auto* record = std::get_if<protocol::RecordFrame>(&item)) keep(*record);
+      if (const auto* start = std::get_if<protocol::IntervalStart>(&item)) {
+        positions_[start->channel.value] = start->join.value - 1;
+      }
+    }
+    return page.last;
+  }
+  /// Sends the channel's next message and waits for its ack.
+  MessageId say(std::uint64_t channel, std::string_view text) {
+    send(channel, ++sent_[channel], text);
+    return take_ack(channel);
+  }
+  void send(std::uint64_t channel, std::uint64_t client_message_id, std::string_view text) {
+    client_->send(protocol::Send{{channel}, {client_message_id}, std::as_bytes(std::span{text})});
+  }
+  /// Reads until an ack comes; live records before it are kept.
+  MessageId take_ack(std::uint64_t channel) {
+    for (;;) {
+      const TestClient::Arrived arrived = client_->receive();
+      if (const auto* record = std::get_if<protocol::RecordFrame>(&arrived.message)) {
+        keep(*record);
+        continue;
+      }
+      const auto* const ack = std::get_if<protocol::Ack>(&arrived.message);
+      if (ack == nullptr || ack->channel != ChannelId{channel}) {
+        throw std::runtime_error("expected an ack, got " + std::to_string(arrived.message.index()));
+      }
+      hold(channel, ack->message_id.value);
+      return ack->message_id;
+    }
+  }
+  /// Reads one live record and keeps it.
+  Kept hear() {
+    const TestClient::Arrived arrived = client_->receive();
+    return keep(std::get<protocol::RecordFrame>(arrived.message));
+  }
+  MessageId create(std::uint64_t channel, const std::vector<std::uint64_t>& members) {
+    protocol::CreateChannel create{.channel = {channel}, .members = {}};
+    for (const std::uint64_t member : members) create.members.push_back({member});
+    client_->send(create);
+    return take_changed();
+  }
+  MessageId take_changed() {
+    for (;;) {
+      const TestClient::Arrived arrived = client_->receive();
+      if (const auto* record = std::get_if<protocol::RecordFrame>(&arrived.message)) {
+        keep(*record);
+        continue;
+      }
+      const auto* const changed = std::get_if<protocol::ChannelChanged>(&arrived.message);
+      if (changed == nullptr) throw std::runtime_error("expected ChannelChanged");
+      return changed->message_id;
+    }
+  }
+  void acknowledge() {
+    protocol::DeviceAck ack{.queue_position = queue_position_, .positions = {}};
+    for (const auto& [channel, at] : positions_) ack.positions.push_back({{channel}, {1, {at}}});
+    client_->send(ack);
+  }
+  void go_offline() { client_.reset(); }
+  void vanish() {
+    client_->reset();
+    client_.reset();
+  }
+
+  [[nodiscard]] TestClient& client() { return *client_; }
+  [[nodiscard]] const std::vector<Kept>& kept(std::uint64_t channel) { return kept_[channel]; }
+  [[nodiscard]] std::vector<std::uint64_t> ids(std::uint64_t channel) {
+    std::vector<std::uint64_t> ids;
+    for (const Kept& record : kept_[channel]) ids.push_back(record.record.id.value);
+    return ids;
+  }
+  [[nodiscard]] std::uint64_t position(std::uint64_t channel) { return positions_[channel]; }
+  [[nodiscard]] std::uint64_t user() const { return user_; }
+
+ private:
+  Kept keep(const protocol::RecordFrame& frame) {
+    const std::uint64_t channel = frame.record.channel.value;
+    Kept kept{frame.record, {reinterpret_cast<const char*>(frame.body.data()), frame.body.size()}};
+    if (frame.record.kind == core::RecordKind::join && names_me(kept.body)) {
+      positions_[channel] = std::max(positions_[channel], frame.record.id.value - 1);
+    }
+    hold(channel, frame.record.id.value);
+    kept_[channel].push_back(kept);
+    return kept;
+  }
+  void hold(std::uint64_t channel, std::uint64_t id) {
+    std::uint64_t& at = positions_[channel];
+    if (id != at + 1) {
+      throw std::runtime_error("channel " + std::to_string(channel) + " goes from " +
+                               std::to_string(at) + " to " + std::to_string(id));
+    }
+    at = id;
+  }
+  [[nodiscard]] bool names_me(const std::string& body) const {
+    for (std::size_t at = 0; at + 8 <= body.size(); at += 8) {
+      std::uint64_t user = 0;
+      for (std::size_t i = 8; i-- > 0;) {
+        user = user << 8U | static_cast<unsigned char>(body[at + i]);
+      }
+      if (user == user_) return true;
+    }
+    return false;
+  }
+
+  std::uint64_t user_;
+  std::uint32_t device_;
+  std::optional<TestClient> client_;
+  std::map<std::uint64_t, std::uint64_t> positions_;
+  std::map<std::uint64_t, std::uint64_t> sent_;
+  std::map<std::uint64_t, std::vector<Kept>> kept_;
+  QueueSequence queue_position_;
+};
+
+/// One sample of a server's /metrics, by its name with labels.
+inline double metric(std::uint16_t port, const std::string& name) {
+  const std::string answer = TestClient::get(port, "/metrics");
+  const std::size_t at = answer.find("\n" + name + " ");
+  if (at == std::string::npos) throw std::runtime_error("no metric " + name);
+  return std::stod(answer.substr(at + name.size() + 2));
+}
+
+/// Waits, in bounded time, until every durable record's queue entries are applied.
+inline void wait_for_queues(std::uint16_t port) {
+  const auto until = std::chrono::steady_clock::now() + TestClient::patience;
+  while (metric(port, "clamor_fan_out_lag_records") != 0) {
+    if (std::chrono::steady_clock::now() > until) throw std::runtime_error("the queues lag");
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+}
+
+}  // namespace clamor::test
