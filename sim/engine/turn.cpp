@@ -7,7 +7,9 @@ namespace clamor::sim {
 Turn::Turn(const TurnCosts& costs, std::size_t sessions)
     : costs_{costs}, slot_of_session_(sessions, clean) {}
 
-void Turn::begin(std::int64_t start_ns) {
+void Turn::begin(std::int64_t start_ns, std::int64_t stretch_up, std::int64_t stretch_down) {
+  stretch_up_ = stretch_up;
+  stretch_down_ = stretch_down;
   for (const Dirty& dirty : dirty_) slot_of_session_[dirty.session] = clean;
   dirty_.clear();
   start_ns_ = start_ns;
@@ -18,7 +20,7 @@ void Turn::flush() {
   for (Dirty& dirty : dirty_) {
     spent_ps_ += costs_.flush_ps + static_cast<std::int64_t>(dirty.messages) * costs_.message_ps +
                  static_cast<std::int64_t>(dirty.bytes) * costs_.byte_ps;
-    dirty.completed_ns = start_ns_ + round_up(spent_ps_);
+    dirty.completed_ns = start_ns_ + elapsed(spent_ps_);
   }
 }
 

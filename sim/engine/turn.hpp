@@ -35,8 +35,9 @@ class Turn {
 
   Turn(const TurnCosts& costs, std::size_t sessions);
 
-  /// Starts a turn at `start_ns`, forgetting the last one. O(dirty sessions of the last one).
-  void begin(std::int64_t start_ns);
+  /// Starts a turn at `start_ns`, forgetting the last one. It takes stretch_up / stretch_down times
+  /// its work, where the core is shared. O(dirty sessions of the last one).
+  void begin(std::int64_t start_ns, std::int64_t stretch_up = 1, std::int64_t stretch_down = 1);
   void frames(std::uint64_t count, std::uint64_t bytes) {
     spent_ps_ += static_cast<std::int64_t>(count) * costs_.frame_ps +
                  static_cast<std::int64_t>(bytes) * costs_.frame_byte_ps;
@@ -62,17 +63,25 @@ class Turn {
 
   [[nodiscard]] std::int64_t start_ns() const { return start_ns_; }
   /// When the decisions are done and hand-offs leave; before flush() only.
-  [[nodiscard]] std::int64_t decided_ns() const { return start_ns_ + round_up(spent_ps_); }
+  [[nodiscard]] std::int64_t decided_ns() const { return start_ns_ + elapsed(spent_ps_); }
   /// When the turn is over; after flush().
-  [[nodiscard]] std::int64_t end_ns() const { return start_ns_ + round_up(spent_ps_); }
+  [[nodiscard]] std::int64_t end_ns() const { return start_ns_ + elapsed(spent_ps_); }
+  /// The work in the turn, however long it took.
+  [[nodiscard]] std::int64_t spent_ns() const { return round_up(spent_ps_); }
   [[nodiscard]] std::span<const Dirty> dirty() const { return dirty_; }
 
  private:
   static constexpr std::uint32_t clean = 0xFFFFFFFF;
   [[nodiscard]] static std::int64_t round_up(std::int64_t ps) { return (ps + 999) / 1000; }
 
+  [[nodiscard]] std::int64_t elapsed(std::int64_t ps) const {
+    return round_up(ps * stretch_up_ / stretch_down_);
+  }
+
   TurnCosts costs_;
   std::int64_t start_ns_ = 0;
+  std::int64_t stretch_up_ = 1;
+  std::int64_t stretch_down_ = 1;
   std::int64_t spent_ps_ = 0;
   std::vector<Dirty> dirty_;
   std::vector<std::uint32_t> slot_of_session_;

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+namespace clamor::sim {
+
+/// Lengths of the wire protocol's messages (server/protocol/PROTOCOL.md), as the cost model needs
+/// them; payloads without the WebSocket header where a name says payload.
+namespace wire {
+
+inline constexpr std::uint32_t frame_header = 2;       ///< Server to client, below 126 bytes.
+inline constexpr std::uint32_t frame_header_long = 4;  ///< From 126 bytes on.
+inline constexpr std::uint32_t record_payload = 54;    ///< Before the body.
+inline constexpr std::uint32_t send_payload = 21;      ///< Before the body.
+inline constexpr std::uint32_t ack = 25 + frame_header;
+inline constexpr std::uint32_t refused = 33 + frame_header;
+inline constexpr std::uint32_t login_accepted = 17 + frame_header;
+inline constexpr std::uint32_t login_payload = 24 + 96;  ///< Before the positions; 96: the token.
+inline constexpr std::uint32_t position = 20;
+inline constexpr std::uint32_t heartbeat_payload = 1;
+inline constexpr std::uint32_t device_ack_payload = 13 + position;
+inline constexpr std::uint32_t next_page_payload = 1;
+inline constexpr std::uint32_t page = 15 + frame_header_long;  ///< Before its items.
+
+/// A live record with its header.
+[[nodiscard]] constexpr std::uint32_t record(std::uint32_t body) {
+  const std::uint32_t payload = record_payload + body;
+  return payload + (payload < 126 ? frame_header : frame_header_long);
+}
+
+}  // namespace wire
+
+}  // namespace clamor::sim

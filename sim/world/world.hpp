@@ -1,0 +1,434 @@
+#pragma once
+
+#include "loadgen/user/outbox.hpp"
+#include "loadgen/user/stamp.hpp"
+#include "loadgen/user/virtual_user.hpp"
+#include "reports/model/result.hpp"
+#include "server/base/ledger_totals.hpp"
+#include "server/base/operations.hpp"
+#include "server/core/channel.hpp"
+#include "server/core/fan_out.hpp"
+#include "server/core/sync.hpp"
+#include "sim/engine/timing_wheel.hpp"
+#include "sim/engine/turn.hpp"
+#include "sim/world/computed_frames.hpp"
+#include "sim/world/costs.hpp"
+#include "sim/world/dedup_table.hpp"
+#include "sim/world/metrics.hpp"
+#include "sim/world/topology.hpp"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace clamor::sim {
+
+/// Where a run stands.
+struct WorldProgress {
+  bool roll_call = false;
+  std::int64_t now_ns = 0;
+  std::uint64_t events = 0;
+  std::uint64_t connected = 0;
+  std::uint64_t delivery_p99_ns = 0;  ///< Of the last full second.
+};
+
+struct WorldSettings {
+  DesignSpec design;
+  Costs costs;
+  std::optional<Duration> until;               ///< Ends the measured window early.
+  std::optional<std::uint32_t> trace_user;     ///< Plan index.
+  std::optional<std::uint32_t> trace_channel;  ///< Plan index.
+  std::function<void(std::string_view)> trace;
+  /// Called every few ten thousand events; returns false to end the run.
+  std::function<bool(const WorldProgress&)> progress;
+};
+
+/// A conservation law or Little's law did not hold: a bug in the simulator. what() names seed,
+/// virtual time, the law with both sides, and the last events.
+class InvariantBroken : public std::logic_error {
+  using logic_error::logic_error;
+};
+
+/// A cluster of chat servers and its virtual users in virtual time: every decision is server/core's
+/// or loadgen/user's; the world adds when things happen (the cost model's stations) and how many
+/// there are (arrays). Nothing is stored per delivery: a delivery is computed inside the turn that
+/// makes it. Positions are stored only while a client is away; for all others the channels' heads
+/// imply them.
+///
+/// Multi-node: gateway of the sender, owner of the channel, log commit, ack back and one bus frame
+/// per interested node, turn there, deliveries. One object runs once; single-threaded; the same
+/// plan, design and costs give the same bytes.
+class World {
+ public:
+  World(const Topology& topology, const WorldSettings& settings);
+
+  /// Runs the measured window and the roll call. Throws InvariantBroken.
+  void run();
+
+  /// What the run gave, thresholds, environment and the machine's own figures apart. @pre run().
+  [[nodiscard]] report::RunResult result() const;
+
+ private:
+  static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+  static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+  /// What an event's id names: the kind in the upper 5 bits, an index of that kind below. In one
+  /// instant lower kinds go first.
+  enum class EventKind : std::uint32_t {
+    presence,       ///< slot: a planned absence begins or ends.
+    fault,          ///< index of the scenario's faults.
+    next_send,      ///< The plan's next send is due.
+    timer,          ///< slot: its virtual user's timer.
+    flight,         ///< flight: a hand-over between a client and its server.
+    send_at_node,   ///< send: reaches the gateway.
+    send_at_owner,  ///< send: reaches the channel's owner.
+    commit_handed,  ///< node: its committer is handed what the turn accepted.
+    commit_done,    ///< node
+    relay,          ///< record: reaches the other interested nodes.
+    queue_batches,  ///< record: reaches the other nodes' queue writers.
+    queue_done,     ///< node
+    turn,           ///< node: the next turn may begin.
+    second,         ///< index: closes a second of the series.
+    roll_call,      ///< node: its next client logs in.
+    count
+  };
+  static constexpr unsigned index_bits = 27;
+
+  struct Session {
+    std::uint32_t attached = none;    ///< Sequence of the present login; none: offline.
+    std::uint32_t last_attached = 1;  ///< Of the session before.
+    std::uint32_t last_detached = 0;  ///< When that one ended.
+    std::uint32_t sync = none;        ///< In syncs_: while offline or catching up.
+    std::int64_t cut_ns = never;      ///< The next planned end: what completes later is not got.
+    std::int64_t away_until_ns = 0;   ///< End of the latest planned absence.
+  };
+
+  /// A client's positions, and its catch-up while there is one.
+  struct Sync {
+    std::vector<std::uint32_t> held;     ///< By channel of the user; empty: 1 everywhere.
+    std::vector<std::uint32_t> pending;  ///< Records to catch up, in page order.
+    std::vector<std::uint32_t> waiting;  ///< Live records behind the last page.
+    std::uint32_t paged = 0;             ///< So many of pending are on their way or received.
+    bool last_page_sent = false;
+  };
+
+  /// A record of the log.
+  struct Record {
+    std::int64_t due_ns = 0;
+    std::int64_t sent_ns = 0;
+    std::uint32_t channel = 0;
+    std::uint32_t id = 0;
+    std::uint32_t sender = 0;    ///< Slot.
+    std::uint32_t bytes = 0;     ///< Body.
+    std::uint32_t previous = 0;  ///< Of the channel in records_; none: the creation.
+    std::uint32_t client_message_id = 0;
+    std::uint32_t durable = none;     ///< Sequence at which it became durable.
+    std::uint16_t queue_batches = 0;  ///< Not applied yet.
+    std::uint8_t channel_class = 0;
+    bool waited = false;  ///< In its sender's outbox.
+  };
+
+  struct SendFrame {
+    std::int64_t due_ns = 0;
+    std::int64_t sent_ns = 0;
+    std::uint32_t slot = 0;
+    std::uint32_t channel = 0;
+    std::uint32_t client_message_id = 0;
+    std::uint32_t bytes = 0;
+    bool waited = false;
+  };
+
+  enum class Stage : std::uint8_t {
+    connect_at_node,
+    connected_at_client,
+    login_at_node,
+    heads_at_node,
+    page_at_client,
+    next_page_at_node,
+    ack_at_node,
+    ack_at_client,
+    refusal_at_node,
+    refusal_at_client,
+  };
+  struct Flight {
+    std::uint32_t slot = 0;
+    std::uint32_t session = 0;  ///< VirtualUser::session it belongs to.
+    Stage stage = Stage::connect_at_node;
+    bool last = false;          ///< page: the last one.
+    bool retry = false;         ///< refusal: too many pending, else a gap.
+    std::uint32_t channel = 0;  ///< ack, refusal
+    std::uint32_t number = 0;   ///< ack, refusal: client_message_id
+    std::uint32_t id = 0;       ///< ack: message_id; refusal: expected
+    std::uint32_t begin = 0;    ///< page: of Sync::pending
+    std::uint32_t end = 0;
+    std::uint32_t durable = 0;  ///< ack: the record's
+  };
+
+  enum class ArrivalKind : std::uint8_t { flight, send, forwarded, commit, relay, queue_batch };
+  struct Arrival {
+    std::int64_t at_ns = 0;
+    ArrivalKind kind = ArrivalKind::flight;
+    std::uint32_t index = 0;
+    std::uint32_t entries = 0;  ///< queue_batch
+  };
+  struct QueueBatch {
+    std::uint32_t record = 0;
+    std::uint32_t entries = 0;
+  };
+
+  struct Node {
+    explicit Node(std::int64_t computed_horizon_ns) : computed{computed_horizon_ns} {}
+    std::vector<Arrival> inbox;
+    std::int64_t busy_until_ns = 0;
+    bool turn_scheduled = false;
+    std::uint64_t computed_waiting = 0;  ///< Computed frames that the next turn takes in.
+    std::uint64_t computed_waiting_bytes = 0;
+    ComputedFrames computed;
+    BatchStation committer;
+    BatchStation writer;
+    std::vector<std::uint32_t> accepted;  ///< By the present turn.
+    std::vector<std::uint32_t> handed;    ///< On their way to the committer.
+    std::vector<std::uint32_t> commit_waiting;
+    std::vector<std::uint32_t> committing;
+    std::vector<std::uint32_t> committed;  ///< Until the next turn.
+    std::vector<QueueBatch> queue_waiting;
+    std::vector<QueueBatch> queueing;
+    std::vector<std::uint32_t> roll;  ///< Clients of the roll call, last first.
+    // Little's law over the inbox.
+    std::int64_t inbox_area = 0;
+    std::int64_t inbox_changed_ns = 0;
+    std::int64_t waited_ns = 0;
+  };
+
+  /// What one turn sends out; scratch.
+  struct Outgoing {
+    std::vector<std::uint32_t> flights_to_client;  ///< Leave at the decision, not by a flush.
+    std::vector<std::uint32_t> flights_to_node;    ///< To another node.
+    std::vector<std::uint32_t> heads;              ///< Logins that ask other nodes for heads.
+    std::vector<std::uint32_t> forwards;
+    std::vector<std::uint32_t> relays;
+    std::vector<std::uint32_t> queue_batches;
+    struct Flushed {
+      std::uint32_t dirty = 0;
+      std::uint32_t flight = 0;
+    };
+    std::vector<Flushed> flushed_flights;
+    struct Delivery {
+      std::uint32_t dirty = 0;
+      std::uint32_t record = 0;
+    };
+    std::vector<Delivery> deliveries;
+  };
+
+  // --- loop (world.cpp)
+  void push(std::int64_t at_ns, EventKind kind, std::uint32_t index);
+  void handle(const Event& event);
+  void prefetch(std::uint32_t id) const;
+  void run_until_empty();
+  void start();
+  void schedule_faults_and_seconds();
+  void away_until_at_start(std::uint32_t slot);
+  void next_send();
+  void close_second(std::uint32_t index);
+  void flush_outboxes();
+  void sync_everybody();
+  void roll_call(std::uint32_t node);
+  void note_window_end();
+
+  // --- clients (world_clients.cpp)
+  template <class In>
+  void step(std::uint32_t slot, const In& input);
+  /// `order`: place among what the client does in this instant.
+  void act(std::uint32_t slot, const loadgen::Action& action, std::int64_t order);
+  void presence(std::uint32_t slot);
+  void disconnect_hit(std::uint32_t fault);
+  void timer(std::uint32_t slot);
+  void arm_timer(std::uint32_t slot, std::int64_t at_ns);
+  void transmit(std::uint32_t slot, const loadgen::SendMessage& send, std::int64_t order);
+  void ack_lost(const Flight& flight);
+  [[nodiscard]] std::int64_t away_until_of(std::uint32_t slot) const {
+    return sessions_[slot].away_until_ns;
+  }
+  void flight_landed(std::uint32_t index);
+  void page_came(const Flight& flight);
+  void deliver_caught_up(std::uint32_t slot, std::uint32_t record);
+  [[nodiscard]] std::uint32_t fly(const Flight& flight);
+  void launch(std::int64_t at_ns, std::uint32_t index);
+  void land(std::uint32_t index) { free_flights_.push_back(index); }
+  [[nodiscard]] bool in_session(const Flight& flight) const;
+  [[nodiscard]] bool in_roll_call(std::uint32_t slot) const;
+
+  // --- sessions (world_sessions.cpp)
+  void attach(std::uint32_t node, std::uint32_t slot);
+  void detach(std::uint32_t slot);
+  void register_interest(std::uint32_t slot);
+  void plan_catch_up(std::uint32_t slot, Sync& sync);
+  void collect_records(const core::ChannelSync& channel, Sync& sync);
+  void send_page(std::uint32_t slot, std::uint32_t flight);
+  void missed(std::uint32_t slot, std::uint32_t record);
+  void lower(std::uint32_t slot, std::uint32_t channel, std::uint32_t below_id);
+  void free_sync(std::uint32_t slot);
+  [[nodiscard]] std::uint32_t new_sync();
+  [[nodiscard]] std::int64_t next_cut(std::uint32_t slot);
+  [[nodiscard]] MessageId covered_of(std::uint32_t channel) const;
+
+  // --- nodes (world_turns.cpp)
+  void arrive(std::uint32_t node, ArrivalKind kind, std::uint32_t index, std::uint32_t entries = 0);
+  void count_computed(std::uint32_t node, std::int64_t until_ns);
+  void small_turn(Node& node, std::int64_t at_ns);
+  void run_turn(std::uint32_t node);
+  void take(std::uint32_t node, const Arrival& arrival);
+  void take_flight(std::uint32_t node, std::uint32_t index);
+  void decide_send(std::uint32_t node, std::uint32_t send);
+  void answer(std::uint32_t flight);
+  void answer_from(std::uint32_t node, const Flight& flight);
+  void became_durable(std::uint32_t node, std::uint32_t record);
+  void fan_out(std::uint32_t node, std::uint32_t record);
+  void deliver_local(std::uint32_t node, std::uint32_t record);
+  void relay_arrived(std::uint32_t record);
+  void queue_batches_arrived(std::uint32_t record);
+  void spread_entries(std::uint32_t channel);
+  void queue_entries(std::uint32_t node, const QueueBatch& batch, std::int64_t at_ns);
+  void complete_turn(std::uint32_t node);
+  void leave_node(std::uint32_t node, std::int64_t decided_ns);
+  void commit_handed(std::uint32_t node);
+  void start_commit(std::uint32_t node);
+  void commit_done(std::uint32_t node);
+  void start_queueing(std::uint32_t node, std::int64_t at_ns);
+  void queue_done(std::uint32_t node);
+  [[nodiscard]] std::int64_t stretched(std::int64_t ns, std::uint32_t others) const;
+  [[nodiscard]] std::uint32_t busy_threads(const Node& node) const;
+  void interested_nodes(std::uint32_t channel);
+  void device_acks(std::uint32_t slot, std::int64_t at_ns);
+  /// Counts a frame from a client that the turn takes in.
+  void frame_in(std::uint32_t bytes);
+
+  // --- judgement (world_result.cpp)
+  void check_invariants();
+  [[noreturn]] void broken(const std::string& law) const;
+  void expect_equal(const std::string& law, std::uint64_t a, std::uint64_t b) const;
+  [[nodiscard]] std::uint64_t hash_of(const report::RunResult& result) const;
+  [[nodiscard]] report::ServerFacts server_facts() const;
+  [[nodiscard]] std::uint64_t resident_bytes() const;
+
+  // --- tracing
+  [[nodiscard]] bool traced_slot(std::uint32_t slot) const {
+    return settings_.trace_user && topology_.user_of(slot) == *settings_.trace_user;
+  }
+  [[nodiscard]] bool traced(std::uint32_t slot, std::uint32_t channel) const {
+    return tracing_ && (traced_slot(slot) || settings_.trace_channel == channel);
+  }
+  void trace(std::uint32_t slot, std::int64_t at_ns, const std::string& what) const;
+
+  const Topology& topology_;
+  const scenario::Plan& plan_;
+  WorldSettings settings_;
+  std::int64_t duration_ns_ = 0;
+  std::int64_t client_delay_ns_ = 0;
+  std::int64_t node_delay_ns_ = 0;
+  std::int64_t accept_ps_ = 0;
+  std::int64_t login_ps_ = 0;
+  std::int64_t head_comparison_ps_ = 0;
+  std::int64_t scan_ps_ = 0;
+  std::int64_t scan_record_ps_ = 0;
+  std::int64_t log_get_ps_ = 0;
+  TurnCosts turn_costs_;
+  BatchCosts commit_costs_;
+  BatchCosts queue_costs_;
+  bool fsync_ = false;
+  std::uint32_t cores_ = 1;
+
+  // Virtual time.
+  TimingWheel events_;
+  std::int64_t now_ns_ = 0;
+  std::uint64_t popped_ = 0;
+  std::array<Event, 16> recent_{};
+  bool started_ = false;  ///< The window has begun; before it everybody logs in.
+  bool stopped_ = false;
+  bool rolling_ = false;  ///< The roll call has begun.
+
+  // Clients, by slot.
+  loadgen::UserSettings user_settings_;
+  loadgen::OutboxPool outbox_;
+  std::vector<loadgen::VirtualUser> users_;
+  std::vector<Session> sessions_;
+  std::vector<std::int64_t> timer_event_ns_;
+  std::vector<std::uint8_t> away_;  ///< In a planned absence.
+  std::vector<std::int64_t> away_from_ns_;
+  std::vector<std::int64_t> ack_due_ns_;
+  std::vector<std::uint8_t> ever_attached_;
+  std::vector<std::uint8_t> has_missed_;
+  std::vector<Sync> syncs_;
+  std::vector<std::uint32_t> free_syncs_;
+  struct Missed {
+    std::uint32_t slot = 0;
+    std::uint32_t channel = 0;
+    std::uint32_t id = 0;
+  };
+  std::vector<Missed> missed_;  ///< Deliveries that complete after their session's known end.
+
+  // The plan's sends, streaming.
+  std::vector<scenario::Send> sends_;
+  std::size_t send_at_ = 0;
+  std::uint32_t send_block_ = 0;
+
+  // Channels and the log.
+  std::vector<core::ChannelHead> heads_;
+  std::vector<std::uint32_t> last_record_;
+  std::vector<std::uint32_t> class_begin_;  ///< First channel of each class, and the end.
+  std::vector<Record> records_;
+  DedupTable dedup_;
+  std::uint32_t sequence_ = 1;  ///< Orders logins, ends and commits.
+
+  // Things on their way.
+  std::vector<SendFrame> frames_;
+  std::vector<std::uint32_t> free_frames_;
+  std::vector<Flight> flights_;
+  std::vector<std::uint32_t> free_flights_;
+
+  // Nodes.
+  std::vector<Node> nodes_;
+  Turn turn_;
+  Outgoing out_;
+
+  // Scratch.
+  std::vector<loadgen::Action> actions_;
+  std::vector<Arrival> arrivals_;
+  std::vector<std::uint32_t> committed_;
+  std::vector<scenario::Absence> absences_;
+  std::vector<core::ChannelSync> channel_syncs_;
+  core::SyncPlan sync_plan_;
+  std::vector<core::NodeRun> node_runs_;
+  core::LivePlan live_plan_;
+  std::vector<std::uint32_t> entries_at_node_;
+  std::vector<std::uint32_t> touched_nodes_;
+
+  // What is counted.
+  Metrics metrics_;
+  Operations operations_;
+  LedgerTotals ledger_;
+  std::vector<std::uint64_t> expected_by_class_;
+  std::vector<std::uint64_t> delivered_by_class_;
+  std::uint64_t connected_ = 0;
+  std::uint64_t recipients_ = 0;
+  std::uint64_t heartbeats_ = 0;
+  std::uint64_t uncovered_ = 0;  ///< Records whose queue entries are not applied yet.
+  std::uint64_t uncovered_max_ = 0;
+  std::uint64_t arrived_ = 0;
+  std::uint64_t taken_ = 0;
+  std::int64_t window_busy_ns_ = 0;
+  std::uint64_t window_device_bytes_ = 0;
+  std::uint64_t resident_max_ = 0;
+  std::int64_t batch_busy_ns_ = 0;
+  bool tracing_ = false;
+  bool drained_ = true;
+};
+
+}  // namespace clamor::sim

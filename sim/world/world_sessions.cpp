@@ -1,0 +1,247 @@
+#include "server/base/assert.hpp"
+#include "sim/world/wire_sizes.hpp"
+#include "sim/world/world.hpp"
+
+#include <algorithm>
+
+// Logins, ends of sessions, and catch-up.
+namespace clamor::sim {
+namespace {
+
+/// Every member belongs to its channels from the creation on.
+constexpr core::Interval always{MessageId{1}, core::Interval::open};
+constexpr core::PageLimits page_limits;
+
+}  // namespace
+
+std::uint32_t World::new_sync() {
+  if (free_syncs_.empty()) {
+    syncs_.emplace_back();
+    return static_cast<std::uint32_t>(syncs_.size() - 1);
+  }
+  const std::uint32_t index = free_syncs_.back();
+  free_syncs_.pop_back();
+  return index;
+}
+
+void World::free_sync(std::uint32_t slot) {
+  const std::uint32_t index = sessions_[slot].sync;
+  sessions_[slot].sync = none;
+  syncs_[index] = {};
+  free_syncs_.push_back(index);
+}
+
+std::int64_t World::next_cut(std::uint32_t slot) {
+  std::int64_t cut_ns = never;
+  absences_.clear();
+  plan_.absences(topology_.user_of(slot), absences_);
+  for (const scenario::Absence& absence : absences_) {
+    if (to_ns(absence.from) < now_ns_ || to_ns(absence.from) >= duration_ns_) continue;
+    cut_ns = to_ns(absence.from);
+    break;
+  }
+  const auto& faults = plan_.scenario().faults;
+  for (std::uint32_t fault = 0; fault < faults.size(); ++fault) {
+    const std::int64_t at_ns = to_ns(faults[fault].at);
+    if (at_ns < now_ns_ || at_ns >= duration_ns_ || at_ns >= cut_ns) continue;
+    if (plan_.hits(fault, topology_.client_of(slot))) cut_ns = at_ns;
+  }
+  return cut_ns;
+}
+
+void World::attach(std::uint32_t node, std::uint32_t slot) {
+  Session& session = sessions_[slot];
+  CLAMOR_ASSERT(session.attached == none && session.sync != none);
+  session.attached = ++sequence_;
+  session.cut_ns = next_cut(slot);
+  ++connected_;
+  ++operations_.logins;
+  turn_.work(login_ps_);
+  if (ever_attached_[slot] == 0) {
+    register_interest(slot);
+    ever_attached_[slot] = 1;
+    nodes_[node].computed.add(ComputedFrames::Kind::heartbeat, slot,
+                              now_ns_ + to_ns(user_settings_.heartbeat_interval));
+  }
+  plan_catch_up(slot, syncs_[session.sync]);
+  trace(slot, now_ns_,
+        "is logged in; " + std::to_string(syncs_[session.sync].pending.size()) +
+            " records to catch up");
+}
+
+void World::register_interest(std::uint32_t slot) {
+  const std::uint32_t node = topology_.node_of(slot);
+  for (const std::uint32_t channel : topology_.channels_of(slot)) {
+    bool registered = false;
+    for (const std::uint32_t first : topology_.members_on(channel, node)) {
+      for (std::uint32_t d = 0; d < topology_.devices_at(first); ++d) {
+        registered = registered || ever_attached_[first + d] != 0;
+      }
+    }
+    if (registered) continue;
+    ++operations_.interest_updates;
+    turn_.posts(topology_.owner_of(channel) == node ? 0 : 1);
+  }
+}
+
+MessageId World::covered_of(std::uint32_t channel) const {
+  const core::ChannelHead& head = heads_[channel];
+  MessageId covered = head.durable_head;
+  for (std::uint32_t i = last_record_[channel]; i != none; i = records_[i].previous) {
+    const Record& record = records_[i];
+    if (MessageId{record.id} > head.durable_head) continue;
+    if (record.queue_batches == 0) break;
+    covered = MessageId{record.id - 1U};
+  }
+  return covered;
+}
+
+void World::plan_catch_up(std::uint32_t slot, Sync& sync) {
+  const auto channels = topology_.channels_of(slot);
+  channel_syncs_.clear();
+  for (std::size_t i = 0; i < channels.size(); ++i) {
+    const core::ChannelHead& head = heads_[channels[i]];
+    core::ChannelSync one{.channel = scenario::Plan::channel_id(channels[i]),
+                          .held = MessageId{sync.held.empty() ? 1U : sync.held[i]},
+                          .durable_head = head.durable_head,
+                          .covered = {},
+                          .queue_from = {},
+                          .design = head.design,
+                          .intervals = {&always, 1}};
+    const bool news = one.held < one.durable_head;
+    if (news && head.design != core::ChannelDesign::per_group)
+      one.covered = covered_of(channels[i]);
+    channel_syncs_.push_back(one);
+  }
+  sync_plan_.scans.clear();
+  sync_plan_.head_comparisons = 0;
+  sync_plan_.records = 0;
+  core::plan_sync(channel_syncs_, sync_plan_);
+
+  sync.pending.clear();
+  sync.waiting.clear();
+  sync.paged = 0;
+  sync.last_page_sent = false;
+  std::uint64_t queued = 0;
+  for (const core::ChannelSync& one : channel_syncs_) {
+    if (one.held >= one.durable_head) continue;
+    collect_records(one, sync);
+    if (one.covered > one.held) queued += one.covered - one.held;
+  }
+  expect_equal("records that plan_sync promised = records found in the log", sync_plan_.records,
+               sync.pending.size());
+
+  std::uint64_t log_scans = 0;
+  for (const core::Scan& scan : sync_plan_.scans) log_scans += scan.kind == core::ScanKind::log;
+  operations_.head_comparisons += sync_plan_.head_comparisons;
+  operations_.log_scans += log_scans;
+  operations_.queue_scans += sync_plan_.scans.size() - log_scans;
+  operations_.log_gets += queued;  // queue entries name records; the log has them
+  turn_.work(static_cast<std::int64_t>(sync_plan_.head_comparisons) * head_comparison_ps_ +
+             static_cast<std::int64_t>(sync_plan_.scans.size()) * scan_ps_ +
+             static_cast<std::int64_t>(sync.pending.size()) * scan_record_ps_ +
+             static_cast<std::int64_t>(queued) * log_get_ps_);
+}
+
+void World::collect_records(const core::ChannelSync& channel, Sync& sync) {
+  const auto index = static_cast<std::uint32_t>(channel.channel.value - 1);
+  const auto first = static_cast<std::ptrdiff_t>(sync.pending.size());
+  for (std::uint32_t i = last_record_[index]; i != none; i = records_[i].previous) {
+    const MessageId id{records_[i].id};
+    if (id > channel.durable_head) continue;
+    if (id <= channel.held) break;
+    sync.pending.push_back(i);
+  }
+  std::reverse(sync.pending.begin() + first, sync.pending.end());
+}
+
+/// Queues the next page for the turn's flush; `index` is the flight that reports it landed.
+void World::send_page(std::uint32_t slot, std::uint32_t index) {
+  Sync& sync = syncs_[sessions_[slot].sync];
+  Flight& flight = flights_[index];
+  flight.stage = Stage::page_at_client;
+  flight.begin = sync.paged;
+  std::uint32_t bytes = 0;
+  while (sync.paged < sync.pending.size()) {
+    const std::uint32_t next = wire::record_payload + records_[sync.pending[sync.paged]].bytes;
+    if (!core::page_takes(page_limits, sync.paged - flight.begin, bytes, next)) break;
+    bytes += next;
+    ++sync.paged;
+  }
+  flight.end = sync.paged;
+  flight.last = sync.paged == sync.pending.size();
+  operations_.catch_up_deliveries += flight.end - flight.begin;
+  recipients_ += flight.end - flight.begin;
+  out_.flushed_flights.push_back({turn_.send(slot, wire::page + bytes), index});
+  if (!flight.last) return;
+  sync.last_page_sent = true;
+  for (const std::uint32_t record : sync.waiting) {
+    out_.deliveries.push_back({turn_.send(slot, wire::record(records_[record].bytes)), record});
+    ++operations_.live_deliveries;
+    ++recipients_;
+  }
+  sync.waiting.clear();
+}
+
+void World::detach(std::uint32_t slot) {
+  Session& session = sessions_[slot];
+  if (session.attached == none) return;
+  --connected_;
+  session.last_attached = session.attached;
+  session.last_detached = ++sequence_;
+  session.attached = none;
+  session.cut_ns = never;
+  if (session.sync != none) {  // in the middle of its catch-up: what it held stays
+    Sync& sync = syncs_[session.sync];
+    sync.pending.clear();
+    sync.waiting.clear();
+  } else {
+    session.sync = new_sync();
+    const auto channels = topology_.channels_of(slot);
+    auto& held = syncs_[session.sync].held;
+    held.resize(channels.size());
+    for (std::size_t i = 0; i < channels.size(); ++i) {
+      held[i] = static_cast<std::uint32_t>(heads_[channels[i]].durable_head.value);
+    }
+  }
+  if (has_missed_[slot] == 0) return;
+  has_missed_[slot] = 0;
+  for (std::size_t i = 0; i < missed_.size();) {
+    const Missed missed = missed_[i];
+    if (missed.slot != slot) {
+      ++i;
+      continue;
+    }
+    lower(slot, missed.channel, missed.id);
+    missed_[i] = missed_.back();
+    missed_.pop_back();
+  }
+}
+
+void World::lower(std::uint32_t slot, std::uint32_t channel, std::uint32_t below_id) {
+  Sync& sync = syncs_[sessions_[slot].sync];
+  if (sync.held.empty()) return;
+  const auto channels = topology_.channels_of(slot);
+  const auto at = std::lower_bound(channels.begin(), channels.end(), channel);
+  CLAMOR_ASSERT(at != channels.end() && *at == channel);
+  auto& held = sync.held[static_cast<std::size_t>(at - channels.begin())];
+  held = std::min(held, below_id - 1);
+}
+
+/// A record that was durable while the slot's last session held, and comes to its node only now.
+void World::missed(std::uint32_t slot, std::uint32_t index) {
+  const Record& record = records_[index];
+  if (sessions_[slot].attached == none) return lower(slot, record.channel, record.id);
+  // It has logged in again meanwhile, with positions that count this record as held.
+  ++operations_.live_deliveries;
+  ++recipients_;
+  turn_.send(slot, wire::record(record.bytes));
+  if (record.sender == slot) return;
+  ++ledger_.delivered;
+  ++ledger_.gaps;
+  ++delivered_by_class_[record.channel_class];
+  metrics_.delivery(record.channel_class, Path::repair, record.due_ns, record.sent_ns,
+                    std::max(now_ns_, record.due_ns));
+}
+
+}  // namespace clamor::sim
