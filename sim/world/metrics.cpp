@@ -7,7 +7,8 @@ namespace clamor::sim {
 Metrics::Metrics(std::uint32_t classes, std::int64_t duration_ns)
     : duration_ns_{duration_ns},
       delivery_(classes * path_names.size()),
-      service_(classes),
+      service_(classes * path_names.size()),
+      ack_(classes),
       seconds_(static_cast<std::size_t>((duration_ns + 999'999'999) / 1'000'000'000)) {}
 
 void Metrics::delivery_uncounted(std::int64_t at_ns) { count(&Second::uncounted, at_ns, 1); }
@@ -32,13 +33,14 @@ std::map<std::string, Histogram> Metrics::histograms(
   };
   for (std::size_t i = 0; i < class_names.size(); ++i) {
     for (std::size_t path = 0; path < path_names.size(); ++path) {
-      put(report::metric_key("delivery_latency",
-                             {{"group", class_names[i]}, {"path", path_names[path]}}),
-          delivery_[i * path_names.size() + path]);
+      const std::map<std::string, std::string> tags{{"group", class_names[i]},
+                                                    {"path", path_names[path]}};
+      const std::size_t index = i * path_names.size() + path;
+      put(report::metric_key("delivery_latency", tags), delivery_[index]);
+      put(report::metric_key("delivery_service_time", tags), service_[index]);
     }
-    put(report::metric_key("delivery_service_time", {{"group", class_names[i]}}), service_[i]);
+    put(report::metric_key("ack_latency", {{"group", class_names[i]}}), ack_[i]);
   }
-  put("ack_latency", ack_);
   put("catch_up_latency", catch_up_);
   put("connect_time", connect_);
   return out;

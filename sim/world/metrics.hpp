@@ -3,6 +3,7 @@
 #include "reports/model/result.hpp"
 #include "server/base/histogram.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -25,18 +26,17 @@ class Metrics {
   void delivery(std::uint32_t channel_class, Path path, std::int64_t start_ns, std::int64_t sent_ns,
                 std::int64_t at_ns) {
     const auto latency = static_cast<std::uint64_t>(at_ns - start_ns);
-    delivery_[channel_class * path_names.size() + static_cast<std::size_t>(path)].record(latency);
-    if (path == Path::live) {
-      service_[channel_class].record(static_cast<std::uint64_t>(at_ns - sent_ns));
-    }
+    const std::size_t index = channel_class * path_names.size() + static_cast<std::size_t>(path);
+    delivery_[index].record(latency);
+    service_[index].record(static_cast<std::uint64_t>(at_ns - std::max(start_ns, sent_ns)));
     const auto second = static_cast<std::size_t>(at_ns / 1'000'000'000);
     if (second < seconds_.size()) seconds_[second].delivery.record(latency);
   }
   /// A delivery without a latency (the roll call's).
   void delivery_uncounted(std::int64_t at_ns);
   void sent(std::int64_t at_ns) { count(&Second::sent, at_ns, 1); }
-  void acked(std::int64_t due_ns, std::int64_t at_ns) {
-    ack_.record(static_cast<std::uint64_t>(at_ns - due_ns));
+  void acked(std::uint32_t channel_class, std::int64_t due_ns, std::int64_t at_ns) {
+    ack_[channel_class].record(static_cast<std::uint64_t>(at_ns - due_ns));
     count(&Second::acked, at_ns, 1);
   }
   void caught_up(std::int64_t latency_ns) {
@@ -78,8 +78,8 @@ class Metrics {
 
   std::int64_t duration_ns_;
   std::vector<Histogram> delivery_;  ///< [class][path]
-  std::vector<Histogram> service_;   ///< [class]
-  Histogram ack_;
+  std::vector<Histogram> service_;   ///< [class][path]
+  std::vector<Histogram> ack_;       ///< [class]
   Histogram catch_up_;
   Histogram connect_;
   std::vector<Second> seconds_;

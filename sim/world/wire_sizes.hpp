@@ -18,7 +18,7 @@ inline constexpr std::uint32_t login_accepted = 17 + frame_header;
 inline constexpr std::uint32_t login_payload = 24 + 96;  ///< Before the positions; 96: the token.
 inline constexpr std::uint32_t position = 20;
 inline constexpr std::uint32_t heartbeat_payload = 1;
-inline constexpr std::uint32_t device_ack_payload = 13 + position;
+inline constexpr std::uint32_t device_ack_payload = 13;  ///< Before the positions.
 inline constexpr std::uint32_t next_page_payload = 1;
 inline constexpr std::uint32_t page = 15 + frame_header_long;  ///< Before its items.
 

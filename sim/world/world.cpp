@@ -25,9 +25,6 @@ loadgen::UserSettings user_settings_of(const scenario::Scenario& scenario) {
   return settings;
 }
 
-/// A client's cumulative acknowledgement follows the first unacknowledged record after so long.
-constexpr std::int64_t device_ack_delay_ns = 1'000'000'000;
-
 std::int64_t window_of(const scenario::Plan& plan, const WorldSettings& settings) {
   const std::int64_t planned = to_ns(plan.duration());
   return settings.until ? std::min(planned, to_ns(*settings.until)) : planned;
@@ -66,7 +63,8 @@ World::World(const Topology& topology, const WorldSettings& settings)
   timer_event_ns_.assign(slots, never);
   away_.assign(slots, 0);
   away_from_ns_.assign(slots, 0);
-  ack_due_ns_.assign(slots, 0);
+  opened_ns_.assign(slots, 0);
+  news_.assign(slots, 0);
   ever_attached_.assign(slots, 0);
   has_missed_.assign(slots, 0);
 
@@ -82,10 +80,9 @@ World::World(const Topology& topology, const WorldSettings& settings)
   expected_by_class_.assign(plan_.classes(), 0);
   delivered_by_class_.assign(plan_.classes(), 0);
 
-  const std::int64_t horizon_ns =
-      std::max(to_ns(user_settings_.heartbeat_interval), device_ack_delay_ns);
+  const std::int64_t heartbeat_ns = to_ns(user_settings_.heartbeat_interval);
   nodes_.reserve(topology.nodes());
-  for (std::uint32_t node = 0; node < topology.nodes(); ++node) nodes_.emplace_back(horizon_ns);
+  for (std::uint32_t node = 0; node < topology.nodes(); ++node) nodes_.emplace_back(heartbeat_ns);
   entries_at_node_.assign(topology.nodes(), 0);
   records_.reserve(plan_.send_count());
 }
@@ -156,15 +153,29 @@ void World::handle(const Event& event) {
   broken("an event of no kind");
 }
 
+bool World::stale_timer(const Event& event) {
+  if (static_cast<EventKind>(event.id >> index_bits) != EventKind::timer) return false;
+  const std::uint32_t slot = event.id & ((1U << index_bits) - 1);
+  if (timer_event_ns_[slot] != event.time_ns) return true;
+  const loadgen::VirtualUser& user = users_[slot];
+  if (user.phase == loadgen::Phase::online ? user.outbox_size != 0
+                                           : user.timer_at != Instant::max()) {
+    return false;
+  }
+  timer_event_ns_[slot] = never;
+  return true;
+}
+
 void World::run_until_empty() {
   constexpr std::uint64_t report_every = 1U << 15U;
   Event event;
   const auto hint = [this](std::uint32_t id) { prefetch(id); };
   while (events_.pop(event, hint)) {
     CLAMOR_ASSERT(event.time_ns >= now_ns_);
-    now_ns_ = event.time_ns;
     recent_[popped_ % recent_.size()] = event;
     ++popped_;
+    if (stale_timer(event)) continue;  // must not hold up the roll call
+    now_ns_ = event.time_ns;
     handle(event);
     if (popped_ % report_every == 0 && settings_.progress) {
       const auto second = static_cast<std::size_t>(now_ns_ / 1'000'000'000);
@@ -208,9 +219,8 @@ void World::start() {
       sessions_[slot].cut_ns = next_cut(slot);
       ever_attached_[slot] = 1;
       ++connected_;
-      nodes_[topology_.node_of(slot)].computed.add(
-          ComputedFrames::Kind::heartbeat, slot,
-          to_ns(loadgen::heartbeat_due_at(users_[slot], user_settings_)));
+      nodes_[topology_.node_of(slot)].heartbeats.add(
+          slot, to_ns(loadgen::heartbeat_due_at(users_[slot], user_settings_)));
     }
     for (const scenario::Absence& absence : absences_) {
       if (to_ns(absence.from) >= duration_ns_) break;
@@ -271,7 +281,7 @@ void World::next_send() {
 
 void World::close_second(std::uint32_t index) {
   // What the clock made up to here belongs into this second.
-  for (std::uint32_t node = 0; node < topology_.nodes(); ++node) count_computed(node, now_ns_);
+  for (std::uint32_t node = 0; node < topology_.nodes(); ++node) beat(node, now_ns_);
   const std::uint64_t resident = resident_bytes();
   resident_max_ = std::max(resident_max_, resident);
   metrics_.close_second(index, connected_, uncovered_, resident);

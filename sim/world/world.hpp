@@ -11,9 +11,9 @@
 #include "server/core/sync.hpp"
 #include "sim/engine/timing_wheel.hpp"
 #include "sim/engine/turn.hpp"
-#include "sim/world/computed_frames.hpp"
 #include "sim/world/costs.hpp"
 #include "sim/world/dedup_table.hpp"
+#include "sim/world/heartbeats.hpp"
 #include "sim/world/metrics.hpp"
 #include "sim/world/topology.hpp"
 
@@ -184,13 +184,13 @@ class World {
   };
 
   struct Node {
-    explicit Node(std::int64_t computed_horizon_ns) : computed{computed_horizon_ns} {}
+    explicit Node(std::int64_t heartbeat_ns) : heartbeats{heartbeat_ns} {}
     std::vector<Arrival> inbox;
     std::int64_t busy_until_ns = 0;
     bool turn_scheduled = false;
-    std::uint64_t computed_waiting = 0;  ///< Computed frames that the next turn takes in.
+    std::uint64_t computed_waiting = 0;  ///< Frames without events that the next turn takes in.
     std::uint64_t computed_waiting_bytes = 0;
-    ComputedFrames computed;
+    Heartbeats heartbeats;
     BatchStation committer;
     BatchStation writer;
     std::vector<std::uint32_t> accepted;  ///< By the present turn.
@@ -232,6 +232,7 @@ class World {
   void handle(const Event& event);
   void prefetch(std::uint32_t id) const;
   void run_until_empty();
+  bool stale_timer(const Event& event);
   void start();
   void schedule_faults_and_seconds();
   void away_until_at_start(std::uint32_t slot);
@@ -281,7 +282,8 @@ class World {
 
   // --- nodes (world_turns.cpp)
   void arrive(std::uint32_t node, ArrivalKind kind, std::uint32_t index, std::uint32_t entries = 0);
-  void count_computed(std::uint32_t node, std::int64_t until_ns);
+  void beat(std::uint32_t node, std::int64_t until_ns);
+  void computed_frame(std::uint32_t node, std::uint32_t bytes, std::int64_t at_ns);
   void small_turn(Node& node, std::int64_t at_ns);
   void run_turn(std::uint32_t node);
   void take(std::uint32_t node, const Arrival& arrival);
@@ -306,7 +308,8 @@ class World {
   [[nodiscard]] std::int64_t stretched(std::int64_t ns, std::uint32_t others) const;
   [[nodiscard]] std::uint32_t busy_threads(const Node& node) const;
   void interested_nodes(std::uint32_t channel);
-  void device_acks(std::uint32_t slot, std::int64_t at_ns);
+  void device_ack(std::uint32_t slot);
+  [[nodiscard]] std::uint32_t device_ack_bytes(std::uint32_t slot) const;
   /// Counts a frame from a client that the turn takes in.
   void frame_in(std::uint32_t bytes);
 
@@ -362,7 +365,8 @@ class World {
   std::vector<std::int64_t> timer_event_ns_;
   std::vector<std::uint8_t> away_;  ///< In a planned absence.
   std::vector<std::int64_t> away_from_ns_;
-  std::vector<std::int64_t> ack_due_ns_;
+  std::vector<std::int64_t> opened_ns_;  ///< When the present connection was begun.
+  std::vector<std::uint8_t> news_;       ///< Received since its last acknowledgement.
   std::vector<std::uint8_t> ever_attached_;
   std::vector<std::uint8_t> has_missed_;
   std::vector<Sync> syncs_;

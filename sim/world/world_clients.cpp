@@ -38,27 +38,30 @@ void World::act(std::uint32_t slot, const loadgen::Action& action, std::int64_t 
   } else if (std::holds_alternative<loadgen::OpenConnection>(action)) {
     if (!started_) return;
     trace(slot, now_ns_, "connects");
+    opened_ns_[slot] = now_ns_;
     launch(now_ns_ + client_delay_ns_,
            fly({.slot = slot, .session = users_[slot].session, .stage = Stage::connect_at_node}));
   } else if (std::holds_alternative<loadgen::SendLogin>(action)) {
     if (!started_) return;
-    metrics_.connected(now_ns_ - to_ns(users_[slot].connect_began));
     launch(now_ns_ + client_delay_ns_,
            fly({.slot = slot, .session = users_[slot].session, .stage = Stage::login_at_node}));
   } else if (const auto* synced = std::get_if<loadgen::Synced>(&action)) {
     if (!started_) return;
     trace(slot, now_ns_, "is online, all positions current");
-    if (!synced->first && !in_roll_call(slot)) {
+    const bool only_for_roll_call =
+        users_[slot].flushing || (rolling_ && users_[slot].phase == Phase::idle);
+    if (!synced->first && !only_for_roll_call) {
       metrics_.caught_up(now_ns_ - to_ns(synced->connect_began));
     }
   } else if (std::holds_alternative<loadgen::CloseCleanly>(action)) {
+    if (sessions_[slot].attached != none && news_[slot] != 0) device_ack(slot);
     detach(slot);
-    ++nodes_[topology_.node_of(slot)].computed_waiting;  // the close frame
+    computed_frame(topology_.node_of(slot), 2, now_ns_);  // the close frame
   } else if (const auto* acknowledged = std::get_if<loadgen::Acknowledged>(&action)) {
     ++ledger_.acknowledged;
-    metrics_.acked(to_ns(acknowledged->due), now_ns_);
-  } else if (const auto* gave_up = std::get_if<loadgen::GaveUpSend>(&action)) {
-    ++(gave_up->transmitted ? ledger_.indeterminate : ledger_.not_sent);
+    metrics_.acked(plan_.class_of(acknowledged->channel), to_ns(acknowledged->due), now_ns_);
+  } else if (std::holds_alternative<loadgen::GaveUpSend>(action)) {
+    ++ledger_.not_sent;
   }
 }
 
@@ -102,7 +105,6 @@ void World::arm_timer(std::uint32_t slot, std::int64_t at_ns) {
 }
 
 void World::timer(std::uint32_t slot) {
-  if (timer_event_ns_[slot] > now_ns_) return;  // an earlier one took its place
   timer_event_ns_[slot] = never;
   loadgen::VirtualUser& user = users_[slot];
   step(slot, loadgen::TimerDue{});
@@ -158,7 +160,6 @@ void World::disconnect_hit(std::uint32_t fault) {
     trace(slot, now_ns_, "is disconnected by a fault");
     detach(slot);
     step(slot, loadgen::Disconnected{});
-    ++nodes_[topology_.node_of(slot)].computed_waiting;  // the end of its stream
   }
 }
 
@@ -238,12 +239,15 @@ void World::page_came(const Flight& flight) {
   const std::uint32_t slot = flight.slot;
   Session& session = sessions_[slot];
   CLAMOR_ASSERT(session.sync != none && session.attached != none);
-  if (users_[slot].phase == Phase::logging_in) step(slot, loadgen::LoggedIn{});
+  if (users_[slot].phase == Phase::logging_in) {
+    if (!in_roll_call(slot)) metrics_.connected(now_ns_ - opened_ns_[slot]);
+    step(slot, loadgen::LoggedIn{});
+  }
   // By index: the steps below may add to syncs_.
   for (std::uint32_t i = flight.begin; i < flight.end; ++i) {
     deliver_caught_up(slot, syncs_[session.sync].pending[i]);
   }
-  if (flight.end > flight.begin) device_acks(slot, now_ns_);
+  if (flight.end > flight.begin) device_ack(slot);
   if (flight.last) {
     free_sync(slot);
     step(slot, loadgen::CaughtUp{});

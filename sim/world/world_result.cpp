@@ -120,7 +120,7 @@ report::RunResult World::result() const {
   facts.events = popped_;
   facts.computed_recipients = recipients_;
   facts.computed_heartbeats = heartbeats_;
-  facts.simulated_seconds = static_cast<double>(now_ns_) * 1e-9;
+  facts.simulated_seconds = result.duration_seconds;
   result.sim = facts;
   result.result_hash = hash_of(result);
   return result;

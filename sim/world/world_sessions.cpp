@@ -60,8 +60,7 @@ void World::attach(std::uint32_t node, std::uint32_t slot) {
   if (ever_attached_[slot] == 0) {
     register_interest(slot);
     ever_attached_[slot] = 1;
-    nodes_[node].computed.add(ComputedFrames::Kind::heartbeat, slot,
-                              now_ns_ + to_ns(user_settings_.heartbeat_interval));
+    nodes_[node].heartbeats.add(slot, now_ns_ + to_ns(user_settings_.heartbeat_interval));
   }
   plan_catch_up(slot, syncs_[session.sync]);
   trace(slot, now_ns_,

@@ -18,41 +18,50 @@ void World::arrive(std::uint32_t index, ArrivalKind kind, std::uint32_t what,
   node.inbox.push_back({now_ns_, kind, what, entries});
   ++arrived_;
   if (node.turn_scheduled) return;
-  count_computed(index, now_ns_);
+  beat(index, now_ns_);
   node.turn_scheduled = true;
   push(std::max(now_ns_, node.busy_until_ns), EventKind::turn, index);
 }
 
-void World::count_computed(std::uint32_t index, std::int64_t until_ns) {
+/// A frame from a client that is no event: it joins the next turn, or makes a small one.
+void World::computed_frame(std::uint32_t index, std::uint32_t bytes, std::int64_t at_ns) {
   Node& node = nodes_[index];
-  const auto visit = [&](ComputedFrames::Kind kind, std::uint32_t slot, std::int64_t at_ns) {
+  ++operations_.frames_in;
+  operations_.bytes_in += bytes;
+  ++node.computed_waiting;
+  node.computed_waiting_bytes += bytes;
+  if (!node.turn_scheduled && node.busy_until_ns <= at_ns) small_turn(node, at_ns);
+}
+
+void World::beat(std::uint32_t index, std::int64_t until_ns) {
+  Node& node = nodes_[index];
+  const auto look = [&](std::uint32_t slot, std::int64_t at_ns) {
     loadgen::VirtualUser& user = users_[slot];
-    std::uint32_t bytes = wire::device_ack_payload;
-    if (kind == ComputedFrames::Kind::heartbeat) {
-      std::int64_t next_ns = to_ns(loadgen::heartbeat_due_at(user, user_settings_));
-      const bool beats = next_ns <= at_ns;
-      if (beats) {
-        bytes = wire::heartbeat_payload;
-        user.last_sent_at = instant_from_ns(at_ns);
-      }
-      if (beats || next_ns == never) {
-        next_ns = at_ns + to_ns(user_settings_.heartbeat_interval);
-      }
-      if (next_ns < duration_ns_) node.computed.add(kind, slot, next_ns);
-      if (!beats) return;
-      ++heartbeats_;
-    } else if (sessions_[slot].attached == none) {
-      return;
-    } else {
-      user.last_sent_at = std::max(user.last_sent_at, instant_from_ns(at_ns));
-    }
-    ++operations_.frames_in;
-    operations_.bytes_in += bytes;
-    ++node.computed_waiting;
-    node.computed_waiting_bytes += bytes;
-    if (!node.turn_scheduled && node.busy_until_ns <= at_ns) small_turn(node, at_ns);
+    const std::int64_t due_ns = to_ns(loadgen::heartbeat_due_at(user, user_settings_));
+    const bool beats = due_ns <= at_ns;
+    const bool again = beats || due_ns == never;
+    const std::int64_t next_ns = again ? at_ns + to_ns(user_settings_.heartbeat_interval) : due_ns;
+    if (next_ns < duration_ns_) node.heartbeats.add(slot, next_ns);
+    if (!beats) return;
+    user.last_sent_at = instant_from_ns(at_ns);
+    ++heartbeats_;
+    // Where there is news, the beat carries the positions.
+    computed_frame(index, news_[slot] != 0 ? device_ack_bytes(slot) : wire::heartbeat_payload,
+                   at_ns);
+    news_[slot] = 0;
   };
-  node.computed.advance(std::min(until_ns, duration_ns_), visit);
+  node.heartbeats.advance(std::min(until_ns, duration_ns_), look);
+}
+
+std::uint32_t World::device_ack_bytes(std::uint32_t slot) const {
+  return wire::device_ack_payload +
+         wire::position * static_cast<std::uint32_t>(topology_.channels_of(slot).size());
+}
+
+void World::device_ack(std::uint32_t slot) {
+  news_[slot] = 0;
+  users_[slot].last_sent_at = instant_from_ns(now_ns_);
+  computed_frame(topology_.node_of(slot), device_ack_bytes(slot), now_ns_);
 }
 
 /// A turn with nothing in it but computed frames: nobody sees when it ends but the next turn.
@@ -68,14 +77,6 @@ void World::small_turn(Node& node, std::int64_t at_ns) {
   ++operations_.turns;
   operations_.turn_ns += static_cast<std::uint64_t>(ns);
   metrics_.busy(at_ns, ns);
-}
-
-void World::device_acks(std::uint32_t slot, std::int64_t at_ns) {
-  constexpr std::int64_t delay_ns = 1'000'000'000;
-  if (at_ns <= ack_due_ns_[slot] || at_ns + delay_ns >= duration_ns_) return;
-  ack_due_ns_[slot] = at_ns + delay_ns;
-  nodes_[topology_.node_of(slot)].computed.add(ComputedFrames::Kind::device_ack, slot,
-                                               at_ns + delay_ns);
 }
 
 // --- a turn --------------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ void World::frame_in(std::uint32_t bytes) {
 
 void World::run_turn(std::uint32_t index) {
   Node& node = nodes_[index];
-  count_computed(index, now_ns_);
+  beat(index, now_ns_);
   node.turn_scheduled = false;
   node.inbox_area +=
       static_cast<std::int64_t>(node.inbox.size()) * (now_ns_ - node.inbox_changed_ns);
@@ -454,7 +455,7 @@ void World::complete_turn(std::uint32_t index) {
     }
     ++ledger_.delivered;
     ++delivered_by_class_[record.channel_class];
-    device_acks(to.session, at_ns);
+    news_[to.session] = 1;
     if (tracing_ && traced(to.session, record.channel)) {
       trace(to.session, at_ns,
             "receives record " + std::to_string(record.id) + " of channel " +

@@ -1,0 +1,327 @@
+#include "sim/world/world.hpp"
+
+#include "scenarios/model/plan.hpp"
+#include "server/core/placement.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <rapidcheck/gtest.h>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace clamor::sim {
+namespace {
+
+using namespace std::chrono_literals;
+using scenario::Plan;
+using scenario::Scenario;
+
+/// Round figures; what they are matters to no test that names none.
+Costs round_costs() {
+  Costs costs;
+  for (const CostCoefficient& one : cost_coefficients) costs.*one.member = 1000;
+  costs.flush_ns = 6000;
+  costs.frame_in_byte_ns = costs.byte_out_ns = costs.commit_byte_ns = 1;
+  costs.client_delay_ns = 20'000;
+  costs.node_delay_ns = 50'000;
+  return costs;
+}
+
+/// Directs, small and large groups, two devices, planned absences, dormant members.
+Scenario small_town() {
+  Scenario scenario;
+  scenario.name = "small-town";
+  scenario.seed = 7;
+  scenario.population.users = 120;
+  scenario.population.devices = {{1, 0.8}, {2, 0.2}};
+  scenario.population.contacts = 2;
+  scenario.population.away = {
+      {.kind = scenario::Away::Kind::once, .share = 0.3, .duration = 2s, .within = 3s},
+      {.kind = scenario::Away::Kind::repeating, .share = 0.2, .duration = 1s, .every = 2500ms}};
+  scenario.groups = {{.name = "pair", .count = 20, .members = 3},
+                     {.name = "hall", .count = 1, .members = 60},
+                     {.name = "archive", .count = 1, .members = 40, .online = 0.25}};
+  scenario.deployment = {.cores = 1, .clients_per_server = 1000};
+  scenario::Workload chat;
+  chat.name = "chat";
+  chat.rate = 20;
+  chat.duration = 8s;
+  chat.mix = {{"direct", 0.4}, {"pair", 0.3}, {"hall", 0.2}, {"archive", 0.1}};
+  scenario.workloads = {chat};
+  return scenario;
+}
+
+report::RunResult simulate(const Plan& plan, DesignSpec design) {
+  const Topology topology{plan};
+  WorldSettings settings;
+  settings.design = design;
+  settings.costs = round_costs();
+  World world{topology, settings};
+  world.run();
+  return world.result();
+}
+
+/// Counts straight from the plan: what every design must do, message by message and device by
+/// device. Right where no absence begins or ends while a message is on its way.
+struct Naive {
+  Operations operations;
+  bool quiet = true;
+};
+
+class Counting {
+ public:
+  Counting(const Plan& plan, DesignSpec spec) : plan_{plan}, spec_{spec} {
+    for (std::uint32_t block = 0; block < plan.send_blocks(); ++block) plan.sends(block, sends_);
+  }
+
+  Naive count() {
+    for (const scenario::Send& send : sends_) count_send(send);
+    for (std::uint32_t client = 0; client < plan_.clients(); ++client) count_logins(client);
+    return naive_;
+  }
+
+ private:
+  void count_send(const scenario::Send& send) {
+    Operations& out = naive_.operations;
+    std::vector<std::uint32_t> members;
+    plan_.members(send.channel, members);
+    ++out.records;
+    if (entries_in(members.size())) {
+      std::set<std::uint32_t> partitions;
+      for (const std::uint32_t user : members) {
+        partitions.insert(core::partition_of(Plan::user_id(user), 4).value);
+      }
+      out.queue_entries += members.size();
+      out.record_user_partition_pairs += partitions.size();
+    }
+    ++out.record_node_pairs;  // one node, and somebody of the channel has been online
+    for (const std::uint32_t user : members) {
+      for (std::uint32_t device = 1; device <= plan_.devices_of(user); ++device) {
+        if (plan_.client_of(user, device) == send.client) continue;
+        ++out.expected_deliveries;
+        ++(plan_.absent(user, send.due) ? out.catch_up_deliveries : out.live_deliveries);
+      }
+    }
+  }
+
+  void count_logins(std::uint32_t client) {
+    const std::uint32_t user = plan_.user_of(client);
+    std::vector<scenario::Absence> absences;
+    std::vector<std::uint32_t> channels;
+    plan_.absences(user, absences);
+    plan_.channels_of(user, channels);
+    for (const scenario::Absence& absence : absences) {
+      ++naive_.operations.logins;  // when it ends, or in the roll call
+      naive_.operations.head_comparisons += channels.size();
+      bool user_queue = false;
+      for (const std::uint32_t channel : channels) {
+        const std::uint64_t news = sent_in(channel, absence);
+        if (news == 0) continue;
+        if (!entries_in(plan_.members_in(channel))) {
+          ++naive_.operations.log_scans;
+          continue;
+        }
+        naive_.operations.log_gets += news;
+        if (spec_.design == QueueDesign::per_member) ++naive_.operations.queue_scans;
+        user_queue = user_queue || spec_.design != QueueDesign::per_member;
+      }
+      naive_.operations.queue_scans += user_queue ? 1 : 0;
+    }
+  }
+
+  std::uint64_t sent_in(std::uint32_t channel, const scenario::Absence& absence) {
+    std::uint64_t count = 0;
+    for (const scenario::Send& send : sends_) {
+      for (const Instant edge : {absence.from, absence.until}) {
+        const bool inside = edge > Instant{} && edge < Instant{plan_.duration()};
+        if (inside && send.due > edge - 5ms && send.due < edge + 5ms) naive_.quiet = false;
+      }
+      count += send.channel == channel && absence.from <= send.due && send.due < absence.until;
+    }
+    return count;
+  }
+
+  bool entries_in(std::size_t members) const {
+    if (spec_.design == QueueDesign::hybrid) return members <= spec_.threshold;
+    return spec_.design != QueueDesign::per_group;
+  }
+
+  const Plan& plan_;
+  DesignSpec spec_;
+  std::vector<scenario::Send> sends_;
+  Naive naive_;
+};
+
+/// The first seed from 1 on whose plan has quiet points around all absences.
+Plan quiet_plan(Scenario scenario) {
+  for (scenario.seed = 1; scenario.seed < 5000; ++scenario.seed) {
+    Plan plan{scenario};
+    if (Counting{plan, {QueueDesign::per_group}}.count().quiet) return plan;
+  }
+  throw std::runtime_error{"no quiet plan"};
+}
+
+constexpr std::array all_designs{
+    DesignSpec{QueueDesign::per_user}, DesignSpec{QueueDesign::per_member},
+    DesignSpec{QueueDesign::per_group}, DesignSpec{QueueDesign::hybrid, 20}};
+
+TEST(World, CountsWhatANaiveLoopOverThePlanCountsUnderEveryDesign) {
+  Scenario scenario = small_town();
+  scenario.workloads[0].rate = 4;  // few enough for quiet points
+  scenario.population.away[0].share = 0.08;
+  scenario.population.away[1].share = 0.04;
+  const Plan plan = quiet_plan(scenario);
+  for (const DesignSpec& design : all_designs) {
+    const Operations simulated = simulate(plan, design).operations;
+    const Operations naive = Counting{plan, design}.count().operations;
+    EXPECT_GT(naive.catch_up_deliveries, 0U);
+    for (const OperationCounter& counter : operation_counters) {
+      if (counter.counter_class == CounterClass::physical) continue;
+      if (counter.name == "interest_updates") continue;  // first logins lie before the window
+      EXPECT_EQ(simulated.*counter.member, naive.*counter.member)
+          << counter.name << " under " << name_of(design.design);
+    }
+  }
+}
+
+TEST(World, TheSameSeedGivesTheSameBytesAndAnotherSeedDoesNot) {
+  Scenario scenario = small_town();
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 4s, .share = 0.5}};
+  const Plan plan{scenario};
+  scenario.seed = 8;
+  const Plan other{scenario};
+  for (const DesignSpec& design : all_designs) {
+    const std::uint64_t hash = simulate(plan, design).result_hash;
+    EXPECT_EQ(simulate(plan, design).result_hash, hash) << name_of(design.design);
+    EXPECT_NE(simulate(other, design).result_hash, hash) << name_of(design.design);
+  }
+  EXPECT_NE(simulate(plan, all_designs[0]).result_hash, simulate(plan, all_designs[2]).result_hash);
+}
+
+TEST(World, LogicalCountsDoNotDependOnTheNumberOfServers) {
+  Scenario scenario = small_town();
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 4s, .share = 0.5}};
+  const report::RunResult one = simulate(Plan{scenario}, {QueueDesign::per_group});
+  scenario.deployment.clients_per_server = 20;
+  const report::RunResult many = simulate(Plan{scenario}, {QueueDesign::per_group});
+  EXPECT_EQ(one.deployment.servers, 1U);
+  EXPECT_EQ(many.deployment.servers, 8U);
+  EXPECT_EQ(one.operations.records, many.operations.records);
+  EXPECT_EQ(one.ledger.expected, many.ledger.expected);
+  EXPECT_EQ(one.ledger.delivered, many.ledger.delivered);
+  EXPECT_EQ(one.operations.bus_frames, 0U);
+  EXPECT_GT(many.operations.bus_frames, many.operations.records);
+}
+
+TEST(World, ADisconnectedClientReconnectsWithBackOffAndLosesNothing) {
+  Scenario scenario = small_town();
+  scenario.population.away.clear();
+  scenario.groups[2].online = 1;
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 4s, .share = 0.5}};
+  const Plan plan{scenario};
+  const report::RunResult result = simulate(plan, {QueueDesign::per_user});
+  std::uint64_t hit = 0;
+  for (std::uint32_t client = 0; client < plan.clients(); ++client) hit += plan.hits(0, client);
+  EXPECT_EQ(result.operations.logins, hit);
+  EXPECT_EQ(result.ledger.lost, 0U);
+  EXPECT_EQ(result.ledger.acknowledged, plan.send_count());
+  const Histogram& catch_up = result.histograms.at("catch_up_latency");
+  EXPECT_EQ(catch_up.count(), hit);
+  EXPECT_LT(catch_up.max(), 100'000'000U) << "measured from the attempt, not from the outage";
+  EXPECT_LT(result.series[3].connected, plan.clients() + 1);
+  EXPECT_EQ(result.series[7].connected, plan.clients()) << "everybody is back";
+}
+
+TEST(World, TheLastOfALargeGroupWaitsForTheFlushesBeforeIt) {
+  for (const std::uint32_t members : {50U, 500U}) {
+    Scenario scenario = small_town();
+    scenario.population = {.users = members};
+    scenario.groups = {{.name = "hall", .count = 1, .members = members}};
+    scenario.workloads[0].rate = 2;
+    scenario.workloads[0].mix = {{"hall", 1}};
+    const report::RunResult result = simulate(Plan{scenario}, {QueueDesign::per_group});
+    const Histogram& latency = result.histograms.at("delivery_latency{group:hall,path:live}");
+    const double flushes_ns = (members - 1) * 6000.0;
+    EXPECT_GT(static_cast<double>(latency.max()), flushes_ns);
+    EXPECT_LT(static_cast<double>(latency.max()), flushes_ns * 1.5 + 200'000);
+    EXPECT_GT(result.operations.flushes, result.ledger.delivered);
+  }
+}
+
+TEST(World, AnEarlyEndStillBalances) {
+  const Plan plan{small_town()};
+  const Topology topology{plan};
+  WorldSettings settings;
+  settings.design = {QueueDesign::per_user};
+  settings.costs = round_costs();
+  settings.until = 3s;
+  World world{topology, settings};
+  world.run();
+  const report::RunResult result = world.result();
+  EXPECT_EQ(result.duration_seconds, 3);
+  EXPECT_EQ(result.series.size(), 3U);
+  EXPECT_LT(result.ledger.sent, plan.send_count());
+  EXPECT_EQ(result.ledger.expected, result.ledger.delivered);
+}
+
+TEST(World, TracesTheTimelineOfOneUser) {
+  const Plan plan{small_town()};
+  const Topology topology{plan};
+  std::vector<std::string> lines;
+  WorldSettings settings;
+  settings.costs = round_costs();
+  settings.trace_user = 3;
+  settings.trace = [&lines](std::string_view line) { lines.emplace_back(line); };
+  World world{topology, settings};
+  world.run();
+  ASSERT_FALSE(lines.empty());
+  for (const std::string& line : lines) EXPECT_NE(line.find("user 3 "), std::string::npos) << line;
+}
+
+/// Everything at once: several servers, overload, storms in the middle of catch-ups and absences.
+/// World::run() checks conservation and Little's law; here it must also lose nothing.
+RC_GTEST_PROP(World, BalancesUnderRandomPopulationsFaultsAndCosts, ()) {
+  Scenario scenario = small_town();
+  scenario.seed = *rc::gen::inRange<std::uint64_t>(1, 1'000'000);
+  scenario.population.users = *rc::gen::inRange(60U, 200U);
+  scenario.deployment.clients_per_server = *rc::gen::element(10U, 40U, 1000U);
+  scenario.durability = *rc::gen::element(scenario::Durability::os, scenario::Durability::fsync);
+  scenario.workloads[0].rate = *rc::gen::element(5.0, 100.0, 2000.0);
+  scenario.workloads[0].duration = 3s;
+  scenario.reconnect.base = *rc::gen::element<Duration>(1ms, 500ms);
+  const auto faults = *rc::gen::inRange(0, 4);
+  for (int fault = 0; fault < faults; ++fault) {
+    const auto at_ms = *rc::gen::inRange(1, 2999);
+    scenario.faults.push_back({.mode = scenario::Fault::Mode::reset,
+                               .at = std::chrono::milliseconds{at_ms},
+                               .share = *rc::gen::element(0.1, 0.5, 1.0)});
+  }
+  const Plan plan{scenario};
+  const Topology topology{plan};
+  WorldSettings settings;
+  settings.design =
+      *rc::gen::elementOf(std::vector<DesignSpec>(all_designs.begin(), all_designs.end()));
+  settings.costs = round_costs();
+  // Up to 40 times: servers that fall behind by seconds.
+  const double slow = *rc::gen::element(0.1, 1.0, 40.0);
+  for (const CostCoefficient& one : cost_coefficients) settings.costs.*one.member *= slow;
+  World world{topology, settings};
+  world.run();
+  const report::RunResult result = world.result();
+  RC_ASSERT(result.ledger.lost == 0U);
+  RC_ASSERT(result.ledger.acknowledged == plan.send_count());
+  RC_CLASSIFY(result.ledger.resends > 0, "resends");
+  RC_CLASSIFY(result.ledger.echoed > 0, "echoes");
+  RC_CLASSIFY(result.ledger.gaps > 0, "late relays");
+  RC_CLASSIFY(result.deployment.servers > 1, "several servers");
+  RC_CLASSIFY(result.operations.duplicate_sends > 0, "duplicate sends");
+}
+
+}  // namespace
+}  // namespace clamor::sim
