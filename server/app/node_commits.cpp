@@ -2,6 +2,7 @@
 
 #include "server/app/node.hpp"
 #include "server/app/recovery.hpp"
+#include "server/gateway/clock.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -40,6 +41,7 @@ void Node::on_committed(const store::CommitOutcome& outcome) {
   } else {
     ++operations_.write_batches;
     operations_.log_bytes += outcome.bytes;
+    operations_.commit_ns += static_cast<std::uint64_t>(to_ns(outcome.took));
   }
   for (std::size_t i = 0; i < outcome.commits; ++i) {
     const PendingCommit pending = std::move(pending_.front());
@@ -154,6 +156,7 @@ void Node::on_queued(const store::QueueOutcome& outcome, std::uint64_t epoch) {
   ++operations_.queue_batches;
   operations_.queue_entries += outcome.entries;
   operations_.queue_bytes += outcome.bytes;
+  operations_.queue_ns += static_cast<std::uint64_t>(to_ns(outcome.took));
   incidents_.queue_write_failures += outcome.failures;
   if (epoch != queue_epoch_.load(std::memory_order_relaxed)) return;
   for (std::size_t i = 0; i < outcome.fan_outs; ++i) {
@@ -185,6 +188,7 @@ void Node::serve_page(gateway::SessionId id, Session& session) {
   catch_up.page_due = false;
   scratch_.clear();
   protocol::PageWriter page{scratch_};
+  const Instant began = gateway::monotonic_now();
   auto complete = reader_.fill(*channels_, catch_up, page);
   if (complete && *complete && catch_up.overflowed) {
     // What came in meanwhile was too much to hold: it is read like the rest.
@@ -192,6 +196,7 @@ void Node::serve_page(gateway::SessionId id, Session& session) {
     reader_.begin_again(*channels_, catch_up);
     complete = reader_.fill(*channels_, catch_up, page);
   }
+  operations_.scan_ns += static_cast<std::uint64_t>(to_ns(gateway::monotonic_now() - began));
   if (!complete) {
     std::fprintf(stderr, "catch-up failed: %s\n", complete.error().what.c_str());
     ++incidents_.catch_up_failures;

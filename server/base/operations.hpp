@@ -42,10 +42,13 @@ struct Operations {
   std::uint64_t bytes_out = 0;        ///< Bytes written to sockets.
   std::uint64_t posts = 0;            ///< Hand-offs between threads.
   std::uint64_t write_batches = 0;    ///< Log commits.
+  std::uint64_t commit_ns = 0;        ///< Time the committer spends on them, fsync included.
   std::uint64_t syncs = 0;            ///< fsyncs of the log.
   std::uint64_t log_bytes = 0;        ///< Bytes of log and journal rows before compression.
   std::uint64_t queue_batches = 0;    ///< Commits of queue entries.
+  std::uint64_t queue_ns = 0;         ///< Time the queue writer spends on them.
   std::uint64_t queue_bytes = 0;      ///< Bytes of queue rows before compression.
+  std::uint64_t scan_ns = 0;          ///< Time spent on filling catch-up pages; inside turns.
   std::uint64_t bus_frames = 0;       ///< Messages between nodes.
   std::uint64_t duplicate_sends = 0;  ///< Resends answered with an earlier message_id.
   std::uint64_t tail_hits = 0;        ///< Scans served from the in-memory tail.
@@ -89,10 +92,13 @@ inline constexpr std::array operation_counters{
     OperationCounter{"bytes_out", CounterClass::physical, &Operations::bytes_out},
     OperationCounter{"posts", CounterClass::physical, &Operations::posts},
     OperationCounter{"write_batches", CounterClass::physical, &Operations::write_batches},
+    OperationCounter{"commit_ns", CounterClass::physical, &Operations::commit_ns},
     OperationCounter{"syncs", CounterClass::physical, &Operations::syncs},
     OperationCounter{"log_bytes", CounterClass::physical, &Operations::log_bytes},
     OperationCounter{"queue_batches", CounterClass::physical, &Operations::queue_batches},
+    OperationCounter{"queue_ns", CounterClass::physical, &Operations::queue_ns},
     OperationCounter{"queue_bytes", CounterClass::physical, &Operations::queue_bytes},
+    OperationCounter{"scan_ns", CounterClass::physical, &Operations::scan_ns},
     OperationCounter{"bus_frames", CounterClass::physical, &Operations::bus_frames},
     OperationCounter{"duplicate_sends", CounterClass::physical, &Operations::duplicate_sends},
     OperationCounter{"tail_hits", CounterClass::physical, &Operations::tail_hits},

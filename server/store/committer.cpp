@@ -2,6 +2,7 @@
 
 #include "server/base/assert.hpp"
 
+#include <chrono>
 #include <utility>
 
 namespace clamor::store {
@@ -51,6 +52,7 @@ void Committer::run() {
       failed = failed_;
     }
     CommitOutcome outcome{.commits = batch.size()};
+    const auto began = std::chrono::steady_clock::now();
     if (failed) {
       outcome.failure = Failure{"an earlier append failed"};
     } else if (const auto appended = store_.append(batch)) {
@@ -60,6 +62,7 @@ void Committer::run() {
       const std::lock_guard lock{mutex_};
       failed_ = true;
     }
+    outcome.took = std::chrono::steady_clock::now() - began;
     std::size_t bytes = 0;
     for (const auto& commit : batch) bytes += commit->batch.bytes();
     batch.clear();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/base/time.hpp"
 #include "server/store/commit.hpp"
 #include "server/store/store.hpp"
 
@@ -19,6 +20,7 @@ namespace clamor::store {
 struct CommitOutcome {
   std::size_t commits = 0;         ///< So many, in the order of submit().
   std::size_t bytes = 0;           ///< Of their rows.
+  Duration took{};                 ///< On the committer's thread.
   std::optional<Failure> failure;  ///< Set: none of them is in the log, as far as is known.
 };
 

@@ -149,7 +149,9 @@ void QueueWriter::run() {
     bool written = false;
     while (!discarding_) {
       lock.unlock();
+      const auto began = std::chrono::steady_clock::now();
       written = write(batch, outcome);
+      outcome.took += std::chrono::steady_clock::now() - began;
       lock.lock();
       failing_ = !written;
       if (written || stopping_) break;

@@ -50,6 +50,7 @@ struct QueueOutcome {
   std::size_t fan_outs = 0;   ///< So many were applied, in the order of submit().
   std::uint64_t entries = 0;  ///< By entry, not by row.
   std::uint64_t bytes = 0;
+  Duration took{};             ///< On the writer's thread, the linger excluded.
   std::uint64_t failures = 0;  ///< Writes that failed before; they were tried again.
 };
 
