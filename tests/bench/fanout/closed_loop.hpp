@@ -1,0 +1,83 @@
+#pragma once
+
+#include "tests/bench/fanout/peers.hpp"
+#include "tests/bench/fanout/server_process.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace clamor::bench {
+
+/// Groups of equal size, a connection a member.
+struct Shape {
+  std::uint32_t connections = 1000;
+  std::uint32_t group_size = 100;
+  std::uint32_t message_bytes = 100;
+  [[nodiscard]] std::uint32_t groups() const { return connections / group_size; }
+  [[nodiscard]] std::uint32_t group_of(std::uint32_t connection) const {
+    return connection / group_size;
+  }
+  [[nodiscard]] std::uint32_t connection_of(std::uint32_t group, std::uint32_t member) const {
+    return group * group_size + member;
+  }
+};
+
+/// How one server is spoken to: the yardstick's nothing, or Clamor's protocol.
+class Dialect {
+ public:
+  virtual ~Dialect() = default;
+  /// Brings all connections into their groups, ready to receive.
+  virtual void enter(Peers& peers, const Shape& shape) = 0;
+  /// The n-th message of a group, from 0; members send in turn.
+  virtual void send(Peers& peers, std::uint32_t group, std::uint64_t n) = 0;
+  /// Which message of its group a connection just received (for its sender the ack is the receipt);
+  /// nothing where it was no message of the loop.
+  virtual std::optional<std::uint64_t> received(Peers& peers, std::uint32_t connection,
+                                                Bytes payload) = 0;
+};
+[[nodiscard]] std::unique_ptr<Dialect> yardstick_dialect();
+[[nodiscard]] std::unique_ptr<Dialect> clamor_dialect();
+
+/// What the server did in one measured window.
+struct Measured {
+  double per_cpu_second = 0;  ///< Deliveries per CPU-second of the server.
+  double per_second = 0;      ///< Deliveries per second of wall time.
+  double busy = 0;            ///< Share of one core that the server used.
+};
+
+/// Keeps `in_flight` messages under way in every group: the next one is sent when all members have
+/// received one. Checks on the way that every member receives every message once, in order.
+class ClosedLoop {
+ public:
+  /// Connects and enters. The server must outlive it.
+  ClosedLoop(const ServerProcess& server, std::unique_ptr<Dialect> dialect, const Shape& shape);
+  /// Warms up, measures for `seconds`, then lets what is under way arrive.
+  Measured run(std::uint32_t in_flight, double seconds);
+
+ private:
+  struct Group {
+    std::uint64_t sent = 0;
+    std::uint64_t completed = 0;         ///< All messages below it were received by all members.
+    std::vector<std::uint32_t> missing;  ///< By message % in_flight: members that wait for it.
+  };
+  void on_message(std::uint32_t connection, Bytes payload);
+  void check_order(std::uint32_t connection, std::uint64_t n);
+  void send_more(std::uint32_t group);
+  [[nodiscard]] bool idle() const;
+
+  const ServerProcess& server_;
+  std::unique_ptr<Dialect> dialect_;
+  Shape shape_;
+  Peers peers_;
+  std::vector<Group> groups_;
+  std::vector<std::uint64_t> next_own_;    ///< By connection: what it must receive next of its own
+  std::vector<std::uint64_t> next_other_;  ///< messages, and of the others'.
+  std::uint64_t deliveries_ = 0;
+  std::uint32_t in_flight_ = 0;
+  bool stopping_ = true;
+};
+
+}  // namespace clamor::bench

@@ -1,0 +1,175 @@
+#include "tests/bench/fanout/peers.hpp"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <cerrno>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdexcept>
+#include <string_view>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace clamor::bench {
+namespace {
+
+constexpr std::size_t read_bytes = 256 * 1024;
+
+Descriptor connect_to(std::uint16_t port) {
+  Descriptor socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  if (socket.get() < 0) throw_errno("cannot make a socket");
+  const timeval limit{.tv_sec = 10, .tv_usec = 0};
+  const int on = 1;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    throw_errno("cannot connect to port " + std::to_string(port));
+  }
+  return socket;
+}
+
+/// Sends the upgrade request and reads the answer; a server says nothing more before we do.
+void upgrade(int socket) {
+  static constexpr std::string_view request =
+      "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+  if (::send(socket, request.data(), request.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(request.size())) {
+    throw_errno("cannot send the upgrade request");
+  }
+  std::string answer;
+  std::array<char, 1024> part{};
+  while (answer.find("\r\n\r\n") == std::string::npos) {
+    const ssize_t got = ::recv(socket, part.data(), part.size(), 0);
+    if (got <= 0) throw_errno("the server did not answer the upgrade");
+    answer.append(part.data(), static_cast<std::size_t>(got));
+  }
+  if (!answer.starts_with("HTTP/1.1 101")) {
+    throw std::runtime_error("the server refused the upgrade: " +
+                             answer.substr(0, answer.find('\r')));
+  }
+}
+
+}  // namespace
+
+void throw_errno(const std::string& what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+Descriptor::~Descriptor() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  std::swap(fd_, other.fd_);  // the old one closes with `other`
+  return *this;
+}
+
+Peers::Peers(OnMessage on_message)
+    : on_message_{std::move(on_message)},
+      epoll_{::epoll_create1(EPOLL_CLOEXEC)},
+      read_(read_bytes) {
+  if (epoll_.get() < 0) throw_errno("cannot make an epoll instance");
+}
+
+void Peers::connect(std::uint16_t port, std::uint32_t count) {
+  all_.reserve(all_.size() + count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Connection& connection = all_.emplace_back();
+    connection.socket = connect_to(port);
+    upgrade(connection.socket.get());
+    watch(size() - 1, false, true);
+  }
+}
+
+void Peers::disconnect() {
+  all_.clear();
+  dirty_.clear();
+}
+
+void Peers::watch(std::uint32_t connection, bool for_room, bool added) {
+  epoll_event event{};
+  event.events = EPOLLIN | (for_room ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
+  event.data.u32 = connection;
+  if (::epoll_ctl(epoll_.get(), added ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
+                  all_[connection].socket.get(), &event) != 0) {
+    throw_errno("epoll_ctl");
+  }
+  all_[connection].waits_for_room = for_room;
+}
+
+void Peers::send(std::uint32_t connection, Bytes payload) {
+  Connection& to = all_[connection];
+  mask_ = mask_ * 1664525U + 1013904223U;
+  protocol::append_client_frame(protocol::Opcode::binary, payload, mask_, to.out);
+  if (!to.dirty) {
+    to.dirty = true;
+    dirty_.push_back(connection);
+  }
+}
+
+void Peers::turn(std::chrono::milliseconds wait) {
+  std::array<epoll_event, 512> events{};
+  const int ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                 dirty_.empty() ? static_cast<int>(wait.count()) : 0);
+  if (ready < 0 && errno != EINTR) throw_errno("epoll_wait");
+  for (int i = 0; i < ready; ++i) {
+    const epoll_event& event = events[static_cast<std::size_t>(i)];
+    if ((event.events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) receive(event.data.u32);
+    if ((event.events & EPOLLOUT) != 0) flush(event.data.u32);
+  }
+  const std::vector<std::uint32_t> dirty = std::move(dirty_);
+  dirty_.clear();
+  for (const std::uint32_t connection : dirty) flush(connection);
+}
+
+void Peers::turn_until(const std::function<bool()>& done, std::chrono::seconds limit,
+                       const std::string& what) {
+  const auto deadline = Clock::now() + limit;
+  while (!done()) {
+    if (Clock::now() > deadline) {
+      throw std::runtime_error("not within " + std::to_string(limit.count()) + " s: " + what);
+    }
+    turn(std::chrono::milliseconds{10});
+  }
+}
+
+void Peers::receive(std::uint32_t connection) {
+  Connection& from = all_[connection];
+  const ssize_t got = ::recv(from.socket.get(), read_.data(), read_.size(), MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) throw std::runtime_error("the server closed a connection");
+  std::span<std::byte> input{read_.data(), static_cast<std::size_t>(got)};
+  using Kind = protocol::FrameEvent::Kind;
+  for (auto event = from.decoder.next(input); event.kind != Kind::need_more;
+       event = from.decoder.next(input)) {
+    if (event.kind == Kind::message) {
+      on_message_(connection, event.payload);
+    } else if (event.kind == Kind::close) {
+      throw std::runtime_error("the server closed a session with code " +
+                               std::to_string(event.close_code));
+    } else if (event.kind == Kind::error) {
+      throw std::runtime_error("the server sent a frame that is none: " +
+                               std::string{name_of(event.error)});
+    }
+  }
+}
+
+void Peers::flush(std::uint32_t connection) {
+  Connection& to = all_[connection];
+  to.dirty = false;
+  const ssize_t sent =
+      ::send(to.socket.get(), to.out.data(), to.out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) throw_errno("cannot send");
+  if (sent > 0) to.out.erase(to.out.begin(), to.out.begin() + sent);
+  if (to.waits_for_room != !to.out.empty()) watch(connection, !to.out.empty(), false);
+}
+
+}  // namespace clamor::bench
