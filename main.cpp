@@ -1,3 +1,4 @@
+#include "loadgen/app/commands.hpp"
 #include "scenarios/app/commands.hpp"
 #include "scenarios/model/scenario.hpp"
 #include "scenarios/yaml/config_error.hpp"
@@ -33,12 +34,15 @@ constexpr const char* examples =
     "  clamor scenario list                       what there is to run\n"
     "  clamor scenario check my.yaml              every fault of a file, with its place\n"
     "  clamor scenario init my.yaml               a commented scenario to start from\n"
+    "  clamor load quickstart --design per_user   real connections against a real server\n"
     "  clamor trace import irc.log -o irc.yaml    replay a real channel\n"
     "\n"
     "Exit codes: 0 passed, 99 a threshold failed, 104 invalid configuration, 105 interrupted,\n"
     "120 the load generator was the limit, 1 error.";
 
 void add_commands(CLI::App& root, std::function<int()>& chosen) {
+  loadgen::add_load_command(root, chosen);
+  loadgen::add_load_worker_command(root, chosen);
   server::add_serve_command(root, chosen);
   scenario::add_scenario_command(root, chosen);
   scenario::add_trace_command(root, chosen);

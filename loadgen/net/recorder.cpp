@@ -32,17 +32,6 @@ void Recording::merge(const Recording& other) {
   connect.merge(other.connect);
   lag.merge(other.lag);
   turn.merge(other.turn);
-  for (const IntervalRecord& interval : other.intervals) {
-    const auto same = std::find_if(intervals.begin(), intervals.end(),
-                                   [&](const auto& own) { return own.index == interval.index; });
-    if (same == intervals.end()) {
-      intervals.push_back(interval);
-    } else {
-      same->merge(interval);
-    }
-  }
-  std::sort(intervals.begin(), intervals.end(),
-            [](const auto& a, const auto& b) { return a.index < b.index; });
 }
 
 }  // namespace clamor::loadgen

@@ -25,7 +25,8 @@ inline constexpr Duration lag_bound = std::chrono::milliseconds{10};
 /// ... or that had a turn longer than this.
 inline constexpr Duration turn_bound = std::chrono::milliseconds{50};
 
-/// What one worker measured in one second of the window.
+/// What one worker measured in one second of the window. It goes to the coordinator at once, so
+/// that a long run holds no histogram a second.
 struct IntervalRecord {
   std::uint32_t index = 0;  ///< Ends at index + 1 seconds.
   std::uint64_t connected = 0;
@@ -55,7 +56,6 @@ struct Recording {
   Histogram connect;
   Histogram lag;
   Histogram turn;
-  std::vector<IntervalRecord> intervals;
 
   void merge(const Recording& other);
 };

@@ -216,13 +216,10 @@ void Swarm::end_interval() {
   interval_.connected = online_;
   interval_.delivered = ledger_.totals().delivered - delivered_before_;
   delivered_before_ = ledger_.totals().delivered;
-  recording_.intervals.push_back(std::exchange(interval_, {}));
+  intervals_.push_back(std::exchange(interval_, {}));
 }
 
-std::span<const IntervalRecord> Swarm::fresh_intervals() {
-  const std::span all{recording_.intervals};
-  return all.subspan(std::exchange(intervals_told_, all.size()));
-}
+std::vector<IntervalRecord> Swarm::take_intervals() { return std::exchange(intervals_, {}); }
 
 void Swarm::begin_settling() {
   schedule_.reset();

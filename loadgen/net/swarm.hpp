@@ -58,9 +58,9 @@ class Swarm final : private ConnectionEvents {
   [[nodiscard]] bool window_over(Instant now) const { return now >= window_end_; }
   /// Ends the window early: nothing that is planned later happens.
   void cut_window(Instant now);
-  /// Roll call, first pass: everybody's unsettled sends go out; done when all are settled.
+  /// Roll call, first pass: everybody's unsettled sends go out; done when none is left.
   void begin_settling();
-  [[nodiscard]] bool settled() const { return pool_.entries_in_use() == 0; }
+  [[nodiscard]] std::uint64_t unsettled() const { return pool_.entries_in_use(); }
   /// Roll call, second pass: the offline log in, sync, leave; the online take what still comes.
   /// `heads` are the channels' last ids, as all workers' notes say.
   void begin_syncing(std::span<const MessageId> heads);
@@ -71,8 +71,9 @@ class Swarm final : private ConnectionEvents {
   void finish();
 
   // --- what it found
-  [[nodiscard]] Ledger& ledger() { return ledger_; }
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
   [[nodiscard]] const Recording& recording() const { return recording_; }
+  [[nodiscard]] std::uint64_t clients() const { return clients_.size(); }
   [[nodiscard]] std::uint64_t online() const { return online_; }
   [[nodiscard]] std::uint64_t asked() const { return asked_; }    ///< Clients that shall connect.
   [[nodiscard]] std::uint64_t opened() const { return opened_; }  ///< That got online in time.
@@ -82,7 +83,7 @@ class Swarm final : private ConnectionEvents {
   [[nodiscard]] const std::vector<std::string>& findings() const { return findings_; }
   [[nodiscard]] const Connections::Counters& counters() const { return connections_.counters(); }
   /// Takes the intervals that ended since the last call.
-  [[nodiscard]] std::span<const IntervalRecord> fresh_intervals();
+  [[nodiscard]] std::vector<IntervalRecord> take_intervals();
   /// User-space memory of clients, connections and ledger, in bytes.
   [[nodiscard]] std::size_t memory_bytes() const;
 
@@ -189,8 +190,8 @@ class Swarm final : private ConnectionEvents {
 
   Recording recording_;
   IntervalRecord interval_;
+  std::vector<IntervalRecord> intervals_;
   std::uint64_t delivered_before_ = 0;
-  std::size_t intervals_told_ = 0;
   std::vector<Action> actions_;
   std::vector<std::byte> scratch_;
   std::vector<std::byte> body_;

@@ -20,7 +20,7 @@ std::optional<Target> parse_target(std::string_view url, std::string& error) {
   Target target;
   const std::size_t slash = url.find('/');
   if (slash != std::string_view::npos) {
-    target.path = url.substr(slash);
+    if (slash + 1 < url.size()) target.path = url.substr(slash);
     url = url.substr(0, slash);
   }
   const std::size_t colon = url.rfind(':');

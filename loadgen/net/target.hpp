@@ -12,8 +12,8 @@ namespace clamor::loadgen {
 struct Target {
   std::string host = "127.0.0.1";  ///< As the user wrote it; goes into the handshake.
   std::uint16_t port = 0;
-  std::string path = "/";
-  sockaddr_in address{};  ///< Resolved, IPv4.
+  std::string path = "/ws";  ///< Where the server takes WebSockets; a bare `/` means it too.
+  sockaddr_in address{};     ///< Resolved, IPv4.
 
   /// Whether it is in 127.0.0.0/8, where every source address is ours to choose.
   [[nodiscard]] bool loopback() const;

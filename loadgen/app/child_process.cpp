@@ -1,0 +1,169 @@
+#include "loadgen/app/child_process.hpp"
+
+#include "loadgen/net/connections.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <poll.h>
+#include <sched.h>
+#include <sstream>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace clamor::loadgen {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int child_fd = 3;
+
+cpu_set_t set_of(const std::vector<int>& cores) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int core : cores) CPU_SET(static_cast<std::size_t>(core), &set);
+  return set;
+}
+
+/// Between fork and exec: calls that are safe after a fork only.
+[[noreturn]] void become(const ChildProcess::Options& options, char* const* arguments,
+                         const cpu_set_t& cores, int output, pid_t parent) {
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(127);
+  if (!options.cores.empty()) sched_setaffinity(0, sizeof cores, &cores);
+  if (output >= 0) dup2(output, STDOUT_FILENO);
+  if (!options.error_file.empty()) {
+    const int file = open(options.error_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (file >= 0) dup2(file, STDERR_FILENO);
+  }
+  const int null = open("/dev/null", O_RDONLY);
+  if (null >= 0) dup2(null, STDIN_FILENO);
+  unsigned first_to_close = child_fd;
+  if (options.inherited_fd >= 0) {
+    if (options.inherited_fd == child_fd) {
+      fcntl(child_fd, F_SETFD, 0);
+    } else {
+      dup2(options.inherited_fd, child_fd);
+    }
+    ++first_to_close;
+  }
+  close_range(first_to_close, ~0U, 0);
+  for (const int number : {SIGINT, SIGTERM, SIGPIPE}) ::signal(number, SIG_DFL);
+  execv(options.program.c_str(), arguments);
+  _exit(127);
+}
+
+}  // namespace
+
+std::vector<int> usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cores;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(static_cast<std::size_t>(core), &set)) cores.push_back(core);
+  }
+  return cores;
+}
+
+void pin_to(const std::vector<int>& cores) {
+  if (cores.empty()) return;
+  const cpu_set_t set = set_of(cores);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+ChildProcess::ChildProcess(const Options& options) {
+  std::vector<std::string> words{options.program};
+  words.insert(words.end(), options.arguments.begin(), options.arguments.end());
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  int ends[2] = {-1, -1};
+  if (options.capture_output && pipe2(ends, O_CLOEXEC) != 0) {
+    throw std::system_error{errno, std::system_category(), "pipe2"};
+  }
+  output_.reset(ends[0]);
+  const Descriptor write_end{ends[1]};
+  const cpu_set_t cores = set_of(options.cores);
+  const pid_t parent = getpid();
+  pid_ = fork();
+  if (pid_ < 0) throw std::system_error{errno, std::system_category(), "fork"};
+  if (pid_ == 0) become(options, arguments.data(), cores, write_end.get(), parent);
+}
+
+ChildProcess::ChildProcess(ChildProcess&& other) noexcept
+    : pid_{std::exchange(other.pid_, -1)},
+      reaped_{other.reaped_},
+      status_{other.status_},
+      output_{std::move(other.output_)} {}
+
+ChildProcess::~ChildProcess() {
+  if (pid_ < 0 || reaped_) return;
+  ::kill(pid_, SIGKILL);
+  waitpid(pid_, &status_, 0);
+}
+
+std::optional<std::string> ChildProcess::ended() {
+  if (!reaped_) {
+    const pid_t got = waitpid(pid_, &status_, WNOHANG);
+    if (got == 0) return std::nullopt;
+    reaped_ = true;
+  }
+  if (WIFSIGNALED(status_)) {
+    return "signal " + std::to_string(WTERMSIG(status_)) + " (" + strsignal(WTERMSIG(status_)) +
+           ")";
+  }
+  return "exit code " + std::to_string(WEXITSTATUS(status_));
+}
+
+void ChildProcess::signal(int number) const {
+  if (!reaped_) ::kill(pid_, number);
+}
+
+std::optional<std::string> ChildProcess::wait(Duration longest) {
+  const Instant deadline = monotonic_now() + longest;
+  for (;;) {
+    if (auto how = ended()) return how;
+    if (monotonic_now() >= deadline) return std::nullopt;
+    poll(nullptr, 0, 5);  // A process's end is no descriptor without pidfd; 5 ms is soon enough.
+  }
+}
+
+std::optional<ProcessSample> sample_process(pid_t pid) {
+  const std::string folder = "/proc/" + std::to_string(pid);
+  std::ifstream stat{folder + "/stat"};
+  std::string text;
+  if (!std::getline(stat, text)) return std::nullopt;
+  // Fields after the name, which is in parentheses and may hold anything; state is the third.
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  std::istringstream fields{text.substr(name_end + 1)};
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  std::uint64_t user = 0;
+  std::uint64_t system = 0;
+  fields >> user >> system;
+  for (int field = 16; field < 24; ++field) fields >> skipped;
+  std::uint64_t resident_pages = 0;
+  fields >> resident_pages;
+  if (!fields) return std::nullopt;
+  ProcessSample sample;
+  sample.cpu_seconds =
+      static_cast<double>(user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  sample.resident_bytes = resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  std::ifstream io{folder + "/io"};
+  for (std::string key; io >> key;) {
+    std::uint64_t value = 0;
+    io >> value;
+    if (key == "write_bytes:") sample.written_bytes = value;
+  }
+  return sample;
+}
+
+}  // namespace clamor::loadgen

@@ -1,0 +1,421 @@
+#include "loadgen/app/live_run.hpp"
+
+#include "loadgen/net/connections.hpp"
+#include "reports/model/region.hpp"
+#include "reports/model/thresholds.hpp"
+#include "reports/render/environment.hpp"
+#include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/scenario_file.hpp"
+#include "scenarios/yaml/values.hpp"
+#include "server/core/placement.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <poll.h>
+#include <system_error>
+#include <utility>
+
+namespace clamor::loadgen {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+/// A process has 20,000 descriptors; some are the process's own.
+constexpr std::uint32_t clients_per_worker_max = 18'000;
+constexpr std::uint32_t sessions_of_a_server = 19'000;
+/// More clients than this deserve another worker where there is a core for it.
+constexpr std::uint32_t clients_per_worker = 5'000;
+constexpr Duration create_timeout = 300s;
+constexpr Duration finish_timeout = 120s;
+
+scenario::Scenario make_scenario(const LoadOptions& options) {
+  scenario::Scenario scenario = scenario::scaled(options.scenario, options.scale);
+  if (options.seed) scenario.seed = *options.seed;
+  return scenario;
+}
+
+std::string cores_text(const std::vector<int>& cores) {
+  return fmt::format("core{} {}", cores.size() == 1 ? "" : "s", fmt::join(cores, ", "));
+}
+
+}  // namespace
+
+ScratchFolder::ScratchFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "clamor-load-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr) {
+    throw std::system_error{errno, std::system_category(), "cannot make a folder " + pattern};
+  }
+  path_ = pattern;
+}
+
+ScratchFolder::~ScratchFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+LiveRun::LiveRun(const LoadOptions& options)
+    : options_{options}, scenario_{make_scenario(options)}, plan_{scenario_} {
+  check_size();
+  const std::vector<int> cores = usable_cores();
+  if (!options.target && cores.size() > 1) {
+    server_cores_ = {cores.front()};
+    generator_cores_.assign(cores.begin() + 1, cores.end());
+  } else if (options.target) {
+    generator_cores_ = cores;
+  }
+}
+
+void LiveRun::check_size() {
+  connecting_clients_ = plan_.clients();
+  for (std::uint32_t user = 0; user < plan_.users(); ++user) {
+    if (plan_.dormant(user)) connecting_clients_ -= plan_.devices_of(user);
+  }
+  if (options_.target || connecting_clients_ <= sessions_of_a_server) return;
+  throw scenario::ConfigError{
+      {fmt::format("{}: {} clients connect, but the embedded server is one process and holds {}; "
+                   "use a smaller --scale, or name running servers by --target",
+                   scenario_.name, connecting_clients_, sessions_of_a_server)}};
+}
+
+// --- processes -----------------------------------------------------------------------------------
+
+void LiveRun::start_server() {
+  std::string error;
+  if (options_.target) {
+    url_ = *options_.target;
+    secret_ = options_.secret;
+  } else {
+    server_.emplace(options_.program.string(), folder_.path(), scenario_, options_.design,
+                    server_cores_);
+    url_ = server_->url();
+    secret_ = server_->secret();
+  }
+  auto target = parse_target(url_, error);
+  if (!target) throw scenario::ConfigError{{"--" + error}};
+  target_ = std::move(*target);
+}
+
+void LiveRun::start_workers() {
+  const std::filesystem::path scenario_file = folder_.path() / "scenario.yaml";
+  std::ofstream out{scenario_file};
+  out << scenario::write_effective(scenario_);
+  out.close();
+  if (!out) throw LoadError{scenario_file.string() + ": cannot be written; is the disk full?"};
+
+  const std::uint32_t clients = plan_.clients();
+  const auto cores = static_cast<std::uint32_t>(std::max<std::size_t>(generator_cores_.size(), 1));
+  std::uint32_t count = options_.workers;
+  if (count == 0) count = std::min(cores, 1 + clients / clients_per_worker);
+  count = std::max(count, (clients + clients_per_worker_max - 1) / clients_per_worker_max);
+  count = std::clamp(count, 1U, clients);
+  series_.emplace(count);
+  for (std::uint32_t worker = 0; worker < count; ++worker) {
+    auto [ours, theirs] = ControlChannel::make_pair();
+    ChildProcess::Options child{.program = options_.program.string(),
+                                .arguments = {"load-worker"},
+                                .inherited_fd = theirs.get()};
+    if (!generator_cores_.empty()) {
+      child.cores = {generator_cores_[worker % generator_cores_.size()]};
+    }
+    workers_.push_back(
+        {.process = ChildProcess{child}, .control = ControlChannel{std::move(ours)}});
+    Worker& started = workers_.back();
+    started.heads = folder_.path() / fmt::format("worker-{}.heads", worker);
+    started.part = folder_.path() / fmt::format("worker-{}.part", worker);
+    const auto bound = [clients, count](std::uint64_t of) {
+      return static_cast<std::uint32_t>(of * clients / count);
+    };
+    started.control.send({{"scenario", scenario_file.string()},
+                          {"target", url_},
+                          {"secret", secret_},
+                          {"worker", worker},
+                          {"workers", count},
+                          {"first_client", bound(worker)},
+                          {"last_client", bound(worker + 1ULL)}});
+  }
+}
+
+void LiveRun::watch_processes() {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].finished) continue;
+    if (const auto how = workers_[i].process.ended()) {
+      throw LoadError{
+          fmt::format("load worker {} of {} ended with {}: what its clients received "
+                      "is lost, so there is no result; its message stands above",
+                      i + 1, workers_.size(), *how)};
+    }
+  }
+  if (server_died_ || !server_) return;
+  if (const auto how = server_->died()) {
+    server_died_ = true;
+    leave_open("the server ended with " + *how + " during the run");
+    if (running_) {
+      result_.marks.emplace_back(to_seconds(monotonic_now() - zero_), "the server ended: " + *how);
+    }
+  }
+}
+
+// --- messages ------------------------------------------------------------------------------------
+
+void LiveRun::order_all(const char* order) {
+  for (Worker& worker : workers_) worker.control.send({{"order", order}});
+}
+
+void LiveRun::take_messages() {
+  for (Worker& worker : workers_) {
+    while (const auto message = worker.control.receive()) take(worker, *message);
+  }
+}
+
+void LiveRun::take(Worker& worker, const json& message) {
+  const auto event = message.at("event").get<std::string>();
+  if (event == "status") {
+    worker.online = message.at("online");
+  } else if (event == "stage done") {
+    worker.stage_done = message.at("stage").get<std::string>();
+  } else if (event == "interval") {
+    const IntervalRecord interval = interval_from(message);
+    if (latest_.index != interval.index) latest_ = {.index = interval.index};
+    latest_.merge(interval);
+    if (series_->add(interval)) series_->complete(read_server(), scenario_.deployment.cores);
+  } else if (event == "ready") {
+    worker.ready = true;
+  } else if (event == "heads") {
+    worker.heads_written = true;
+  } else if (event == "done") {
+    worker.finished = true;
+  } else if (event == "fatal") {
+    const auto why = message.at("why").get<std::string>();
+    if (!running_) throw LoadError{why};
+    result_.ledger_findings.push_back(why);
+  }
+}
+
+template <class Done>
+LiveRun::Waited LiveRun::await(std::string_view stage, Duration longest, Done done) {
+  const Instant began = monotonic_now();
+  next_progress_ = began;
+  for (;;) {
+    std::vector<pollfd> entries;
+    for (const Worker& worker : workers_) {
+      if (!worker.control.closed()) entries.push_back({worker.control.fd(), POLLIN, 0});
+    }
+    poll(entries.data(), entries.size(), 20);
+    take_messages();
+    if (std::all_of(workers_.begin(), workers_.end(), done)) return Waited::done;
+    watch_processes();
+    const Instant now = monotonic_now();
+    if (server_died_) return Waited::server_died;
+    if (now - began >= longest) return Waited::timed_out;
+    if (options_.interrupted && !result_.interrupted && options_.interrupted()) {
+      result_.interrupted = true;
+      return Waited::interrupted;
+    }
+    if (now >= next_progress_) tell_progress(stage, began);
+  }
+}
+
+template <class Done>
+void LiveRun::await_all(std::string_view stage, Done done) {
+  const Instant deadline = monotonic_now() + finish_timeout;
+  while (await(stage, deadline - monotonic_now(), done) != Waited::done) {
+    if (monotonic_now() >= deadline) {
+      throw LoadError{fmt::format("a load worker hangs in \"{}\"", stage)};
+    }
+  }
+}
+
+LiveRun::Waited LiveRun::await_stage(std::string_view stage, const char* worker_stage,
+                                     Duration longest) {
+  return await(stage, longest,
+               [worker_stage](const Worker& worker) { return worker.stage_done == worker_stage; });
+}
+
+void LiveRun::tell_progress(std::string_view stage, Instant began) {
+  const Instant now = monotonic_now();
+  next_progress_ = now + 1s;
+  if (!options_.progress) return;
+  LoadProgress progress;
+  progress.stage = stage;
+  progress.elapsed_seconds = std::max(0.0, to_seconds(now - (running_ ? zero_ : began)));
+  progress.duration_seconds = running_ ? to_seconds(plan_.duration()) : 0;
+  for (const Worker& worker : workers_) progress.connected += worker.online;
+  progress.clients = connecting_clients_;
+  progress.send_rate = static_cast<double>(latest_.sent);
+  progress.delivery_rate = static_cast<double>(latest_.delivered);
+  progress.delivery_p99_ms = static_cast<double>(latest_.delivery.quantile(0.99)) * 1e-6;
+  options_.progress(progress);
+}
+
+std::optional<ServerReading> LiveRun::read_server() {
+  ServerReading reading;
+  reading.at = monotonic_now();
+  const auto metrics = scrape(target_, 400ms);
+  if (metrics) {
+    last_sample_ = metrics;
+    reading.cpu_seconds = metrics->cpu_seconds;
+    reading.resident_bytes = metrics->resident_bytes;
+    reading.fan_out_lag = metrics->fan_out_lag_records;
+  }
+  if (server_) {
+    const auto process = server_->sample();
+    if (!process) return std::nullopt;
+    reading.cpu_seconds = process->cpu_seconds;
+    reading.resident_bytes = process->resident_bytes;
+  } else if (!metrics) {
+    return std::nullopt;
+  }
+  result_.server.rss_max_bytes = std::max(result_.server.rss_max_bytes, reading.resident_bytes);
+  result_.server.fan_out_lag_max = std::max(result_.server.fan_out_lag_max, reading.fan_out_lag);
+  return reading;
+}
+
+// --- the run -------------------------------------------------------------------------------------
+
+report::RunResult LiveRun::run() {
+  const Instant began = monotonic_now();
+  describe();
+  // The coordinator leaves the server's core alone, and takes its own placement back at the end.
+  const std::vector<int> placement = usable_cores();
+  pin_to(generator_cores_);
+  start_server();
+  start_workers();
+  if (await("starting", 60s, [](const Worker& w) { return w.ready; }) == Waited::timed_out) {
+    throw LoadError{"the load workers did not start within a minute"};
+  }
+  order_all("create");
+  const Waited created = await_stage("channels", "creating", create_timeout);
+  if (created == Waited::timed_out) {
+    throw LoadError{fmt::format("creating {} channels took longer than {}", plan_.channels(),
+                                scenario::format_duration(create_timeout))};
+  }
+  if (server_died_) throw LoadError{result_.ledger_unknown_because};
+  result_.ledger_complete = true;
+  if (!result_.interrupted) {
+    order_all("connect");
+    (void)await_stage("connecting", "connecting", options_.connect_timeout);
+    if (server_died_) throw LoadError{result_.ledger_unknown_because};
+  }
+  if (result_.interrupted) {
+    leave_open("interrupted before the measured window began");
+  } else {
+    run_window();
+    call_roll();
+  }
+  collect_parts();
+  result_.wall_seconds = to_seconds(monotonic_now() - began);
+  if (server_) {
+    const auto wrong = server_->stop(30s);
+    if (wrong && !server_died_) result_.ledger_findings.push_back(*wrong);
+  }
+  pin_to(placement);
+  result_.thresholds = report::evaluate_thresholds(scenario_.thresholds, result_);
+  return std::move(result_);
+}
+
+void LiveRun::run_window() {
+  before_ = scrape(target_, 5s);
+  last_sample_ = before_;
+  const auto process_before = server_ ? server_->sample() : std::nullopt;
+  running_ = true;
+  zero_ = monotonic_now() + 200ms;
+  for (Worker& worker : workers_) {
+    worker.control.send({{"order", "run"}, {"zero_ns", to_ns(zero_)}});
+  }
+  const Waited waited = await_stage("running", "running", plan_.duration() + 30s);
+  const double ran = to_seconds(monotonic_now() - zero_);
+  if (waited != Waited::done) order_all("cut");
+  running_ = false;
+  result_.duration_seconds = std::clamp(ran, 0.0, to_seconds(plan_.duration()));
+
+  const auto process_after = server_ ? server_->sample() : std::nullopt;
+  const auto after = scrape(target_, 2s);
+  if (process_before && process_after) {
+    result_.server.cpu_seconds = process_after->cpu_seconds - process_before->cpu_seconds;
+    result_.server.device_write_bytes =
+        process_after->written_bytes - process_before->written_bytes;
+    result_.server.rss_max_bytes =
+        std::max(result_.server.rss_max_bytes, process_after->resident_bytes);
+  } else if (before_ && after) {
+    result_.server.cpu_seconds = after->cpu_seconds - before_->cpu_seconds;
+  }
+}
+
+void LiveRun::call_roll() {
+  if (!server_died_) {
+    order_all("settle");
+    (void)await_stage("roll call: outboxes", "settling", options_.roll_call_timeout);
+  }
+  for (Worker& worker : workers_) {
+    worker.control.send({{"order", "heads"}, {"file", worker.heads.string()}});
+  }
+  await_all("roll call: heads", [](const Worker& worker) { return worker.heads_written; });
+  std::vector<MessageId> heads(plan_.channels(), MessageId{1});
+  for (const Worker& worker : workers_) {
+    const std::vector<MessageId> seen = read_heads(worker.heads);
+    for (std::size_t c = 0; c < heads.size(); ++c) heads[c] = std::max(heads[c], seen[c]);
+  }
+  if (server_died_) return;
+  const std::filesystem::path merged = folder_.path() / "heads";
+  write_heads(merged, heads);
+  for (Worker& worker : workers_) {
+    worker.control.send({{"order", "sync"}, {"file", merged.string()}});
+  }
+  (void)await_stage("roll call: devices", "syncing", options_.roll_call_timeout);
+  if (const auto after = scrape(target_, 5s)) last_sample_ = after;
+}
+
+void LiveRun::collect_parts() {
+  for (Worker& worker : workers_) {
+    worker.control.send({{"order", "finish"}, {"file", worker.part.string()}});
+  }
+  await_all("ledger", [](const Worker& worker) { return worker.finished; });
+  result_.series = series_->points();
+  std::vector<std::filesystem::path> parts;
+  for (const Worker& worker : workers_) parts.push_back(worker.part);
+  add_parts(parts, plan_, result_);
+  if (before_ && last_sample_) {
+    result_.operations = difference(last_sample_->operations, before_->operations);
+  }
+  result_.operations.expected_deliveries = result_.ledger.expected;
+}
+
+void LiveRun::describe() {
+  result_.scenario = scenario_.name;
+  result_.description = scenario_.description;
+  result_.engine = report::Engine::live;
+  result_.design = options_.design;
+  result_.seed = scenario_.seed;
+  result_.scale = options_.scale;
+  result_.durability = scenario_.durability == scenario::Durability::fsync ? "fsync" : "os";
+  report::describe_population(plan_, result_.deployment);
+  result_.deployment.servers = 1;
+  result_.deployment.cores_per_server = scenario_.deployment.cores;
+  result_.deployment.partitions = core::partition_count(1);
+  result_.region = report::region_of(plan_);
+  result_.environment = report::current_environment();
+  result_.marks = fault_marks(scenario_);
+  if (options_.target) {
+    result_.environment.placement = "target " + *options_.target;
+  } else if (server_cores_.empty()) {
+    result_.environment.placement = "server and generator share one core";
+  } else {
+    result_.environment.placement =
+        "server on " + cores_text(server_cores_) + ", generator on " + cores_text(generator_cores_);
+  }
+}
+
+void LiveRun::leave_open(const std::string& why) {
+  result_.ledger_complete = false;
+  if (!result_.ledger_unknown_because.empty()) result_.ledger_unknown_because += "; ";
+  result_.ledger_unknown_because += why;
+}
+
+report::RunResult run_load(const LoadOptions& options) { return LiveRun{options}.run(); }
+
+}  // namespace clamor::loadgen

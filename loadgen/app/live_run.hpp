@@ -1,0 +1,100 @@
+#pragma once
+
+#include "loadgen/app/child_process.hpp"
+#include "loadgen/app/control.hpp"
+#include "loadgen/app/embedded_server.hpp"
+#include "loadgen/app/load.hpp"
+#include "loadgen/app/load_result.hpp"
+#include "loadgen/net/target.hpp"
+#include "scenarios/model/plan.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace clamor::loadgen {
+
+/// A folder for one run's files, removed with what is in it.
+class ScratchFolder {
+ public:
+  ScratchFolder();
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  ~ScratchFolder();
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// One live run, coordinated: the server, the workers, the barriers between their stages, the
+/// samples once a second, the result. See run_load.
+class LiveRun {
+ public:
+  explicit LiveRun(const LoadOptions& options);
+  [[nodiscard]] report::RunResult run();
+
+ private:
+  struct Worker {
+    ChildProcess process;
+    ControlChannel control;
+    std::string stage_done;  ///< The stage it said it has done last.
+    std::uint64_t online = 0;
+    bool ready = false;
+    bool heads_written = false;
+    bool finished = false;
+    std::filesystem::path heads;
+    std::filesystem::path part;
+  };
+  enum class Waited : std::uint8_t { done, timed_out, interrupted, server_died };
+
+  void check_size();
+  void start_server();
+  void start_workers();
+  void order_all(const char* order);
+  /// Runs the loop until every worker satisfies `done`, or something else ends the stage.
+  template <class Done>
+  Waited await(std::string_view stage, Duration longest, Done done);
+  /// The same for what needs the workers alone, however the server is; throws where one hangs.
+  template <class Done>
+  void await_all(std::string_view stage, Done done);
+  Waited await_stage(std::string_view stage, const char* worker_stage, Duration longest);
+  void take_messages();
+  void take(Worker& worker, const nlohmann::json& message);
+  void watch_processes();
+  void tell_progress(std::string_view stage, Instant began);
+  [[nodiscard]] std::optional<ServerReading> read_server();
+  void run_window();
+  void call_roll();
+  void collect_parts();
+  void describe();
+  void leave_open(const std::string& why);
+
+  const LoadOptions& options_;
+  scenario::Scenario scenario_;
+  scenario::Plan plan_;
+  ScratchFolder folder_;
+  std::vector<int> server_cores_;
+  std::vector<int> generator_cores_;
+  std::optional<EmbeddedServer> server_;
+  Target target_;
+  std::string url_;
+  std::string secret_;
+  std::uint64_t connecting_clients_ = 0;  ///< Not dormant.
+  std::vector<Worker> workers_;
+  std::optional<SeriesBuilder> series_;
+  IntervalRecord latest_;  ///< The last full second, for progress.
+  std::optional<ServerSample> before_;
+  std::optional<ServerSample> last_sample_;
+  bool running_ = false;  ///< In the measured window.
+  bool server_died_ = false;
+  Instant zero_{};
+  Instant next_progress_{};
+  report::RunResult result_;
+};
+
+}  // namespace clamor::loadgen

@@ -1,0 +1,106 @@
+#include "loadgen/app/scrape.hpp"
+
+#include "loadgen/net/connections.hpp"
+#include "loadgen/net/descriptor.hpp"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <map>
+#include <poll.h>
+#include <string>
+#include <sys/socket.h>
+
+namespace clamor::loadgen {
+namespace {
+
+/// Waits until the socket is ready; false at the deadline.
+bool ready(int fd, short events, Instant deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - monotonic_now());
+  pollfd entry{fd, events, 0};
+  return left.count() > 0 && poll(&entry, 1, static_cast<int>(left.count())) > 0;
+}
+
+std::optional<std::string> http_get(const Target& target, std::string_view path, Instant deadline) {
+  const Descriptor fd{::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (!fd) return std::nullopt;
+  const int failed = ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&target.address),
+                               sizeof target.address);
+  if (failed != 0 && errno != EINPROGRESS) return std::nullopt;
+  if (!ready(fd.get(), POLLOUT, deadline)) return std::nullopt;
+  const std::string request = "GET " + std::string{path} + " HTTP/1.1\r\nHost: " + target.host +
+                              "\r\nConnection: close\r\n\r\n";
+  if (::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(request.size())) {
+    return std::nullopt;
+  }
+  std::string answer;
+  std::array<char, 64 * 1024> buffer;
+  for (;;) {
+    if (!ready(fd.get(), POLLIN, deadline)) return std::nullopt;
+    const ssize_t got = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
+    if (got < 0) return std::nullopt;
+    if (got == 0) break;
+    answer.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  const std::size_t body = answer.find("\r\n\r\n");
+  if (body == std::string::npos || !answer.starts_with("HTTP/1.1 200")) return std::nullopt;
+  return answer.substr(body + 4);
+}
+
+/// Values of the samples without labels, by name.
+std::map<std::string, double, std::less<>> plain_samples(std::string_view text) {
+  std::map<std::string, double, std::less<>> values;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    const std::size_t space = line.find(' ');
+    if (line.empty() || line.front() == '#' || space == std::string_view::npos) continue;
+    double value = 0;
+    const std::string_view number = line.substr(space + 1);
+    if (std::from_chars(number.data(), number.data() + number.size(), value).ec == std::errc{}) {
+      values.emplace(line.substr(0, space), value);
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+std::optional<ServerSample> parse_metrics(std::string_view text) {
+  const auto values = plain_samples(text);
+  const auto value_of = [&values](std::string_view name) {
+    const auto found = values.find(name);
+    return found == values.end() ? 0.0 : found->second;
+  };
+  if (!values.contains("clamor_records_total")) return std::nullopt;
+  const auto count_of = [&value_of](std::string_view name) {
+    return static_cast<std::uint64_t>(value_of(name));
+  };
+  ServerSample sample;
+  for (const OperationCounter& counter : operation_counters) {
+    sample.operations.*counter.member = count_of("clamor_" + std::string{counter.name} + "_total");
+  }
+  sample.fan_out_lag_records = count_of("clamor_fan_out_lag_records");
+  sample.sessions = count_of("clamor_sessions");
+  sample.cpu_seconds = value_of("clamor_process_cpu_seconds_total");
+  sample.resident_bytes = count_of("clamor_process_resident_bytes");
+  return sample;
+}
+
+std::optional<ServerSample> scrape(const Target& target, Duration longest) {
+  const auto text = http_get(target, "/metrics", monotonic_now() + longest);
+  if (!text) return std::nullopt;
+  return parse_metrics(*text);
+}
+
+Operations difference(const Operations& later, const Operations& earlier) {
+  Operations out;
+  for (const OperationCounter& counter : operation_counters) {
+    out.*counter.member = later.*counter.member - earlier.*counter.member;
+  }
+  return out;
+}
+
+}  // namespace clamor::loadgen

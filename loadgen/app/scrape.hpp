@@ -1,0 +1,32 @@
+#pragma once
+
+#include "loadgen/net/target.hpp"
+#include "server/base/operations.hpp"
+#include "server/base/time.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace clamor::loadgen {
+
+/// What a server's /metrics said at one moment.
+struct ServerSample {
+  Operations operations;
+  std::uint64_t fan_out_lag_records = 0;
+  std::uint64_t sessions = 0;
+  double cpu_seconds = 0;
+  std::uint64_t resident_bytes = 0;
+};
+
+/// Reads Prometheus text; metrics that are not there stay 0. Nothing where it is no clamor server.
+[[nodiscard]] std::optional<ServerSample> parse_metrics(std::string_view text);
+
+/// Asks the target for /metrics, once, for at most `longest`.
+[[nodiscard]] std::optional<ServerSample> scrape(const Target& target, Duration longest);
+
+/// What was counted between two samples.
+[[nodiscard]] Operations difference(const Operations& later, const Operations& earlier);
+
+}  // namespace clamor::loadgen
