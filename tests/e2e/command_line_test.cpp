@@ -1,0 +1,148 @@
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <sys/wait.h>
+
+// The built `clamor`, as a user meets it: what it prints where, and its exit codes.
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Result {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+class CommandLine : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = testing::TempDir() + "clamor-cli-XXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  /// Runs the command in the test's folder, to its end.
+  Result clamor(const std::string& arguments) const {
+    const std::string errors = folder_ / "stderr";
+    const std::string command = "cd '" + folder_.string() + "' && '" CLAMOR_BINARY "' " +
+                                arguments + " 2>'" + errors + "' </dev/null";
+    Result result;
+    FILE* pipe = popen(command.c_str(), "r");
+    std::array<char, 4096> buffer{};
+    for (std::size_t n = 0; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
+      result.out.append(buffer.data(), n);
+    }
+    result.exit_code = WEXITSTATUS(pclose(pipe));
+    result.err = read(errors);
+    return result;
+  }
+
+  static std::string read(const fs::path& path) {
+    std::ifstream in{path};
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(CommandLine, AloneShowsHelpWithExamples) {
+  const Result result = clamor("");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_NE(result.out.find("Usage: clamor [OPTIONS]"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("Examples:"), std::string::npos);
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(CommandLine, EveryCommandHasHelp) {
+  const std::string help = clamor("--help").out;
+  std::istringstream lines{help.substr(help.find("Subcommands:"))};
+  std::string line;
+  int commands = 0;
+  for (std::getline(lines, line); std::getline(lines, line) && line.starts_with("  ");) {
+    const std::string name = line.substr(2, line.find(' ', 2) - 2);
+    if (name.empty()) continue;  // a description's second line
+    const Result result = clamor(name + " --help");
+    EXPECT_EQ(result.exit_code, 0) << name;
+    EXPECT_NE(result.out.find("Usage: clamor " + name), std::string::npos) << result.out;
+    ++commands;
+  }
+  EXPECT_GE(commands, 3);
+}
+
+TEST_F(CommandLine, AMistypedCommandIsToldTheNearest) {
+  const Result top = clamor("scenaro check x.yaml");
+  EXPECT_EQ(top.exit_code, 104);
+  EXPECT_NE(top.err.find("did you mean \"scenario\"?"), std::string::npos) << top.err;
+  const Result nested = clamor("scenario chek x.yaml");
+  EXPECT_EQ(nested.exit_code, 104);
+  EXPECT_NE(nested.err.find("did you mean \"check\"?"), std::string::npos) << nested.err;
+  EXPECT_EQ(nested.out, "");
+}
+
+TEST_F(CommandLine, AWrongOptionNamesTheCommandAndItsHelp) {
+  const Result result = clamor("scenario check quickstart --efective");
+  EXPECT_EQ(result.exit_code, 104);
+  EXPECT_EQ(result.err,
+            "clamor scenario check: The following argument was not expected: --efective\n"
+            "`clamor scenario check --help` shows its options\n");
+  EXPECT_EQ(clamor("trace import x.log").exit_code, 104) << "--output is required";
+}
+
+TEST_F(CommandLine, CheckReportsEveryFaultOfEveryFile) {
+  std::ofstream{folder_ / "a.yaml"} << "name: a\npopulation: {users: none}\n";
+  std::ofstream{folder_ / "b.yaml"} << "";
+  const Result result = clamor("scenario check a.yaml quickstart b.yaml quikstart");
+  EXPECT_EQ(result.exit_code, 104);
+  EXPECT_EQ(result.err,
+            "a.yaml:1:1: the scenario lacks \"scenarios\"\n"
+            "a.yaml:2:21: users is \"none\"; expected a whole number from 1 to 2000000000\n"
+            "b.yaml:1:1: the file is empty\n"
+            "quikstart: no such file; expected a scenario file or one of: large-group, "
+            "quickstart, reconnect-storm; did you mean \"quickstart\"?\n");
+  EXPECT_NE(result.out.find("quickstart: ok: 2000 users, 2200 clients"), std::string::npos);
+}
+
+TEST_F(CommandLine, ListsStartsAndChecksScenarios) {
+  EXPECT_NE(clamor("scenario list").out.find("reconnect-storm"), std::string::npos);
+  EXPECT_EQ(clamor("scenario init mine.yaml").exit_code, 0);
+  EXPECT_EQ(clamor("scenario check mine.yaml").exit_code, 0);
+  const Result again = clamor("scenario init mine.yaml");
+  EXPECT_EQ(again.exit_code, 104) << "a file must not be replaced silently";
+  EXPECT_NE(again.err.find("--force"), std::string::npos);
+  const Result effective = clamor("scenario check --effective mine.yaml");
+  std::ofstream{folder_ / "effective.yaml"} << effective.out;
+  EXPECT_EQ(clamor("scenario check --effective effective.yaml").out, effective.out);
+}
+
+TEST_F(CommandLine, ImportsATraceThatChecksAndMoves) {
+  const std::string log = CLAMOR_ROOT "/scenarios/traces/ubuntu-2006-06-01.irc.log";
+  const Result imported = clamor("trace import '" + log + "' --output irc.yaml --copies 3");
+  EXPECT_EQ(imported.exit_code, 0) << imported.err;
+  EXPECT_NE(imported.out.find("1721, with"), std::string::npos) << imported.out;
+  EXPECT_NE(imported.out.find("54 mode change"), std::string::npos);
+  EXPECT_NE(imported.out.find("196 times faster, 3 channels"), std::string::npos);
+  // The pair of files may be moved together: the scenario names its events relatively.
+  fs::create_directory(folder_ / "elsewhere");
+  fs::rename(folder_ / "irc.yaml", folder_ / "elsewhere/irc.yaml");
+  fs::rename(folder_ / "irc.events.csv", folder_ / "elsewhere/irc.events.csv");
+  const Result checked = clamor("scenario check elsewhere/irc.yaml");
+  EXPECT_NE(checked.out.find("1194 users, 1194 clients, 3 channels, 5163 messages in 30s"),
+            std::string::npos)
+      << checked.out << checked.err;
+  const Result no_log = clamor("trace import '" CLAMOR_ROOT "/main.cpp' -o x.yaml");
+  EXPECT_EQ(no_log.exit_code, 104);
+  EXPECT_NE(no_log.err.find("no line of a known format"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder_ / "x.yaml"));
+}
+
+}  // namespace
