@@ -25,7 +25,7 @@ class Permutation {
   [[nodiscard]] std::uint32_t rank_of(std::uint32_t value) const;
 
  private:
-  static constexpr std::size_t rounds = 6;
+  static constexpr std::size_t rounds = 4;
 
   [[nodiscard]] std::uint32_t encrypt(std::uint32_t x) const;
   [[nodiscard]] std::uint32_t decrypt(std::uint32_t x) const;

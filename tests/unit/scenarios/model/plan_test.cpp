@@ -93,21 +93,50 @@ TEST(Permutation, InvertsItselfAtTenMillion) {
   }
 }
 
-TEST(Permutation, SpreadsNeighboursAndDiffersByStream) {
-  // Of 2000 values dealt to 20 bins, the first 400 ranks should put about 20 in each: chi-square
-  // with 19 degrees of freedom exceeds 60 once in a million.
-  const Permutation order{7, PermutationUse::members, 0, 2000};
-  const Permutation other{7, PermutationUse::members, 1, 2000};
-  std::vector<double> bins(20, 0);
-  std::uint32_t same = 0;
-  for (std::uint32_t rank = 0; rank < 400; ++rank) {
-    bins[order.at(rank) / 100] += 1;
-    same += order.at(rank) == other.at(rank) ? 1 : 0;
+/// Chi-square of `counts` against equal shares.
+double chi_square(const std::vector<double>& counts) {
+  const double mean =
+      std::accumulate(counts.begin(), counts.end(), 0.0) / static_cast<double>(counts.size());
+  double sum = 0;
+  for (const double count : counts) sum += (count - mean) * (count - mean) / mean;
+  return sum;
+}
+
+TEST(Permutation, SpreadsTheFirstRanksEvenly) {
+  // The first 400 of 2000 ranks, in 20 bins: over many orders and sizes the statistic must lie
+  // about its 19 degrees of freedom (slightly below: drawn without replacement).
+  double sum = 0;
+  constexpr int orders = 200;
+  for (std::uint64_t stream = 0; stream < orders; ++stream) {
+    const Permutation order{7, PermutationUse::members, stream, 2000};
+    std::vector<double> bins(20, 0);
+    for (std::uint32_t rank = 0; rank < 400; ++rank) bins[order.at(rank) / 100] += 1;
+    sum += chi_square(bins);
   }
-  double chi_square = 0;
-  for (const double bin : bins) chi_square += (bin - 20) * (bin - 20) / 20;
-  EXPECT_LT(chi_square, 60);
-  EXPECT_LT(same, 8U);
+  EXPECT_NEAR(sum / orders, 19 * 0.8, 2);
+}
+
+TEST(Permutation, PairsNeighboursWithAnybody) {
+  // Where rank r goes says nothing about where r + 1 goes: their distance, in 16 bins, is uniform.
+  for (const std::uint32_t size : {2000U, 1'000'000U}) {
+    const Permutation order{3, PermutationUse::members, 5, size};
+    std::vector<double> bins(16, 0);
+    for (std::uint32_t rank = 0; rank + 1 < std::min(size, 100'000U); ++rank) {
+      const std::uint64_t distance = order.at(rank + 1) + size - order.at(rank);
+      bins[distance % size * 16 / size] += 1;
+    }
+    EXPECT_LT(chi_square(bins), 55) << "15 degrees of freedom: once in a million";
+  }
+}
+
+TEST(Permutation, StreamsAreUnrelated) {
+  const Permutation order{7, PermutationUse::members, 0, 2000};
+  for (std::uint64_t stream = 1; stream < 50; ++stream) {
+    const Permutation other{7, PermutationUse::members, stream, 2000};
+    std::uint32_t same = 0;
+    for (std::uint32_t rank = 0; rank < 2000; ++rank) same += order.at(rank) == other.at(rank);
+    EXPECT_LT(same, 12U) << "one is expected";
+  }
 }
 
 TEST(Plan, DevicesFollowTheSharesExactlyAndClientsInvert) {
