@@ -16,6 +16,8 @@ namespace {
 /// Bounds of the catch-up work of one turn; the rest waits for the next.
 constexpr std::size_t pages_per_turn = 64;
 constexpr std::uint64_t page_records_per_turn = 4096;
+/// Answers that may wait for a session's last page, beside the records.
+constexpr std::size_t held_answers_max = 4096;
 constexpr Duration rebuild_retry = 1s;
 constexpr NodeId this_node{1};
 
@@ -145,6 +147,13 @@ void Node::send_after_pages(gateway::SessionId id, Session& session, gateway::Sh
     operations_.live_deliveries += is_record ? 1 : 0;
     gateway_->send(id, std::move(frame));
   } else if (session.catch_up != nullptr) {
+    if (session.catch_up->waiting.size() >= settings_.catch_up_held_records + held_answers_max) {
+      // It sends and sends and asks for no page: answers must not pile up for it.
+      session.phase = Phase::closing;
+      session.catch_up.reset();
+      gateway_->close(id, protocol::CloseCode::slow_consumer, "pages are not asked for");
+      return;
+    }
     const bool before = session.catch_up->overflowed;
     hold(*session.catch_up, {std::move(frame), is_record}, settings_.catch_up_held_records);
     if (session.catch_up->overflowed && !before) ++incidents_.catch_up_overflows;

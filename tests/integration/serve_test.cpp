@@ -286,6 +286,26 @@ TEST_F(Serve, SilenceClosesASessionAndHeartbeatsKeepIt) {
   EXPECT_EQ(metric(impatient.port(), "clamor_sessions"), 1);
 }
 
+TEST_F(Serve, ADeviceThatSendsWithoutEndButAsksForNoPageIsClosed) {
+  ServerProcess server{"durability: os\ncatch_up: {page_records: 1}\n"};
+  TestDevice alice{1, 1};
+  alice.come_online(server.port());
+  alice.create(10, {1});
+  alice.say(10, "x");
+  TestDevice second{1, 2};
+  second.connect(server.port());
+  ASSERT_FALSE(second.take_page());
+  std::uint16_t code = 0;
+  try {
+    for (int i = 0; i < 6000; ++i) second.send(10, 1, "x");  // Answered by an ack each.
+    code = second.client().expect_close().code;
+  } catch (const std::runtime_error&) {  // Closed while it was still sending.
+    code = static_cast<std::uint16_t>(CloseCode::slow_consumer);
+  }
+  EXPECT_EQ(code, static_cast<std::uint16_t>(CloseCode::slow_consumer));
+  EXPECT_EQ(metric(server.port(), "clamor_sessions"), 1);
+}
+
 // --- catch-up, under every design ----------------------------------------------------------------
 
 class CatchUpUnder : public testing::TestWithParam<const char*> {
