@@ -212,6 +212,7 @@ void Sessions::destroy(std::uint32_t slot) {
 
 /// Gives the slot to the next session, now that both the socket and the handler are done with it.
 void Sessions::recycle(std::uint32_t slot) {
+  CLAMOR_ASSERT(slots_[slot].state == State::free && slots_[slot].end_delivered);
   slots_[slot].end_delivered = false;
   ++slots_[slot].generation;
   free_slots_.push_back(slot);

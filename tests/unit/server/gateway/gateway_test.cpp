@@ -269,6 +269,50 @@ TEST(Gateway, SilentSessionIsClosed) {
   EXPECT_EQ(live.ended(EndReason::silent), 1U);
 }
 
+TEST(Gateway, TalkingSessionOutlivesASilentOne) {
+  GatewaySettings settings;
+  settings.offline_after = 1s;
+  LiveGateway live{settings};
+  RawPeer silent = RawPeer::upgraded(live.port());
+  RawPeer talking = RawPeer::upgraded(live.port());
+  EXPECT_TRUE(live.eventually([&](LiveGateway& l) {
+    talking.send(client_frame("x"));
+    EXPECT_EQ(talking.read_message(), "x");
+    return l.ended(EndReason::silent) > 0;
+  }));
+  EXPECT_EQ(live.sessions(), 1U);
+  EXPECT_EQ(silent.read_close(), code(CloseCode::silent));
+}
+
+// Method: the I/O thread is held while many sessions are reset and as many handshakes completed, so
+// that one turn sees both; EchoHandler checks that no slot is given away before its on_end.
+TEST(Gateway, LeaversAndNewcomersOfOneTurnShareNoSlot) {
+  LiveGateway live;
+  std::vector<RawPeer> leavers;
+  std::vector<RawPeer> newcomers;
+  const std::string_view last = upgrade_request.substr(upgrade_request.size() - 1);
+  for (int i = 0; i < 200; ++i) {
+    leavers.push_back(RawPeer::upgraded(live.port()));
+    newcomers.emplace_back(live.port());
+    newcomers.back().send(upgrade_request.substr(0, upgrade_request.size() - 1));
+  }
+  EXPECT_TRUE(live.eventually(
+      [](LiveGateway& l) { return l.counters().connections == 400 && l.sessions() == 200; }));
+  live.ask([&](Gateway&, EchoHandler&) {
+    for (std::size_t i = 0; i < leavers.size(); ++i) {
+      newcomers[i].send(last);
+      leavers[i].reset();
+    }
+  });
+  for (RawPeer& peer : newcomers) {
+    EXPECT_EQ(peer.read_http().substr(0, 12), "HTTP/1.1 101");
+    peer.send(client_frame("x"));
+    EXPECT_EQ(peer.read_message(), "x");
+  }
+  EXPECT_EQ(live.sessions(), 200U);
+  EXPECT_EQ(live.ended(EndReason::peer_reset), 200U);
+}
+
 TEST(Gateway, SlotsAreReusedUnderNewNames) {
   LiveGateway live;
   const auto name_of_only_session = [&live] {
