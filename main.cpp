@@ -1,9 +1,11 @@
 #include "loadgen/app/commands.hpp"
+#include "reports/app/commands.hpp"
 #include "scenarios/app/commands.hpp"
 #include "scenarios/model/scenario.hpp"
 #include "scenarios/yaml/config_error.hpp"
 #include "scenarios/yaml/values.hpp"
 #include "server/app/commands.hpp"
+#include "sim/app/commands.hpp"
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -31,21 +33,25 @@ constexpr const char* description =
 
 constexpr const char* examples =
     "Examples:\n"
-    "  clamor scenario list                       what there is to run\n"
-    "  clamor scenario check my.yaml              every fault of a file, with its place\n"
-    "  clamor scenario init my.yaml               a commented scenario to start from\n"
+    "  clamor compare quickstart                  every design, live and simulated, one report\n"
     "  clamor load quickstart --design per_user   real connections against a real server\n"
+    "  clamor sim quickstart --scale 500          a million users in virtual time\n"
+    "  clamor scenario init my.yaml               a commented scenario to start from\n"
+    "  clamor scenario check my.yaml              every fault of a file, with its place\n"
     "  clamor trace import irc.log -o irc.yaml    replay a real channel\n"
     "\n"
     "Exit codes: 0 passed, 99 a threshold failed, 104 invalid configuration, 105 interrupted,\n"
     "120 the load generator was the limit, 1 error.";
 
 void add_commands(CLI::App& root, std::function<int()>& chosen) {
+  report::add_compare_command(root, chosen);
   loadgen::add_load_command(root, chosen);
-  loadgen::add_load_worker_command(root, chosen);
+  sim::add_sim_command(root, chosen);
   server::add_serve_command(root, chosen);
+  report::add_report_command(root, chosen);
   scenario::add_scenario_command(root, chosen);
   scenario::add_trace_command(root, chosen);
+  loadgen::add_load_worker_command(root, chosen);  // hidden: load starts it
 }
 
 /// A hint when a word stands where a command belongs and none is called so; else empty.
