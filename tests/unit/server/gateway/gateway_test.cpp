@@ -311,6 +311,9 @@ TEST(Gateway, LeaversAndNewcomersOfOneTurnShareNoSlot) {
   }
   EXPECT_EQ(live.sessions(), 200U);
   EXPECT_EQ(live.ended(EndReason::peer_reset), 200U);
+  // Were a slot free twice, those who come now would meet in it.
+  for (int i = 0; i < 20; ++i) newcomers.push_back(RawPeer::upgraded(live.port()));
+  EXPECT_TRUE(live.eventually([](LiveGateway& l) { return l.sessions() == 220; }));
 }
 
 TEST(Gateway, SlotsAreReusedUnderNewNames) {
