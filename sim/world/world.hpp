@@ -26,6 +26,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace clamor::sim {
@@ -117,12 +118,14 @@ class World {
     std::vector<std::uint32_t> waiting;  ///< Live records behind the last page.
     std::uint32_t paged = 0;             ///< So many of pending are on their way or received.
     bool last_page_sent = false;
+    std::int64_t last_page_ns = 0;  ///< When it lands.
   };
 
   /// A record of the log.
   struct Record {
     std::int64_t due_ns = 0;
     std::int64_t sent_ns = 0;
+    std::int64_t relay_ns = 0;  ///< Reaches the nodes that are not its owner.
     std::uint32_t channel = 0;
     std::uint32_t id = 0;
     std::uint32_t sender = 0;    ///< Slot.
@@ -139,6 +142,7 @@ class World {
     std::int64_t due_ns = 0;
     std::int64_t sent_ns = 0;
     std::uint32_t slot = 0;
+    std::uint32_t session = 0;  ///< VirtualUser::session that sent it.
     std::uint32_t channel = 0;
     std::uint32_t client_message_id = 0;
     std::uint32_t bytes = 0;
@@ -161,8 +165,8 @@ class World {
     std::uint32_t slot = 0;
     std::uint32_t session = 0;  ///< VirtualUser::session it belongs to.
     Stage stage = Stage::connect_at_node;
-    bool last = false;          ///< page: the last one.
-    bool retry = false;         ///< refusal: too many pending, else a gap.
+    bool last = false;  ///< page: the last one.
+    loadgen::SendRefusal refusal = loadgen::SendRefusal::gap;
     std::uint32_t channel = 0;  ///< ack, refusal
     std::uint32_t number = 0;   ///< ack, refusal: client_message_id
     std::uint32_t id = 0;       ///< ack: message_id; refusal: expected
@@ -186,6 +190,7 @@ class World {
   struct Node {
     explicit Node(std::int64_t heartbeat_ns) : heartbeats{heartbeat_ns} {}
     std::vector<Arrival> inbox;
+    std::int64_t last_turn_ns = -1;  ///< Began; took everything that had arrived.
     std::int64_t busy_until_ns = 0;
     bool turn_scheduled = false;
     std::uint64_t computed_waiting = 0;  ///< Frames without events that the next turn takes in.
@@ -218,6 +223,7 @@ class World {
     struct Flushed {
       std::uint32_t dirty = 0;
       std::uint32_t flight = 0;
+      std::uint32_t order = 0;  ///< In what its session gets.
     };
     std::vector<Flushed> flushed_flights;
     struct Delivery {
@@ -273,7 +279,11 @@ class World {
   void plan_catch_up(std::uint32_t slot, Sync& sync);
   void collect_records(const core::ChannelSync& channel, Sync& sync);
   void send_page(std::uint32_t slot, std::uint32_t flight);
-  void missed(std::uint32_t slot, std::uint32_t record);
+  void flush_flight(std::uint32_t slot, std::uint32_t bytes, std::uint32_t flight);
+  [[nodiscard]] std::uint32_t received_up_to(std::uint32_t slot, std::uint32_t channel) const;
+  [[nodiscard]] static std::uint64_t pair_key(std::uint32_t slot, std::uint32_t channel) {
+    return (static_cast<std::uint64_t>(slot) << 32U) | channel;
+  }
   void lower(std::uint32_t slot, std::uint32_t channel, std::uint32_t below_id);
   void free_sync(std::uint32_t slot);
   [[nodiscard]] std::uint32_t new_sync();
@@ -371,12 +381,8 @@ class World {
   std::vector<std::uint8_t> has_missed_;
   std::vector<Sync> syncs_;
   std::vector<std::uint32_t> free_syncs_;
-  struct Missed {
-    std::uint32_t slot = 0;
-    std::uint32_t channel = 0;
-    std::uint32_t id = 0;
-  };
-  std::vector<Missed> missed_;  ///< Deliveries that complete after their session's known end.
+  /// Lowest id, by (slot, channel), whose delivery completes after its session's known end.
+  std::unordered_map<std::uint64_t, std::uint32_t> missed_;
 
   // The plan's sends, streaming.
   std::vector<scenario::Send> sends_;

@@ -77,6 +77,7 @@ void World::transmit(std::uint32_t slot, const loadgen::SendMessage& send, std::
   frames_[index] = {.due_ns = to_ns(send.due),
                     .sent_ns = now_ns_,
                     .slot = slot,
+                    .session = users_[slot].session,
                     .channel = send.channel,
                     .client_message_id = static_cast<std::uint32_t>(send.client_message_id.value),
                     .bytes = loadgen::body_bytes(send.bytes),
@@ -213,13 +214,13 @@ void World::flight_landed(std::uint32_t index) {
       break;
     case Stage::refusal_at_client:
       if (in_session(flight)) {
-        step(slot,
-             loadgen::SendRefused{
-                 .channel = flight.channel,
-                 .client_message_id = {flight.number},
-                 .how = flight.retry ? loadgen::SendRefusal::retry : loadgen::SendRefusal::gap,
-                 .retry_after = flight.retry ? std::chrono::milliseconds{100} : Duration{},
-                 .expected = {flight.id}});
+        const bool retry = flight.refusal == loadgen::SendRefusal::retry;
+        step(slot, loadgen::SendRefused{
+                       .channel = flight.channel,
+                       .client_message_id = {flight.number},
+                       .how = flight.refusal,
+                       .retry_after = retry ? std::chrono::milliseconds{100} : Duration{},
+                       .expected = {flight.id}});
       }
       break;
   }

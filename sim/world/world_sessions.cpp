@@ -121,6 +121,7 @@ void World::plan_catch_up(std::uint32_t slot, Sync& sync) {
   sync.waiting.clear();
   sync.paged = 0;
   sync.last_page_sent = false;
+  sync.last_page_ns = 0;
   std::uint64_t queued = 0;
   for (const core::ChannelSync& one : channel_syncs_) {
     if (one.held >= one.durable_head) continue;
@@ -171,7 +172,7 @@ void World::send_page(std::uint32_t slot, std::uint32_t index) {
   flight.last = sync.paged == sync.pending.size();
   operations_.catch_up_deliveries += flight.end - flight.begin;
   recipients_ += flight.end - flight.begin;
-  out_.flushed_flights.push_back({turn_.send(slot, wire::page + bytes), index});
+  flush_flight(slot, wire::page + bytes, index);
   if (!flight.last) return;
   sync.last_page_sent = true;
   for (const std::uint32_t record : sync.waiting) {
@@ -180,6 +181,23 @@ void World::send_page(std::uint32_t slot, std::uint32_t index) {
     ++recipients_;
   }
   sync.waiting.clear();
+}
+
+/// The highest id of the channel that a session which has just ended was sent: what is durable,
+/// less what is still on its way to the node or in its inbox and was not in the session's catch-up.
+std::uint32_t World::received_up_to(std::uint32_t slot, std::uint32_t channel) const {
+  const core::ChannelHead& head = heads_[channel];
+  const std::uint32_t node = topology_.node_of(slot);
+  const std::uint32_t attached = sessions_[slot].last_attached;
+  auto up_to = static_cast<std::uint32_t>(head.durable_head.value);
+  if (up_to == 1 || topology_.owner_of(channel) == node) return up_to;
+  for (std::uint32_t i = last_record_[channel]; i != none; i = records_[i].previous) {
+    const Record& record = records_[i];
+    if (record.durable == none) continue;
+    if (record.durable < attached || record.relay_ns <= nodes_[node].last_turn_ns) break;
+    up_to = record.id - 1;
+  }
+  return up_to;
 }
 
 void World::detach(std::uint32_t slot) {
@@ -200,20 +218,16 @@ void World::detach(std::uint32_t slot) {
     auto& held = syncs_[session.sync].held;
     held.resize(channels.size());
     for (std::size_t i = 0; i < channels.size(); ++i) {
-      held[i] = static_cast<std::uint32_t>(heads_[channels[i]].durable_head.value);
+      held[i] = received_up_to(slot, channels[i]);
     }
   }
   if (has_missed_[slot] == 0) return;
   has_missed_[slot] = 0;
-  for (std::size_t i = 0; i < missed_.size();) {
-    const Missed missed = missed_[i];
-    if (missed.slot != slot) {
-      ++i;
-      continue;
-    }
-    lower(slot, missed.channel, missed.id);
-    missed_[i] = missed_.back();
-    missed_.pop_back();
+  for (const std::uint32_t channel : topology_.channels_of(slot)) {
+    const auto note = missed_.find(pair_key(slot, channel));
+    if (note == missed_.end()) continue;
+    lower(slot, channel, note->second);
+    missed_.erase(note);
   }
 }
 
@@ -224,23 +238,8 @@ void World::lower(std::uint32_t slot, std::uint32_t channel, std::uint32_t below
   const auto at = std::lower_bound(channels.begin(), channels.end(), channel);
   CLAMOR_ASSERT(at != channels.end() && *at == channel);
   auto& held = sync.held[static_cast<std::size_t>(at - channels.begin())];
-  held = std::min(held, below_id - 1);
-}
-
-/// A record that was durable while the slot's last session held, and comes to its node only now.
-void World::missed(std::uint32_t slot, std::uint32_t index) {
-  const Record& record = records_[index];
-  if (sessions_[slot].attached == none) return lower(slot, record.channel, record.id);
-  // It has logged in again meanwhile, with positions that count this record as held.
-  ++operations_.live_deliveries;
-  ++recipients_;
-  turn_.send(slot, wire::record(record.bytes));
-  if (record.sender == slot) return;
-  ++ledger_.delivered;
-  ++ledger_.gaps;
-  ++delivered_by_class_[record.channel_class];
-  metrics_.delivery(record.channel_class, Path::repair, record.due_ns, record.sent_ns,
-                    std::max(now_ns_, record.due_ns));
+  if (held < below_id) return;
+  held = below_id - 1;
 }
 
 }  // namespace clamor::sim
