@@ -175,6 +175,7 @@ class Worker {
     if (!stage_done(now)) return;
     told_ = true;
     if (stage_ == Stage::running) end_window();
+    control_.send({{"event", "status"}, {"online", swarm_->online()}});
     control_.send({{"event", "stage done"}, {"stage", name_of(stage_)}});
   }
 

@@ -248,8 +248,10 @@ void Connections::on_ready(std::uint32_t slot, std::uint32_t epoll_events) {
   Link& link = links_[slot];
   if (link.state == State::connecting) {
     if ((epoll_events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
+    const std::uint32_t generation = link.generation;
     finish_connect(slot);
-    return;
+    if (link.generation != generation) return;
+    // What has arrived already (a refusal, an end) brings no further edge: read on.
   }
   if ((epoll_events & EPOLLOUT) != 0 && !link.out.empty()) mark_dirty(slot);
   if ((epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) read(slot);

@@ -194,6 +194,7 @@ class Swarm final : private ConnectionEvents {
   std::uint64_t delivered_before_ = 0;
   std::vector<Action> actions_;
   std::vector<std::byte> scratch_;
+  std::vector<scenario::Absence> absences_;
   std::vector<std::byte> body_;
   std::vector<std::string> finding_kinds_;
   std::vector<std::string> findings_;

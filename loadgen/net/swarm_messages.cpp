@@ -1,5 +1,6 @@
 #include "loadgen/net/swarm.hpp"
 #include "loadgen/user/stamp.hpp"
+#include "loadgen/user/waiting.hpp"
 #include "server/protocol/codec.hpp"
 
 #include <algorithm>
@@ -263,22 +264,22 @@ void Swarm::measure_delivery(const Client& client, protocol::Bytes body, std::ui
   if (client.user.leave_in_sync || client.user.flushing) return;
   const auto stamp = read_stamp(body);
   if (!stamp) return;
-  Instant from = stamp->due;
-  if (from < client.came_back_at) {
-    const Instant planned{from - window_zero_};
-    const Instant present = plan_.present_from(plan_.user_of(client.user.client), planned);
-    if (present == Instant::max()) return;
-    from = window_zero_ + present.time_since_epoch();
+  absences_.clear();
+  if (stamp->due < client.came_back_at) {
+    plan_.absences(plan_.user_of(client.user.client), absences_);
   }
-  const auto since = [this](Instant start) {
-    return static_cast<std::uint64_t>(std::max<std::int64_t>(to_ns(now_ - start), 0));
+  const Instant received{now_ - window_zero_};
+  const auto since = [&](Instant start) {
+    const Duration waited = waiting_time(absences_, Instant{start - window_zero_}, received);
+    return static_cast<std::uint64_t>(to_ns(waited));
   };
   DeliveryPath path = stamp->waited ? DeliveryPath::outbox : DeliveryPath::live;
   if (in_page) path = client.user.repairing ? DeliveryPath::repair : DeliveryPath::catchup;
   Recording::ByClass& by_class = recording_.by_class[class_of_channel_[channel]];
-  by_class.delivery[static_cast<std::size_t>(path)].record(since(from));
-  by_class.service[static_cast<std::size_t>(path)].record(since(std::max(from, stamp->sent)));
-  interval_.delivery.record(since(from));
+  const std::uint64_t latency = since(stamp->due);
+  by_class.delivery[static_cast<std::size_t>(path)].record(latency);
+  by_class.service[static_cast<std::size_t>(path)].record(since(stamp->sent));
+  interval_.delivery.record(latency);
 }
 
 // --- channels ------------------------------------------------------------------------------------
