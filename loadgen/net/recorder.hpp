@@ -49,7 +49,8 @@ struct Recording {
     std::array<Histogram, delivery_path_names.size()> service;
     Histogram ack;
   };
-  explicit Recording(std::size_t classes = 0) : by_class(classes) {}
+  Recording() = default;
+  explicit Recording(std::size_t classes) : by_class(classes) {}
 
   std::vector<ByClass> by_class;  ///< By group class of the plan.
   Histogram catch_up;
