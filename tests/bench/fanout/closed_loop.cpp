@@ -19,11 +19,6 @@ ClosedLoop::ClosedLoop(const ServerProcess& server, std::unique_ptr<Dialect> dia
       shape_{shape},
       peers_{[this](std::uint32_t connection, Bytes payload) { on_message(connection, payload); }},
       groups_(shape.groups()) {
-  for (std::uint32_t connection = 0; connection < shape.connections; ++connection) {
-    const std::uint32_t member = connection % shape.group_size;
-    next_own_.push_back(member);
-    next_other_.push_back(member == 0 ? 1 : 0);
-  }
   peers_.connect(server.port(), shape.connections);
   dialect_->enter(peers_, shape_);
 }
@@ -31,8 +26,17 @@ ClosedLoop::ClosedLoop(const ServerProcess& server, std::unique_ptr<Dialect> dia
 Measured ClosedLoop::run(std::uint32_t in_flight, double seconds) {
   in_flight_ = in_flight;
   stopping_ = false;
+  next_.resize(std::size_t{shape_.connections} * in_flight);
   for (std::uint32_t group = 0; group < groups_.size(); ++group) {
     groups_[group].missing.assign(in_flight, 0);
+    // The first number from `sent` on that falls into each slot.
+    const std::uint64_t sent = groups_[group].sent;
+    for (std::uint32_t member = 0; member < shape_.group_size; ++member) {
+      for (std::uint32_t i = 0; i < in_flight; ++i) {
+        const std::uint32_t connection = shape_.connection_of(group, member);
+        next_[connection * in_flight + (sent + i) % in_flight] = sent + i;
+      }
+    }
     send_more(group);
   }
   const auto turn_for = [&](Clock::duration time) {
@@ -68,7 +72,7 @@ void ClosedLoop::send_more(std::uint32_t index) {
 void ClosedLoop::on_message(std::uint32_t connection, Bytes payload) {
   const auto n = dialect_->received(peers_, connection, payload);
   if (!n) return;
-  check_order(connection, *n);
+  check_expected(connection, *n);
   ++deliveries_;
   const std::uint32_t index = shape_.group_of(connection);
   Group& group = groups_[index];
@@ -79,17 +83,13 @@ void ClosedLoop::on_message(std::uint32_t connection, Bytes payload) {
   send_more(index);
 }
 
-/// A member's own messages are received by their acks, which need not wait for others' records.
-void ClosedLoop::check_order(std::uint32_t connection, std::uint64_t n) {
-  const std::uint32_t member = connection % shape_.group_size;
-  const bool own = n % shape_.group_size == member;
-  std::uint64_t& next = own ? next_own_[connection] : next_other_[connection];
-  if (n != next) {
+void ClosedLoop::check_expected(std::uint32_t connection, std::uint64_t n) {
+  std::uint64_t& next = next_[connection * in_flight_ + n % in_flight_];
+  if (n != next || n >= groups_[shape_.group_of(connection)].sent) {
     throw std::runtime_error("connection " + std::to_string(connection) + " received message " +
-                             std::to_string(n) + " instead of " + std::to_string(next));
+                             std::to_string(n) + ", which was not due");
   }
-  next += own ? shape_.group_size : 1;
-  if (!own && next % shape_.group_size == member) ++next;
+  next += in_flight_;
 }
 
 }  // namespace clamor::bench
