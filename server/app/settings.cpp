@@ -35,6 +35,16 @@ bool parse_listen(const std::string& text, Settings& settings) {
   return true;
 }
 
+/// Text as a double-quoted YAML scalar.
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out.push_back('\\');
+    out.push_back(c);
+  }
+  return out + "\"";
+}
+
 constexpr const char* listen_expected = "expected ADDRESS:PORT, e.g. 127.0.0.1:7100";
 
 void read_design(Faults& faults, const Node& node, DesignSpec& design) {
@@ -102,7 +112,7 @@ void read_catch_up(Faults& faults, const Node& node, Settings& settings) {
 void read_store(Faults& faults, const Node& node, Settings& settings) {
   MapReader map{faults, node, "store"};
   map.read_duration("queue_linger", settings.queue_linger, Duration{}, 10s);
-  map.read_whole("block_cache_bytes", settings.block_cache_bytes, mebibyte, 1U << 20U << 20U);
+  map.read_whole("block_cache_bytes", settings.block_cache_bytes, mebibyte, mebibyte << 20U);
   map.read_whole("write_buffer_bytes", settings.write_buffer_bytes, mebibyte, 4096 * mebibyte);
   map.finish();
 }
@@ -157,7 +167,7 @@ std::string print_settings(const Settings& s) {
                                  : std::string{name_of(s.design.design)};
   return fmt::format(
       R"(listen: "{}:{}"
-data: "{}"
+data: {}
 # secret: {}
 design: {}
 durability: {}
@@ -182,7 +192,7 @@ store:
   block_cache_bytes: {}
   write_buffer_bytes: {}
 )",
-      s.address, s.port, s.data, s.secret.empty() ? "not set" : "set, not shown", design,
+      s.address, s.port, quoted(s.data), s.secret.empty() ? "not set" : "set, not shown", design,
       s.durability == store::Durability::fsync ? "fsync" : "os", text(s.heartbeat_interval),
       text(s.offline_after), s.sessions_max, s.message_bytes_max, s.body_bytes_max,
       s.group_members_max, s.session_buffer_bytes, text(s.session_buffer_age), s.commit_queue_bytes,
