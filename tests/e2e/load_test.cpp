@@ -35,19 +35,19 @@ scenario::Scenario small_scenario() {
   scenario.population.users = 80;
   scenario.population.devices = {{1, 0.8}, {2, 0.2}};
   scenario.population.contacts = 3;
-  scenario.population.away = {{scenario::Away::Kind::once, 0.2, 1s, 2s, {}},
+  scenario.population.away = {{scenario::Away::Kind::once, 0.2, 1s, 1500ms, {}},
                               {scenario::Away::Kind::repeating, 0.2, 700ms, {}, 1500ms}};
   scenario.groups = {{"team", 4, 20, 1.0}, {"archive", 1, 30, 0.2}};
   scenario::Workload chat;
   chat.name = "chat";
-  chat.rate = 150;
-  chat.duration = 5s;
+  chat.rate = 200;
+  chat.duration = 3s;
   chat.mix = {{"direct", 0.4}, {"team", 0.5}, {"archive", 0.1}};
   scenario.workloads = {chat};
   scenario.heartbeat = {1s, 30s};
   scenario.reconnect = {200ms, 1s, true};
-  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 2s, .share = 0.4},
-                     {.mode = scenario::Fault::Mode::close, .at = 4s, .share = 0.2}};
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 1s, .share = 0.4},
+                     {.mode = scenario::Fault::Mode::close, .at = 2500ms, .share = 0.2}};
   return scenario;
 }
 
@@ -87,18 +87,18 @@ TEST_P(EveryDesign, EndsWithACleanLedger) {
   EXPECT_TRUE(run.ledger_complete) << run.ledger_unknown_because;
   EXPECT_TRUE(all_implicit_passed(run));
   EXPECT_EQ(run.ledger.expected, run.ledger.delivered);
-  EXPECT_EQ(run.ledger.sent, 750U) << "open loop: every planned message was sent";
+  EXPECT_EQ(run.ledger.sent, 600U) << "open loop: every planned message was sent";
   EXPECT_EQ(run.ledger.acknowledged, run.ledger.sent);
   EXPECT_EQ(run.ledger.not_sent + run.ledger.indeterminate, 0U);
   EXPECT_TRUE(run.ledger_findings.empty()) << run.ledger_findings.front();
-  EXPECT_EQ(run.operations.records, 750U);
+  EXPECT_EQ(run.operations.records, 600U);
   EXPECT_EQ(run.generator.workers, 2U);
   EXPECT_EQ(run.generator.sessions_opened, run.generator.sessions_asked);
-  EXPECT_EQ(run.series.size(), 5U);
+  EXPECT_EQ(run.series.size(), 3U);
   for (const char* path : {"live", "catchup"}) {
     EXPECT_GT(report::select_histogram(run, "delivery_latency", {{"path", path}}).count(), 0U);
   }
-  EXPECT_EQ(report::select_histogram(run, "ack_latency").count(), 750U);
+  EXPECT_EQ(report::select_histogram(run, "ack_latency").count(), 600U);
   EXPECT_GT(report::select_histogram(run, "catch_up_latency").count(), 10U);
 }
 
@@ -195,7 +195,7 @@ TEST(Load, AServerKilledOnTheWayLeavesTheLedgerUnknown) {
   LoadOptions options = options_for(small_scenario());
   bool killed = false;
   options.progress = [&killed](const LoadProgress& progress) {
-    if (killed || progress.stage != "running" || progress.elapsed_seconds < 2) return;
+    if (killed || progress.stage != "running" || progress.elapsed_seconds < 1) return;
     killed = kill(child_called("serve"), SIGKILL) == 0;
   };
   const report::RunResult run = run_load(options);
@@ -215,7 +215,7 @@ TEST(Load, ATargetThatDiesLeavesTheLedgerUnknownToo) {
   options.roll_call_timeout = 1s;
   bool killed = false;
   options.progress = [&](const LoadProgress& progress) {
-    if (killed || progress.stage != "running" || progress.elapsed_seconds < 2) return;
+    if (killed || progress.stage != "running" || progress.elapsed_seconds < 1) return;
     killed = true;
     server.kill_hard();
   };
@@ -269,7 +269,7 @@ TEST(Load, AnInterruptedRunIsReportedInFull) {
   const report::RunResult run = run_load(options);
   EXPECT_TRUE(run.interrupted);
   EXPECT_TRUE(run.ledger_complete) << run.ledger_unknown_because;
-  EXPECT_LT(run.ledger.sent, 750U);
+  EXPECT_LT(run.ledger.sent, 600U);
   EXPECT_EQ(run.ledger.expected, run.ledger.delivered);
   EXPECT_EQ(report::exit_code_of(report::verdict_of(run)), 105);
 }
