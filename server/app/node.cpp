@@ -124,7 +124,7 @@ void Node::attach(std::uint32_t slot, UserId user) {
 
 void Node::detach(std::uint32_t slot, UserId user) {
   for (const ChannelIndex index : channels_->channels_of(user)) {
-    if (sessions_.detach(slot, index)) ++operations_.interest_updates;
+    sessions_.detach(slot, index);
   }
 }
 

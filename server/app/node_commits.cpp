@@ -115,9 +115,8 @@ void Node::change_interest(ChannelIndex index, const core::Record& record,
     });
   } else if (record.kind == core::RecordKind::leave || record.kind == core::RecordKind::kick) {
     for_each_user(body, [&](UserId user) {
-      sessions_.for_each_session_of(user, [&](std::uint32_t slot) {
-        if (sessions_.detach(slot, index)) ++operations_.interest_updates;
-      });
+      sessions_.for_each_session_of(user,
+                                    [&](std::uint32_t slot) { sessions_.detach(slot, index); });
     });
   }
 }
@@ -128,11 +127,11 @@ void Node::deliver(ChannelIndex index, const core::Record& record, std::span<con
   const std::array runs{core::NodeRun{.node = this_node,
                                       .begin = 0,
                                       .end = static_cast<std::uint32_t>(slots.size()),
-                                      .interested = !slots.empty()}};
+                                      .interested = sessions_.registered(index)}};
   live_plan_.runs.clear();
   core::plan_live(runs, live_plan_);
   operations_.record_node_pairs += live_plan_.runs.size();
-  if (live_plan_.runs.empty()) return;
+  if (live_plan_.runs.empty() || slots.empty()) return;
   const gateway::SharedFrame frame = frame_of(protocol::RecordFrame{record, body});
   for (const std::uint32_t slot : slots) {
     Session& session = sessions_.at(slot);

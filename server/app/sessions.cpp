@@ -70,19 +70,21 @@ DeviceIndex Sessions::device_index(UserId user, DeviceId device) {
 bool Sessions::attach(std::uint32_t slot, ChannelIndex channel) {
   if (channel >= interested_.size()) {
     interested_.resize(std::max<std::size_t>(channel + std::size_t{1}, interested_.size() * 2));
+    registered_.resize(interested_.size());
   }
   interested_[channel].push_back(slot);
-  return interested_[channel].size() == 1;
+  const bool first = !registered_[channel];
+  registered_[channel] = true;
+  return first;
 }
 
-bool Sessions::detach(std::uint32_t slot, ChannelIndex channel) {
-  if (channel >= interested_.size()) return false;
+void Sessions::detach(std::uint32_t slot, ChannelIndex channel) {
+  if (channel >= interested_.size()) return;
   auto& slots = interested_[channel];
   const auto found = std::find(slots.begin(), slots.end(), slot);
-  if (found == slots.end()) return false;
+  if (found == slots.end()) return;
   *found = slots.back();
   slots.pop_back();
-  return slots.empty();
 }
 
 std::span<const std::uint32_t> Sessions::interested(ChannelIndex channel) const {

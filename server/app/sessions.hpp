@@ -83,15 +83,22 @@ class Sessions {
   }
 
   // --- interest
-  /// Whether this was the channel's first session here: the node registers.
+  /// Whether this was the channel's first session here: the node registers its interest.
   bool attach(std::uint32_t slot, ChannelIndex channel);
-  /// Whether this was the channel's last session here: the node withdraws. False where the session
-  /// was not attached. O(sessions of the channel).
-  bool detach(std::uint32_t slot, ChannelIndex channel);
+  /// Nothing where the session was not attached. The node stays registered: withdrawal is lazy, so
+  /// that reconnects need no new registration. O(sessions of the channel).
+  void detach(std::uint32_t slot, ChannelIndex channel);
+  /// Whether the node has registered its interest in the channel.
+  [[nodiscard]] bool registered(ChannelIndex channel) const {
+    return channel < registered_.size() && registered_[channel];
+  }
   /// Slots of the sessions that get the channel's records.
   [[nodiscard]] std::span<const std::uint32_t> interested(ChannelIndex channel) const;
   /// Forgets all interest: channels are about to get other indices.
-  void clear_interest() { interested_.clear(); }
+  void clear_interest() {
+    interested_.clear();
+    registered_.clear();
+  }
   /// Calls each(slot) for all logged-in sessions.
   template <class Each>
   void for_each_logged_in(Each&& each) const {
@@ -109,6 +116,7 @@ class Sessions {
   std::vector<Device> devices_;
   std::unordered_map<UserId, DeviceIndex> first_device_;
   std::vector<std::vector<std::uint32_t>> interested_;  ///< By channel.
+  std::vector<bool> registered_;                        ///< By channel, as long as interested_.
   std::size_t logged_in_ = 0;
 };
 
