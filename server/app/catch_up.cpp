@@ -10,7 +10,9 @@ namespace {
 
 /// Queue rows read at once, and references fetched at once: one page needs few of either.
 constexpr std::size_t rows_per_read = 128;
-constexpr std::size_t references_per_read = 64;
+constexpr std::size_t references_per_read = 256;
+/// Consecutive references from which on a scan is cheaper than a get each.
+constexpr std::size_t references_per_scan = 4;
 /// Reads and the like after which a page ends, full or not: a long queue of records that the device
 /// holds already must not hold up the turn.
 constexpr std::size_t steps_per_page = 256;
@@ -37,6 +39,21 @@ std::size_t collect(CatchUp& catch_up, const store::QueueRun& run, MessageId up_
   catch_up.references.push_back(
       {static_cast<std::size_t>(progress - catch_up.channels.data()), first, count});
   return count;
+}
+
+void join_consecutive(std::vector<CatchUp::Reference>& references) {
+  std::size_t kept = 0;
+  for (const CatchUp::Reference& reference : references) {
+    if (kept != 0) {
+      CatchUp::Reference& before = references[kept - 1];
+      if (before.progress == reference.progress && before.first + before.count == reference.first) {
+        before.count += reference.count;
+        continue;
+      }
+    }
+    references[kept++] = reference;
+  }
+  references.resize(kept);
 }
 
 }  // namespace
@@ -252,6 +269,7 @@ store::Result<CatchUpReader::Step> CatchUpReader::step_rows(const Context& conte
   // Between channels a queue's order means nothing; together, a channel's records are one read.
   std::stable_sort(catch_up.references.begin(), catch_up.references.end(),
                    [](const auto& a, const auto& b) { return a.progress < b.progress; });
+  join_consecutive(catch_up.references);
   return Step::again;
 }
 
@@ -316,7 +334,10 @@ store::Result<CatchUpReader::Step> CatchUpReader::emit_references(const Context&
       batch_.add(found.commit->batch.record(found.index), found.commit->batch.body(found.index));
     }
   } else {
-    const auto read = store_.get_log(progress.channel, ids_, batch_);
+    const auto read = count < references_per_scan
+                          ? store_.get_log(progress.channel, ids_, batch_)
+                          : store_.scan_log(progress.channel, ids_.front() - 1, ids_.back(), count,
+                                            limits_.bytes, batch_);
     if (!read) return read.error();
   }
   for (std::size_t i = 0; i < batch_.size(); ++i) {
