@@ -254,8 +254,8 @@ std::string replay_scenario(const std::string& name, const std::string& source,
   const double scale = std::floor(copies_wanted / magnitude) * magnitude;
   const auto length = std::chrono::ceil<std::chrono::seconds>(length_of(trace));
   return fmt::format(
-      R"(# Written by `clamor trace import`. Users, their channel, their sessions and what they send come
-# from the events file.
+      R"(# Written by `clamor trace import`. Users, their channel, their sessions and what they
+# send come from the events file.
 name: {name}
 description: {description}
 seed: 1

@@ -1,5 +1,6 @@
 #include "scenarios/yaml/document.hpp"
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
@@ -8,6 +9,7 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <sstream>
 
 namespace clamor::scenario {
@@ -19,6 +21,20 @@ constexpr std::size_t nodes_max = 100'000;  // aliases of aliases can grow witho
 
 Place place_of(const YAML::Mark& mark) {
   return mark.is_null() ? Place{} : Place{mark.line + 1, mark.column + 1};
+}
+
+/// Where the first line is indented by a tab.
+std::optional<Place> tab_in_indentation(const std::string& text) {
+  std::istringstream lines{text};
+  int number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    const std::size_t first = line.find_first_not_of(' ');
+    if (first != std::string::npos && line[first] == '\t') {
+      return Place{number, static_cast<int>(first) + 1};
+    }
+  }
+  return std::nullopt;
 }
 
 struct Refused {
@@ -140,7 +156,13 @@ Parsed<Node> parse_yaml(const std::string& text, const std::string& file) {
       return refuse(second.root.place, "a second document; expected one document in the file");
     }
     return {std::move(builder.root), {}};
+  } catch (const YAML::DeepRecursion& error) {
+    return refuse(place_of(error.mark), "nested too deeply; expected a scenario");
   } catch (const YAML::Exception& error) {
+    // yaml-cpp stumbles over a tab only later, and calls it something else.
+    if (const auto tab = tab_in_indentation(text)) {
+      return refuse(*tab, "a tab in the indentation; expected spaces");
+    }
     return refuse(place_of(error.mark), "not valid YAML: " + error.msg);
   } catch (const Refused& refused) {
     return refuse(refused.place, refused.message);

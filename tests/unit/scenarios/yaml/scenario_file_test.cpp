@@ -234,6 +234,10 @@ TEST(ScenarioFile, RefusesWhatIsNoScenarioAtAll) {
   EXPECT_EQ(refusal("name: [a\nb: c"),
             "s.yaml:2:2: not valid YAML: end of sequence flow not "
             "found\n");
+  EXPECT_EQ(refusal("name: a\npopulation:\n\tusers: 5\n"),
+            "s.yaml:3:1: a tab in the indentation; expected spaces\n");
+  const std::string deep = refusal("x: " + std::string(100'000, '['));
+  EXPECT_NE(deep.find("nested too deeply; expected a scenario"), std::string::npos) << deep;
   EXPECT_EQ(refusal(std::string("a\0b", 3)), "s.yaml:1:1: not a text file; expected YAML\n");
   EXPECT_EQ(refusal("name: a\n---\nname: b\n"),
             "s.yaml:3:1: a second document; expected one document in the file\n");
