@@ -1,8 +1,8 @@
-// Question: how many events a second does the pending set give, wheel against
-// std::priority_queue, when each event touches a random client's record?
+// Question: how many events a second do the timing wheel and std::priority_queue give?
 //
 // The hold model (Jones, CACM 1986): a constant population; each step pops the earliest event,
-// touches its client and pushes a successor. Increments are exponential with a mean of one second.
+// touches a random client's record and pushes a successor. Increments are exponential with a mean
+// of one second.
 #include "server/base/hash.hpp"
 #include "server/base/random.hpp"
 #include "sim/engine/heap_queue.hpp"

@@ -1,5 +1,4 @@
-// Question: how many deliveries does clamor serve make per CPU-second, beside a bare-epoll
-// yardstick?
+// Question: deliveries per server CPU-second, clamor serve beside a bare-epoll fan-out server?
 #include "tests/bench/fanout/closed_loop.hpp"
 #include "tests/bench/fanout/idle_sessions.hpp"
 

@@ -102,6 +102,25 @@ TEST(Dashboards, PromtoolAcceptsScrapeConfigurationAndRules) {
   expect_promtool_passes({"check", "rules", rules_file});
 }
 
+// Method: Grafana's variables filled in, each query becomes a rule that promtool parses.
+TEST(Dashboards, EveryQueryOfTheDashboardIsValidPromql) {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "queries.yml";
+  nlohmann::json rules;  // JSON is YAML
+  std::istringstream queries{dashboard_queries()};
+  for (std::string query; std::getline(queries, query);) {
+    if (query == "prometheus" || query.rfind("label_values(", 0) == 0) continue;  // Grafana's own
+    query = std::regex_replace(query, std::regex{R"(\$__rate_interval)"}, "1m");
+    query = std::regex_replace(query, std::regex{R"(\$instance)"}, ".*");
+    EXPECT_EQ(query.find('$'), std::string::npos) << "an unknown variable: " << query;
+    rules.push_back({{"record", "query:" + std::to_string(rules.size())}, {"expr", query}});
+  }
+  EXPECT_GT(rules.size(), 30U);
+  nlohmann::json group{{"name", "dashboard"}, {"rules", rules}};
+  std::ofstream{path} << nlohmann::json{{"groups", {group}}};
+  expect_promtool_passes({"check", "rules", path});
+}
+
 TEST(Dashboards, AlertsFireWhenTheyShouldAndOnlyThen) {
   expect_promtool_passes({"test", "rules", prometheus_folder + "clamor.rules.test.yml"});
 }
