@@ -135,7 +135,10 @@ void Node::deliver(ChannelIndex index, const core::Record& record, std::span<con
   const gateway::SharedFrame frame = frame_of(protocol::RecordFrame{record, body});
   for (const std::uint32_t slot : slots) {
     Session& session = sessions_.at(slot);
-    if (session.device == sender) continue;  // For the sending device the ack is the receipt.
+    // For the sending device the ack is the receipt; another incarnation of it gets none.
+    if (session.device == sender && session.device_incarnation == record.device_incarnation) {
+      continue;
+    }
     send_after_pages(sessions_.id_at(slot), session, frame, true);
   }
 }

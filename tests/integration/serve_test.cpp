@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -269,6 +270,40 @@ TEST_F(Serve, AnotherIncarnationOfADeviceCountsItsSendsFromOneAgain) {
   (void)reborn.expect<protocol::Page>();
   reborn.send(protocol::Send{{10}, {1}, {}});
   EXPECT_EQ(reborn.expect<protocol::Ack>().message_id, MessageId{4}) << "new, not a duplicate";
+}
+
+// Goal: a device that starts anew while a send of its former life is being committed gets that
+// record like anybody's. Method: many tries at a commit that a sync makes slow.
+TEST(ServeFsync, AnotherIncarnationReceivesWhatTheFormerOneHadUnderWay) {
+  constexpr std::uint64_t channel = 10;
+  ServerProcess server{"durability: fsync\n"};
+  TestDevice witness{2, 1};
+  witness.come_online(server.port());
+  witness.create(channel, {1, 2});
+  const std::string token = token_of(1);
+  std::optional<TestClient> before;
+  for (std::uint32_t incarnation = 1; incarnation <= 20; ++incarnation) {
+    TestClient now{server.port()};
+    now.upgrade();
+    if (before) before->send(protocol::Send{{channel}, {1}, {}});
+    now.send(protocol::Login{
+        .token = token, .device = {1}, .device_incarnation = incarnation, .positions = {}});
+    (void)now.expect<protocol::LoginAccepted>();
+    const std::uint64_t last = witness.say(channel, "done").value;
+    Ids received;
+    while (received.empty() || received.back() < last) {
+      const TestClient::Arrived arrived = now.receive();
+      if (const auto* page = std::get_if<protocol::Page>(&arrived.message)) {
+        for (const protocol::PageItem& item : page->items) {
+          received.push_back(std::get<protocol::RecordFrame>(item).record.id.value);
+        }
+      } else {
+        received.push_back(std::get<protocol::RecordFrame>(arrived.message).record.id.value);
+      }
+    }
+    ASSERT_EQ(received, ids_from(1, last)) << "incarnation " << incarnation;
+    before.emplace(std::move(now));
+  }
 }
 
 TEST_F(Serve, SilenceClosesASessionAndHeartbeatsKeepIt) {
