@@ -86,6 +86,8 @@ World::World(const Topology& topology, const WorldSettings& settings)
   for (std::uint32_t node = 0; node < topology.nodes(); ++node) nodes_.emplace_back(heartbeat_ns);
   entries_at_node_.assign(topology.nodes(), 0);
   records_.reserve(plan_.send_count());
+  record_states_.reserve(plan_.send_count());
+  previous_record_.reserve(plan_.send_count());
 }
 
 void World::push(std::int64_t at_ns, EventKind kind, std::uint32_t index) {

@@ -121,21 +121,23 @@ class World {
     std::int64_t last_page_ns = 0;  ///< When it lands.
   };
 
-  /// A record of the log.
+  /// A record of the log; its position among its like is in RecordState.
   struct Record {
     std::int64_t due_ns = 0;
     std::int64_t sent_ns = 0;
-    std::int64_t relay_ns = 0;  ///< Reaches the nodes that are not its owner.
     std::uint32_t channel = 0;
     std::uint32_t id = 0;
-    std::uint32_t sender = 0;    ///< Slot.
-    std::uint32_t bytes = 0;     ///< Body.
-    std::uint32_t previous = 0;  ///< Of the channel in records_; none: the creation.
+    std::uint32_t sender = 0;  ///< Slot.
+    std::uint32_t bytes = 0;   ///< Body.
     std::uint32_t client_message_id = 0;
-    std::uint32_t durable = none;     ///< Sequence at which it became durable.
-    std::uint16_t queue_batches = 0;  ///< Not applied yet.
     std::uint8_t channel_class = 0;
     bool waited = false;  ///< In its sender's outbox.
+  };
+  /// What logins and ends of sessions look at: chains of them must fit the cache.
+  struct RecordState {
+    std::int64_t relay_ns = 0;        ///< Reaches the nodes that are not its owner.
+    std::uint32_t durable = none;     ///< Sequence at which it became durable.
+    std::uint16_t queue_batches = 0;  ///< Not applied yet.
   };
 
   struct SendFrame {
@@ -180,7 +182,8 @@ class World {
     std::int64_t at_ns = 0;
     ArrivalKind kind = ArrivalKind::flight;
     std::uint32_t index = 0;
-    std::uint32_t entries = 0;  ///< queue_batch
+    std::uint32_t begin = 0;  ///< relay: of the channel's members; queue_batch: entries.
+    std::uint32_t end = 0;    ///< relay
   };
   struct QueueBatch {
     std::uint32_t record = 0;
@@ -291,7 +294,8 @@ class World {
   [[nodiscard]] MessageId covered_of(std::uint32_t channel) const;
 
   // --- nodes (world_turns.cpp)
-  void arrive(std::uint32_t node, ArrivalKind kind, std::uint32_t index, std::uint32_t entries = 0);
+  void arrive(std::uint32_t node, ArrivalKind kind, std::uint32_t index, std::uint32_t begin = 0,
+              std::uint32_t end = 0);
   void beat(std::uint32_t node, std::int64_t until_ns);
   void computed_frame(std::uint32_t node, std::uint32_t bytes, std::int64_t at_ns);
   void small_turn(Node& node, std::int64_t at_ns);
@@ -303,7 +307,7 @@ class World {
   void answer_from(std::uint32_t node, const Flight& flight);
   void became_durable(std::uint32_t node, std::uint32_t record);
   void fan_out(std::uint32_t node, std::uint32_t record);
-  void deliver_local(std::uint32_t node, std::uint32_t record);
+  void deliver(std::uint32_t record, std::span<const std::uint32_t> members);
   void relay_arrived(std::uint32_t record);
   void queue_batches_arrived(std::uint32_t record);
   void spread_entries(std::uint32_t channel);
@@ -394,6 +398,8 @@ class World {
   std::vector<std::uint32_t> last_record_;
   std::vector<std::uint32_t> class_begin_;  ///< First channel of each class, and the end.
   std::vector<Record> records_;
+  std::vector<RecordState> record_states_;
+  std::vector<std::uint32_t> previous_record_;  ///< Of the same channel; none: the creation.
   DedupTable dedup_;
   std::uint32_t sequence_ = 1;  ///< Orders logins, ends and commits.
 

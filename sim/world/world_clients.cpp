@@ -246,7 +246,9 @@ void World::page_came(const Flight& flight) {
   }
   // By index: the steps below may add to syncs_.
   for (std::uint32_t i = flight.begin; i < flight.end; ++i) {
-    deliver_caught_up(slot, syncs_[session.sync].pending[i]);
+    const auto& pending = syncs_[session.sync].pending;
+    if (i + 8 < flight.end) __builtin_prefetch(&records_[pending[i + 8]]);
+    deliver_caught_up(slot, pending[i]);
   }
   if (flight.end > flight.begin) device_ack(slot);
   if (flight.last) {

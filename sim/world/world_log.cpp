@@ -30,10 +30,11 @@ void World::decide_send(std::uint32_t index, std::uint32_t what) {
                           .id = reply.id,
                           .sender = frame.slot,
                           .bytes = frame.bytes,
-                          .previous = last_record_[frame.channel],
                           .client_message_id = frame.client_message_id,
                           .channel_class = static_cast<std::uint8_t>(plan_.class_of(frame.channel)),
                           .waited = frame.waited});
+      record_states_.emplace_back();
+      previous_record_.push_back(last_record_[frame.channel]);
       last_record_[frame.channel] = record;
       nodes_[index].accepted.push_back(record);
       return;
@@ -63,11 +64,11 @@ void World::decide_send(std::uint32_t index, std::uint32_t what) {
 // --- fan-out -------------------------------------------------------------------------------------
 
 void World::became_durable(std::uint32_t index, std::uint32_t what) {
-  Record& record = records_[what];
+  const Record& record = records_[what];
   core::ChannelHead& head = heads_[record.channel];
   CLAMOR_ASSERT(head.durable_head + 1 == MessageId{record.id});
   head.durable_head = MessageId{record.id};
-  record.durable = ++sequence_;
+  record_states_[what].durable = ++sequence_;
   const std::uint64_t expected = topology_.devices_in(record.channel) - 1U;
   ++operations_.records;
   operations_.expected_deliveries += expected;
@@ -84,7 +85,7 @@ void World::became_durable(std::uint32_t index, std::uint32_t what) {
                       .channel = record.channel,
                       .number = record.client_message_id,
                       .id = record.id,
-                      .durable = record.durable});
+                      .durable = record_states_[what].durable});
   fan_out(index, what);
 }
 
@@ -107,20 +108,22 @@ void World::interested_nodes(std::uint32_t channel) {
 }
 
 void World::fan_out(std::uint32_t index, std::uint32_t what) {
-  Record& record = records_[what];
+  const Record& record = records_[what];
+  RecordState& state = record_states_[what];
   interested_nodes(record.channel);
   operations_.record_node_pairs += live_plan_.runs.size();
   std::uint64_t remote = 0;
-  for (const std::uint32_t run : live_plan_.runs) {
-    if (node_runs_[run].node.value == index) {
-      deliver_local(index, what);
+  for (const std::uint32_t i : live_plan_.runs) {
+    const core::NodeRun& run = node_runs_[i];
+    if (run.node.value == index) {
+      deliver(what, topology_.members_of(record.channel).subspan(run.begin, run.end - run.begin));
     } else {
       ++remote;
     }
   }
   turn_.posts(remote);
   operations_.bus_frames += remote;
-  record.relay_ns = remote != 0 ? never : now_ns_;
+  state.relay_ns = remote != 0 ? never : now_ns_;
   if (remote != 0) out_.relays.push_back(what);
 
   const core::ChannelDesign design = heads_[record.channel].design;
@@ -132,7 +135,7 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
   operations_.queue_bytes +=
       entries * static_cast<std::uint64_t>(settings_.costs.queue_entry_bytes);
   spread_entries(record.channel);
-  record.queue_batches = static_cast<std::uint16_t>(touched_nodes_.size());
+  state.queue_batches = static_cast<std::uint16_t>(touched_nodes_.size());
   uncovered_max_ = std::max(uncovered_max_, ++uncovered_);
   const std::uint32_t own = entries_at_node_[index];
   const std::uint64_t elsewhere = touched_nodes_.size() - (own != 0 ? 1 : 0);
@@ -153,15 +156,17 @@ void World::spread_entries(std::uint32_t channel) {
   }
 }
 
-void World::deliver_local(std::uint32_t index, std::uint32_t what) {
+/// Hands the record to the sessions of these members, all of one node.
+void World::deliver(std::uint32_t what, std::span<const std::uint32_t> members) {
   const Record& record = records_[what];
+  const std::uint32_t durable = record_states_[what].durable;
   const std::uint32_t bytes = wire::record(record.bytes);
-  for (const std::uint32_t first : topology_.members_on(record.channel, index)) {
+  for (const std::uint32_t first : members) {
     const std::uint32_t end = first + topology_.devices_at(first);
     for (std::uint32_t slot = first; slot < end; ++slot) {
       if (slot == record.sender) continue;  // its ack is its receipt
       const Session& session = sessions_[slot];
-      if (record.durable >= session.attached) {
+      if (durable >= session.attached) {
         if (session.sync != none && !syncs_[session.sync].last_page_sent) {
           syncs_[session.sync].waiting.push_back(what);
           continue;
@@ -178,9 +183,11 @@ void World::relay_arrived(std::uint32_t what) {
   const std::uint32_t channel = records_[what].channel;
   const std::uint32_t owner = topology_.owner_of(channel);
   interested_nodes(channel);
-  for (const std::uint32_t run : live_plan_.runs) {
-    const std::uint32_t node = node_runs_[run].node.value;
-    if (node != owner) arrive(node, ArrivalKind::relay, what);
+  for (const std::uint32_t i : live_plan_.runs) {
+    const core::NodeRun& run = node_runs_[i];
+    if (run.node.value != owner) {
+      arrive(run.node.value, ArrivalKind::relay, what, run.begin, run.end);
+    }
   }
 }
 
@@ -253,9 +260,9 @@ void World::start_queueing(std::uint32_t index, std::int64_t at_ns) {
 void World::queue_done(std::uint32_t index) {
   Node& node = nodes_[index];
   for (const QueueBatch& batch : node.queueing) {
-    Record& record = records_[batch.record];
-    CLAMOR_ASSERT(record.queue_batches > 0);
-    if (--record.queue_batches == 0) --uncovered_;
+    RecordState& state = record_states_[batch.record];
+    CLAMOR_ASSERT(state.queue_batches > 0);
+    if (--state.queue_batches == 0) --uncovered_;
   }
   node.queueing.clear();
   if (node.writer.finish()) start_queueing(index, now_ns_);

@@ -86,11 +86,11 @@ void World::register_interest(std::uint32_t slot) {
 MessageId World::covered_of(std::uint32_t channel) const {
   const core::ChannelHead& head = heads_[channel];
   MessageId covered = head.durable_head;
-  for (std::uint32_t i = last_record_[channel]; i != none; i = records_[i].previous) {
-    const Record& record = records_[i];
-    if (MessageId{record.id} > head.durable_head) continue;
-    if (record.queue_batches == 0) break;
-    covered = MessageId{record.id - 1U};
+  MessageId id = head.head;  // ids are dense: one less a step back
+  for (std::uint32_t i = last_record_[channel]; i != none; i = previous_record_[i], id = id - 1) {
+    if (id > head.durable_head) continue;
+    if (record_states_[i].queue_batches == 0) break;
+    covered = id - 1;
   }
   return covered;
 }
@@ -146,10 +146,10 @@ void World::plan_catch_up(std::uint32_t slot, Sync& sync) {
 void World::collect_records(const core::ChannelSync& channel, Sync& sync) {
   const auto index = static_cast<std::uint32_t>(channel.channel.value - 1);
   const auto first = static_cast<std::ptrdiff_t>(sync.pending.size());
-  for (std::uint32_t i = last_record_[index]; i != none; i = records_[i].previous) {
-    const MessageId id{records_[i].id};
+  MessageId id = heads_[index].head;
+  for (std::uint32_t i = last_record_[index]; i != none && id > channel.held;
+       i = previous_record_[i], id = id - 1) {
     if (id > channel.durable_head) continue;
-    if (id <= channel.held) break;
     sync.pending.push_back(i);
   }
   std::reverse(sync.pending.begin() + first, sync.pending.end());
@@ -191,11 +191,12 @@ std::uint32_t World::received_up_to(std::uint32_t slot, std::uint32_t channel) c
   const std::uint32_t attached = sessions_[slot].last_attached;
   auto up_to = static_cast<std::uint32_t>(head.durable_head.value);
   if (up_to == 1 || topology_.owner_of(channel) == node) return up_to;
-  for (std::uint32_t i = last_record_[channel]; i != none; i = records_[i].previous) {
-    const Record& record = records_[i];
-    if (record.durable == none) continue;
-    if (record.durable < attached || record.relay_ns <= nodes_[node].last_turn_ns) break;
-    up_to = record.id - 1;
+  auto id = static_cast<std::uint32_t>(head.head.value);
+  for (std::uint32_t i = last_record_[channel]; i != none; i = previous_record_[i], --id) {
+    const RecordState& state = record_states_[i];
+    if (state.durable == none) continue;
+    if (state.durable < attached || state.relay_ns <= nodes_[node].last_turn_ns) break;
+    up_to = id - 1;
   }
   return up_to;
 }

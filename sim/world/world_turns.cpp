@@ -9,13 +9,13 @@ namespace clamor::sim {
 
 // --- what arrives --------------------------------------------------------------------------------
 
-void World::arrive(std::uint32_t index, ArrivalKind kind, std::uint32_t what,
-                   std::uint32_t entries) {
+void World::arrive(std::uint32_t index, ArrivalKind kind, std::uint32_t what, std::uint32_t begin,
+                   std::uint32_t end) {
   Node& node = nodes_[index];
   node.inbox_area +=
       static_cast<std::int64_t>(node.inbox.size()) * (now_ns_ - node.inbox_changed_ns);
   node.inbox_changed_ns = now_ns_;
-  node.inbox.push_back({now_ns_, kind, what, entries});
+  node.inbox.push_back({now_ns_, kind, what, begin, end});
   ++arrived_;
   if (node.turn_scheduled) return;
   beat(index, now_ns_);
@@ -150,12 +150,13 @@ void World::take(std::uint32_t index, const Arrival& arrival) {
     }
     case ArrivalKind::relay:
       turn_.frames(1, wire::record(records_[arrival.index].bytes));
-      return deliver_local(index, arrival.index);
+      return deliver(arrival.index, topology_.members_of(records_[arrival.index].channel)
+                                        .subspan(arrival.begin, arrival.end - arrival.begin));
     case ArrivalKind::queue_batch:
-      turn_.frames(1, wire::record_payload + 8 * arrival.entries);
+      turn_.frames(1, wire::record_payload + 8 * arrival.begin);
       turn_.posts(1);
       ++operations_.posts;
-      return queue_entries(index, {arrival.index, arrival.entries}, turn_.decided_ns());
+      return queue_entries(index, {arrival.index, arrival.begin}, turn_.decided_ns());
   }
 }
 
@@ -248,7 +249,7 @@ void World::leave_node(std::uint32_t index, std::int64_t decided_ns) {
   for (const std::uint32_t send : out_.forwards) push(bus_ns++, EventKind::send_at_owner, send);
   for (const std::uint32_t flight : out_.flights_to_node) launch(bus_ns++, flight);
   for (const std::uint32_t record : out_.relays) {
-    records_[record].relay_ns = bus_ns;
+    record_states_[record].relay_ns = bus_ns;
     push(bus_ns++, EventKind::relay, record);
   }
   for (const std::uint32_t record : out_.queue_batches) {
