@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <sstream>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
@@ -22,6 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int child_fd = 3;
+constexpr int preferred_niceness = -10;
 
 cpu_set_t set_of(const std::vector<int>& cores) {
   cpu_set_t set;
@@ -37,6 +39,7 @@ cpu_set_t set_of(const std::vector<int>& cores) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
   if (!options.cores.empty()) sched_setaffinity(0, sizeof cores, &cores);
+  if (options.preferred) setpriority(PRIO_PROCESS, 0, preferred_niceness);
   if (output >= 0) dup2(output, STDOUT_FILENO);
   if (!options.error_file.empty()) {
     const int file = open(options.error_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);

@@ -25,6 +25,7 @@ class ChildProcess {
     std::vector<std::string> arguments;
     std::vector<int> cores;       ///< Pinned to them; empty: not pinned.
     int inherited_fd = -1;        ///< Becomes descriptor 3 of the child; all others are closed.
+    bool preferred = false;       ///< Runs before others on its cores, where we may ask for that.
     std::string error_file;       ///< Takes its stderr; empty: stderr stays ours.
     bool capture_output = false;  ///< stdout comes through output().
   };

@@ -41,6 +41,7 @@ EmbeddedServer::EmbeddedServer(const std::string& program, const std::filesystem
       child_{{.program = program,
               .arguments = {"serve", "--config", write_settings(folder, scenario, design, secret_)},
               .cores = cores,
+              .preferred = true,
               .error_file = error_file_.string(),
               .capture_output = true}} {
   await_listening(20s);

@@ -118,7 +118,8 @@ void LiveRun::start_workers() {
     auto [ours, theirs] = ControlChannel::make_pair();
     ChildProcess::Options child{.program = options_.program.string(),
                                 .arguments = {"load-worker"},
-                                .inherited_fd = theirs.get()};
+                                .inherited_fd = theirs.get(),
+                                .preferred = true};
     if (!generator_cores_.empty()) {
       child.cores = {generator_cores_[worker % generator_cores_.size()]};
     }

@@ -17,7 +17,8 @@ namespace clamor::loadgen {
 
 /// Where a live run stands; comes about once a second.
 struct LoadProgress {
-  std::string_view stage;  ///< "server", "channels", "connecting", "running", "roll call", "ledger"
+  /// "starting", "channels", "connecting", "running", "roll call: ...", "ledger"
+  std::string_view stage;
   double elapsed_seconds = 0;   ///< Of the stage.
   double duration_seconds = 0;  ///< Of the stage where it is known, else 0.
   std::uint64_t connected = 0;  ///< Clients online.
@@ -52,8 +53,10 @@ class LoadError : public std::runtime_error {
 /// Runs one design live: real connections of worker processes against a real server, the roll call,
 /// the ledger; returns what a simulated run returns, thresholds judged. A server that dies or
 /// stalls on the way is part of the result (ledger_complete, ledger_unknown_because).
-/// Blocks for about the scenario's duration. Throws LoadError, or scenario::ConfigError where the
-/// options do not fit (too many clients for the embedded server, ...).
+/// Server and workers ask for a higher priority than other processes (granted to root), so that
+/// what else runs on the machine is less of the figures. Blocks for about the scenario's duration.
+/// Throws LoadError, or scenario::ConfigError where the options do not fit (too many clients for
+/// the embedded server, ...).
 [[nodiscard]] report::RunResult run_load(const LoadOptions& options);
 
 }  // namespace clamor::loadgen
