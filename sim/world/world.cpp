@@ -142,6 +142,8 @@ void World::handle(const Event& event) {
       return relay_arrived(index);
     case EventKind::queue_batches:
       return queue_batches_arrived(index);
+    case EventKind::queue_begin:
+      return start_queueing(index);
     case EventKind::queue_done:
       return queue_done(index);
     case EventKind::turn:

@@ -94,6 +94,7 @@ class World {
     commit_done,    ///< node
     relay,          ///< record: reaches the other interested nodes.
     queue_batches,  ///< record: reaches the other nodes' queue writers.
+    queue_begin,    ///< node: its queue writer has waited long enough.
     queue_done,     ///< node
     turn,           ///< node: the next turn may begin.
     second,         ///< index: closes a second of the series.
@@ -201,6 +202,7 @@ class World {
     Heartbeats heartbeats;
     BatchStation committer;
     BatchStation writer;
+    bool queue_lingers = false;
     std::vector<std::uint32_t> accepted;  ///< By the present turn.
     std::vector<std::uint32_t> handed;    ///< On their way to the committer.
     std::vector<std::uint32_t> commit_waiting;
@@ -281,6 +283,7 @@ class World {
   void register_interest(std::uint32_t slot);
   void plan_catch_up(std::uint32_t slot, Sync& sync);
   void collect_records(const core::ChannelSync& channel, Sync& sync);
+  [[nodiscard]] std::span<const std::uint32_t> records_of(std::uint32_t channel);
   void send_page(std::uint32_t slot, std::uint32_t flight);
   void flush_flight(std::uint32_t slot, std::uint32_t bytes, std::uint32_t flight);
   [[nodiscard]] std::uint32_t received_up_to(std::uint32_t slot, std::uint32_t channel) const;
@@ -317,7 +320,7 @@ class World {
   void commit_handed(std::uint32_t node);
   void start_commit(std::uint32_t node);
   void commit_done(std::uint32_t node);
-  void start_queueing(std::uint32_t node, std::int64_t at_ns);
+  void start_queueing(std::uint32_t node);
   void queue_done(std::uint32_t node);
   [[nodiscard]] std::int64_t stretched(std::int64_t ns, std::uint32_t others) const;
   [[nodiscard]] std::uint32_t busy_threads(const Node& node) const;
@@ -399,6 +402,8 @@ class World {
   std::vector<std::uint32_t> class_begin_;  ///< First channel of each class, and the end.
   std::vector<Record> records_;
   std::vector<RecordState> record_states_;
+  /// Records of a busy channel by id, from 2 on: made when a catch-up first walks its long chain.
+  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> records_by_id_;
   std::vector<std::uint32_t> previous_record_;  ///< Of the same channel; none: the creation.
   DedupTable dedup_;
   std::uint32_t sequence_ = 1;  ///< Orders logins, ends and commits.

@@ -6,6 +6,12 @@
 
 // The owner of a channel: accepting, the log, fan-out, queues.
 namespace clamor::sim {
+namespace {
+
+/// Entries wait a while for others to be packed with, as the live server's queue writer lets them.
+constexpr std::int64_t queue_linger_ns = 20'000'000;
+
+}  // namespace
 
 void World::decide_send(std::uint32_t index, std::uint32_t what) {
   const SendFrame frame = frames_[what];
@@ -241,20 +247,23 @@ void World::commit_done(std::uint32_t index) {
 void World::queue_entries(std::uint32_t index, const QueueBatch& batch, std::int64_t at_ns) {
   Node& node = nodes_[index];
   node.queue_waiting.push_back(batch);
-  if (node.writer.add(batch.entries, 0)) start_queueing(index, at_ns);
+  if (!node.writer.add(batch.entries, 0) || node.queue_lingers) return;
+  node.queue_lingers = true;
+  push(at_ns + queue_linger_ns, EventKind::queue_begin, index);
 }
 
-void World::start_queueing(std::uint32_t index, std::int64_t at_ns) {
+void World::start_queueing(std::uint32_t index) {
   Node& node = nodes_[index];
-  const std::uint32_t others = (node.busy_until_ns > at_ns ? 1U : 0U) +
+  node.queue_lingers = false;
+  const std::uint32_t others = (node.busy_until_ns > now_ns_ ? 1U : 0U) +
                                (!fsync_ && node.committer.batch_records() != 0 ? 1U : 0U);
-  const std::int64_t ns = node.writer.start(at_ns, queue_costs_) - at_ns;
+  const std::int64_t ns = node.writer.start(now_ns_, queue_costs_) - now_ns_;
   node.queueing.swap(node.queue_waiting);
   node.queue_waiting.clear();
   ++operations_.queue_batches;
   batch_busy_ns_ += ns;
-  metrics_.busy(at_ns, ns);
-  push(at_ns + stretched(ns, others), EventKind::queue_done, index);
+  metrics_.busy(now_ns_, ns);
+  push(now_ns_ + stretched(ns, others), EventKind::queue_done, index);
 }
 
 void World::queue_done(std::uint32_t index) {
@@ -265,7 +274,9 @@ void World::queue_done(std::uint32_t index) {
     if (--state.queue_batches == 0) --uncovered_;
   }
   node.queueing.clear();
-  if (node.writer.finish()) start_queueing(index, now_ns_);
+  if (!node.writer.finish()) return;
+  node.queue_lingers = true;
+  push(now_ns_ + queue_linger_ns, EventKind::queue_begin, index);
 }
 
 }  // namespace clamor::sim
