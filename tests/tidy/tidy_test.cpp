@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -87,6 +89,12 @@ TEST(Tidy, PureFoldersTouchNoSocketDiskClockThreadOrEnvironment) {
   }
 }
 
+/// Characters, not bytes: UTF-8 continuation bytes do not count.
+std::ptrdiff_t columns_of(const std::string& text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
+}
+
 TEST(Tidy, LinesFitAHundredColumnsAndNamesSaySomething) {
   static const std::regex empty_name{R"((utils?|helpers?|manager|common)\.(hpp|cpp)$)"};
   for (const char* top : {"server", "sim", "loadgen", "scenarios", "reports", "tests"}) {
@@ -95,7 +103,7 @@ TEST(Tidy, LinesFitAHundredColumnsAndNamesSaySomething) {
       EXPECT_FALSE(std::regex_search(path, empty_name)) << path << ": a name that says nothing";
       if (!entry.is_directory()) continue;
       for (const Line& line : lines_of(entry.path())) {
-        EXPECT_LE(line.text.size(), 100U) << line.where << ": longer than 100 columns";
+        EXPECT_LE(columns_of(line.text), 100) << line.where << ": longer than 100 columns";
       }
     }
   }
