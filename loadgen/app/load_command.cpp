@@ -128,7 +128,7 @@ void add_load_command(CLI::App& root, std::function<int()>& chosen) {
   CLI::App* command = root.add_subcommand(
       "load", "Run a scenario live: real connections against a real server, one design");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("scenario", arguments->scenario, "Scenario file, or name in the catalogue")
+  command->add_option("SCENARIO", arguments->scenario, "Scenario file, or a name of the catalogue")
       ->required();
   command->add_option("--design", arguments->design,
                       "per_user, per_member, per_group or hybrid (default: the scenario's first)");

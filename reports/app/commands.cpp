@@ -66,7 +66,7 @@ void add_compare_command(CLI::App& root, std::function<int()>& chosen) {
   const auto options = std::make_shared<CompareOptions>();
   const auto calibration = std::make_shared<std::string>();
   const auto out = std::make_shared<std::string>();
-  command->add_option("scenario", options->scenario, "A scenario file, or a catalogue name")
+  command->add_option("SCENARIO", options->scenario, "Scenario file, or a name of the catalogue")
       ->required();
   command->add_option("--designs", options->designs, "per_user,per_group,... (the scenario's)")
       ->delimiter(',');
@@ -95,7 +95,7 @@ void add_report_command(CLI::App& root, std::function<int()>& chosen) {
   const auto files = std::make_shared<std::vector<std::string>>();
   const auto format = std::make_shared<std::string>("text");
   const auto out = std::make_shared<std::string>();
-  command->add_option("files", *files, "result.json files of one scenario, or their folders")
+  command->add_option("FILES", *files, "result.json files of one scenario, or their folders")
       ->required();
   command->add_option("--format", *format, "text (default), html, md, json or junit")
       ->check(CLI::IsMember({"text", "html", "md", "json", "junit"}));

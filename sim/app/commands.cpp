@@ -164,7 +164,7 @@ int simulate(const Arguments& arguments) {
 void add_sim_command(CLI::App& root, std::function<int()>& chosen) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* sim = root.add_subcommand("sim", "Simulate one design of a scenario in virtual time");
-  sim->add_option("scenario", arguments->scenario, "Scenario file, or a name of the catalogue")
+  sim->add_option("SCENARIO", arguments->scenario, "Scenario file, or a name of the catalogue")
       ->required();
   sim->add_option("--design", arguments->design,
                   "per_user, per_member, per_group or hybrid (default: the scenario's first)");
