@@ -9,8 +9,8 @@ namespace clamor::core {
 
 /// Bounds of what waits in user space for one session's socket.
 struct SessionLimits {
-  std::size_t buffer_bytes = 256 * 1024;           ///< Once so much waits, nothing is added.
-  Duration buffer_age = std::chrono::seconds{10};  ///< How long it may wait without progress.
+  std::size_t buffer_bytes = std::size_t{256} * 1024;  ///< Once so much waits, nothing is added.
+  Duration buffer_age = std::chrono::seconds{10};      ///< How long it may wait without progress.
 };
 
 /// How full one session's send buffer is. 16 bytes.

@@ -61,8 +61,8 @@ class Handler {
 
 struct GatewaySettings {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;                     ///< 0: any; see Gateway::port().
-  std::size_t message_bytes_max = 64 * 1024;  ///< Larger ones close with too_big.
+  std::uint16_t port = 0;                                  ///< 0: any; see Gateway::port().
+  std::size_t message_bytes_max = std::size_t{64} * 1024;  ///< Larger ones close with too_big.
   std::uint32_t sessions_max = 19000;
   Duration handshake_timeout = std::chrono::seconds{10};
   Duration offline_after = std::chrono::seconds{30};  ///< Silence closes with `silent`.
