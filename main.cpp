@@ -49,6 +49,7 @@ void add_commands(CLI::App& root, std::function<int()>& chosen) {
   sim::add_sim_command(root, chosen);
   server::add_serve_command(root, chosen);
   report::add_report_command(root, chosen);
+  report::add_calibrate_command(root, chosen);
   scenario::add_scenario_command(root, chosen);
   scenario::add_trace_command(root, chosen);
   loadgen::add_load_worker_command(root, chosen);  // hidden: load starts it

@@ -1,0 +1,445 @@
+#include "reports/app/micro_loads.hpp"
+
+#include "loadgen/app/child_process.hpp"
+#include "loadgen/app/embedded_server.hpp"
+#include "loadgen/app/load.hpp"
+#include "loadgen/app/scrape.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <optional>
+#include <thread>
+
+namespace clamor::report {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t resident_slots = 256;  // sessions that stay for fan-outs and sends
+constexpr std::uint32_t passing_slots = 512;   // sessions that come and go
+constexpr std::uint32_t absent_user = 1'000'000;
+
+using Windows = std::vector<LoadPoint>;
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string path = (fs::temp_directory_path() / "clamor-calibrate-XXXXXX").string();
+    if (mkdtemp(path.data()) == nullptr) throw MicroLoadError{"cannot make " + path};
+    path_ = path;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  [[nodiscard]] const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+scenario::Scenario quiet_scenario(scenario::Durability durability) {
+  scenario::Scenario scenario;
+  scenario.durability = durability;
+  scenario.heartbeat.offline_after = 1h;  // nobody beats here
+  return scenario;
+}
+
+/// One server, one client, and the windows in which the first is measured under the second.
+class Bench {
+ public:
+  Bench(const MicroLoadOptions& options, scenario::Durability durability, QueueDesign design,
+        int server_core)
+      : options_{options},
+        server_{options.program.string(),
+                folder_.path(),
+                quiet_scenario(durability),
+                DesignSpec{design},
+                {server_core}},
+        target_{target_of(server_.url())},
+        client_{target_, server_.secret(), resident_slots + passing_slots},
+        scrape_ns_{least_scrape_ns()} {}
+
+  [[nodiscard]] MicroClient& client() { return client_; }
+  [[nodiscard]] ChannelId next_channel() { return {++channels_}; }
+  [[nodiscard]] std::uint64_t device_bytes() const {
+    const auto sample = server_.sample();
+    return sample ? sample->written_bytes : 0;
+  }
+
+  [[nodiscard]] loadgen::ServerSample scrape() const {
+    const auto sample = loadgen::scrape(target_, 10s);
+    if (!sample) throw MicroLoadError{"the server's /metrics did not answer within 10 s"};
+    return *sample;
+  }
+
+  /// Runs `round` for several windows.
+  Windows measure(const std::string& load, std::uint64_t body_bytes_a_round,
+                  const std::function<void()>& round) {
+    const Duration window = options_.quick ? Duration{100ms} : Duration{400ms};
+    const int tries = options_.quick ? 3 : 6;
+    round();  // caches and buffers are warm from here on
+    Windows windows;
+    for (int i = 0; i < tries; ++i) {
+      if (options_.interrupted && options_.interrupted()) throw MicroLoadError{"interrupted"};
+      const loadgen::ServerSample before = scrape();
+      const Instant began = loadgen::monotonic_now();
+      std::uint64_t rounds = 0;
+      do {
+        round();
+        ++rounds;
+      } while (loadgen::monotonic_now() - began < window);
+      const double took = static_cast<double>(to_ns(loadgen::monotonic_now() - began));
+      windows.push_back(point(load, before, rounds));
+      windows.back().body_bytes = rounds * body_bytes_a_round;
+      windows.back().round_trip_ns = took / static_cast<double>(rounds);
+    }
+    return windows;
+  }
+
+  /// What was counted since `before`, the cost of the scrape itself taken off.
+  [[nodiscard]] LoadPoint point(const std::string& load, const loadgen::ServerSample& before,
+                                std::uint64_t rounds) const {
+    const loadgen::ServerSample after = scrape();
+    LoadPoint point{.load = load, .rounds = rounds};
+    point.counted = loadgen::difference(after.operations, before.operations);
+    point.cpu_ns = (after.cpu_seconds - before.cpu_seconds) * 1e9 - scrape_ns_;
+    return point;
+  }
+
+  /// Logs users 1..resident_slots in, each on the slot of its number less one.
+  void log_residents_in() {
+    client_.open(0, resident_slots);
+    const std::uint64_t wanted = client_.received().logged_in + resident_slots;
+    for (std::uint32_t slot = 0; slot < resident_slots; ++slot) {
+      client_.send_login(slot, {slot + 1}, {1});
+    }
+    client_.wait_until([&] { return client_.received().logged_in >= wanted; }, "logins");
+  }
+
+  void drain_queues() {
+    const Instant deadline = loadgen::monotonic_now() + 20s;
+    while (scrape().fan_out_lag_records > 0) {
+      if (loadgen::monotonic_now() > deadline) {
+        throw MicroLoadError{"waited 20 s for queue entries to be applied"};
+      }
+      std::this_thread::sleep_for(5ms);
+    }
+  }
+
+ private:
+  static loadgen::Target target_of(const std::string& url) {
+    std::string error;
+    const auto target = loadgen::parse_target(url, error);
+    if (!target) throw MicroLoadError{error};
+    return *target;
+  }
+
+  /// What one scrape costs the server: it stands in every difference of two.
+  [[nodiscard]] double least_scrape_ns() const {
+    double least = 1e9;
+    for (int i = 0; i < 20; ++i) {
+      const double before = scrape().cpu_seconds;
+      least = std::min(least, (scrape().cpu_seconds - before) * 1e9);
+    }
+    return least;
+  }
+
+  const MicroLoadOptions& options_;
+  TemporaryFolder folder_;
+  loadgen::EmbeddedServer server_;
+  loadgen::Target target_;
+  MicroClient client_;
+  double scrape_ns_ = 0;
+  std::uint64_t channels_ = 0;
+};
+
+void add(std::vector<LoadPoint>& all, const Windows& windows) {
+  all.insert(all.end(), windows.begin(), windows.end());
+}
+
+std::vector<UserId> users(std::uint32_t first, std::uint32_t count) {
+  std::vector<UserId> list(count);
+  for (std::uint32_t i = 0; i < count; ++i) list[i] = {first + i};
+  return list;
+}
+
+/// `sessions` ask something that is refused at once: turns, frames and flushes without a log.
+Windows echo(Bench& bench, std::uint32_t sessions) {
+  MicroClient& client = bench.client();
+  return bench.measure(fmt::format("echo, {} sessions", sessions), 0, [&] {
+    const std::uint64_t wanted = client.received().refused + sessions;
+    for (std::uint32_t slot = 0; slot < sessions; ++slot) client.send_refused(slot);
+    client.wait_until([&] { return client.received().refused >= wanted; }, "refusals");
+  });
+}
+
+/// A heartbeat from each of `sessions`, closed by one refusal: frames that are not answered.
+Windows heartbeats(Bench& bench, std::uint32_t sessions) {
+  MicroClient& client = bench.client();
+  return bench.measure(fmt::format("heartbeats, {} sessions", sessions), 0, [&] {
+    const std::uint64_t wanted = client.received().refused + 1;
+    for (std::uint32_t slot = 1; slot <= sessions; ++slot) client.send_heartbeat(slot);
+    client.send_refused(0);
+    client.wait_until([&] { return client.received().refused >= wanted; }, "a refusal");
+  });
+}
+
+/// `in_flight` members of a group send at once; a round ends when every member has everything.
+Windows fan_out(Bench& bench, std::uint32_t members, std::uint32_t in_flight, std::size_t bytes) {
+  MicroClient& client = bench.client();
+  const ChannelId channel = bench.next_channel();
+  const std::uint64_t joins = client.received().records + members;
+  client.create_channel(0, channel, users(1, members));
+  client.wait_until([&] { return client.received().records >= joins; }, "the join's records");
+  return bench.measure(
+      fmt::format("fan-out, {} members, {} in flight, {} B", members, in_flight, bytes),
+      in_flight * bytes, [&] {
+        const std::uint64_t records =
+            client.received().records + std::uint64_t{in_flight} * (members - 1);
+        const std::uint64_t acks = client.received().acks + in_flight;
+        for (std::uint32_t slot = 0; slot < in_flight; ++slot) {
+          client.send_message(slot, channel, bytes);
+        }
+        client.wait_until(
+            [&] { return client.received().records >= records && client.received().acks >= acks; },
+            "deliveries");
+      });
+}
+
+/// `in_flight` users send at once, each to a channel whose other members are away. `drain`: a
+/// round ends when their queue entries are written, so that rounds are not packed together.
+Windows sends(Bench& bench, std::uint32_t in_flight, std::size_t bytes,
+              std::uint32_t away_members = 1, bool drain = false) {
+  MicroClient& client = bench.client();
+  std::vector<ChannelId> channels;
+  const std::uint64_t joins = client.received().records + in_flight;
+  for (std::uint32_t slot = 0; slot < in_flight; ++slot) {
+    channels.push_back(bench.next_channel());
+    std::vector<UserId> members = users(absent_user + slot * 1000, away_members);
+    members.push_back({slot + 1});
+    client.create_channel(slot, channels.back(), members);
+  }
+  client.wait_until([&] { return client.received().records >= joins; }, "the joins' records");
+  if (drain) bench.drain_queues();
+  return bench.measure(
+      fmt::format("send, {} in flight, {} B, {} away", in_flight, bytes, away_members),
+      in_flight * bytes, [&] {
+        const std::uint64_t acks = client.received().acks + in_flight;
+        for (std::uint32_t slot = 0; slot < in_flight; ++slot) {
+          client.send_message(slot, channels[slot], bytes);
+        }
+        client.wait_until([&] { return client.received().acks >= acks; }, "acks");
+        if (drain) bench.drain_queues();
+      });
+}
+
+/// Channels of one user with `records` messages in each.
+std::vector<protocol::HeldPosition> fill_channels(Bench& bench, UserId reader,
+                                                  std::uint32_t channels, std::uint32_t records) {
+  MicroClient& client = bench.client();
+  std::vector<protocol::HeldPosition> positions;
+  for (std::uint32_t i = 0; i < channels; ++i) {
+    const ChannelId channel = bench.next_channel();
+    const std::uint64_t joins = client.received().records + 1;
+    client.create_channel(0, channel, {{1}, reader});
+    client.wait_until([&] { return client.received().records >= joins; }, "the join's record");
+    positions.push_back({channel, {.message_id = {1}}});
+    for (std::uint32_t sent = 0; sent < records;) {
+      const std::uint32_t burst = std::min(records - sent, 32U);
+      const std::uint64_t acks = client.received().acks + burst;
+      for (std::uint32_t k = 0; k < burst; ++k) client.send_message(0, channel, 100);
+      client.wait_until([&] { return client.received().acks >= acks; }, "acks");
+      sent += burst;
+    }
+  }
+  return positions;
+}
+
+/// Devices of `user` log in from `positions`, over connections that are open already; the window
+/// holds logins and catch-up only.
+Windows logins(Bench& bench, const std::string& load, UserId user,
+               const std::vector<protocol::HeldPosition>& positions, std::uint32_t at_once) {
+  MicroClient& client = bench.client();
+  constexpr std::uint32_t first = resident_slots;
+  Windows windows;
+  for (int i = 0; i < 8; ++i) {
+    client.open(first, first + at_once);
+    const loadgen::ServerSample before = bench.scrape();
+    const std::uint64_t wanted = client.received().logged_in + at_once;
+    for (std::uint32_t k = 0; k < at_once; ++k) {
+      client.send_login(first + k, user, {k + 1}, positions);
+    }
+    client.wait_until([&] { return client.received().logged_in >= wanted; }, "logins");
+    windows.push_back(bench.point(load, before, at_once));
+    client.close(first, first + at_once);
+    client.wait_until([&] { return bench.scrape().sessions <= resident_slots; }, "sessions to end");
+  }
+  return windows;
+}
+
+/// CPU of one TCP accept and WebSocket upgrade, and the memory of an idle session.
+void measure_sessions(Bench& bench, Measurements& out) {
+  MicroClient& client = bench.client();
+  constexpr std::uint32_t first = resident_slots;
+  constexpr std::uint32_t last = resident_slots + passing_slots;
+  for (int i = 0; i < 3; ++i) {
+    const loadgen::ServerSample idle = bench.scrape();
+    const loadgen::ServerSample before = bench.scrape();
+    // few handshakes at once: what they hold is not the sessions' memory
+    for (std::uint32_t slot = first; slot < last; slot += 16) client.open(slot, slot + 16);
+    const loadgen::ServerSample after = bench.scrape();
+    const double scrape_seconds = before.cpu_seconds - idle.cpu_seconds;
+    const double a_session =
+        (after.cpu_seconds - before.cpu_seconds - scrape_seconds) * 1e9 / passing_slots;
+    out.accept_ns = i == 0 ? a_session : std::min(out.accept_ns, a_session);
+    if (i == 0) {
+      out.session_bytes = std::max(0.0, static_cast<double>(after.resident_bytes) -
+                                            static_cast<double>(before.resident_bytes)) /
+                          passing_slots;
+    }
+    client.close(first, last);
+    client.wait_until([&] { return bench.scrape().sessions <= resident_slots; }, "sessions to end");
+  }
+}
+
+struct ScanLoad {
+  std::uint32_t channels;
+  std::uint32_t records;
+  std::uint32_t at_once;
+};
+constexpr ScanLoad scan_loads[] = {{32, 1, 64},  {128, 1, 32},  {32, 10, 64}, {8, 100, 32},
+                                   {2, 500, 32}, {1, 1000, 32}, {16, 100, 32}};
+/// After it the server's tail in memory has forgotten everything, and the store is read.
+constexpr Duration tail_age = 5500ms;
+
+void measure_scans(Bench& bench, const char* design, std::vector<LoadPoint>& out) {
+  std::uint64_t reader = 2'000'000;
+  std::vector<std::vector<protocol::HeldPosition>> positions;
+  for (const ScanLoad& load : scan_loads) {
+    positions.push_back(fill_channels(bench, {++reader}, load.channels, load.records));
+  }
+  bench.drain_queues();
+  std::this_thread::sleep_for(tail_age);
+  reader = 2'000'000;
+  for (std::size_t i = 0; i < std::size(scan_loads); ++i) {
+    const ScanLoad& load = scan_loads[i];
+    add(out, logins(bench,
+                    fmt::format("catch-up, {}, {} channels, {} records each", design, load.channels,
+                                load.records),
+                    {++reader}, positions[i], load.at_once));
+  }
+}
+
+void measure_turns(Bench& bench, Measurements& out) {
+  for (const std::uint32_t sessions : {1U, 8U, 64U, 256U}) {
+    add(out.turns, echo(bench, sessions));
+  }
+  for (const std::uint32_t sessions : {8U, 32U, 128U, 255U}) {
+    add(out.turns, heartbeats(bench, sessions));
+  }
+  struct FanOut {
+    std::uint32_t members, in_flight;
+    std::size_t bytes;
+  };
+  for (const auto& [members, in_flight, bytes] : {FanOut{10, 1, 64},
+                                                  {10, 8, 64},
+                                                  {50, 1, 64},
+                                                  {50, 16, 64},
+                                                  {50, 48, 64},
+                                                  {200, 48, 16},
+                                                  {250, 16, 16},
+                                                  {100, 32, 16},
+                                                  {250, 1, 64},
+                                                  {250, 16, 64},
+                                                  {50, 8, 1000},
+                                                  {50, 8, 4000},
+                                                  {250, 4, 2000}}) {
+    add(out.turns, fan_out(bench, members, in_flight, bytes));
+  }
+}
+
+void measure_commits(Bench& bench, std::vector<LoadPoint>& out) {
+  struct Sends {
+    std::uint32_t in_flight;
+    std::size_t bytes;
+  };
+  for (const auto& [in_flight, bytes] :
+       {Sends{1, 64}, {4, 64}, {16, 64}, {64, 64}, {16, 1000}, {64, 1000}, {16, 4000}}) {
+    add(out, sends(bench, in_flight, bytes));
+  }
+}
+
+void measure_logins(Bench& bench, Measurements& out) {
+  std::uint64_t user = 3'000'000;
+  for (const std::uint32_t channels : {0U, 8U, 32U, 128U}) {
+    ++user;
+    const auto positions = fill_channels(bench, {user}, channels, 0);
+    add(out.turns, logins(bench, fmt::format("login, {} channels without news", channels), {user},
+                          positions, 128));
+  }
+}
+
+}  // namespace
+
+Measurements measure(const MicroLoadOptions& options) {
+  const std::vector<int> cores = loadgen::usable_cores();
+  const int server_core = cores.front();
+  loadgen::pin_to({cores.back()});
+  const auto say = [&](const char* what, double fraction) {
+    if (options.progress) options.progress(what, fraction);
+  };
+  Measurements out;
+  {
+    say("turns and sessions", 0);
+    Bench bench{options, scenario::Durability::os, QueueDesign::per_group, server_core};
+    out.process_bytes = static_cast<double>(bench.scrape().resident_bytes);
+    bench.log_residents_in();
+    measure_sessions(bench, out);
+    measure_turns(bench, out);
+    say("commits", 0.3);
+    const std::uint64_t written = bench.device_bytes();
+    const std::uint64_t logged = bench.scrape().operations.log_bytes;
+    measure_commits(bench, out.commits);
+    const auto rows = static_cast<double>(bench.scrape().operations.log_bytes - logged);
+    if (rows > 0) {
+      out.device_log_factor = static_cast<double>(bench.device_bytes() - written) / rows;
+    }
+    add(out.turns, out.commits);
+    out.round_trip_ns = out.commits.front().round_trip_ns;
+    for (const LoadPoint& point : out.commits) {
+      if (point.load == out.commits.front().load) {
+        out.round_trip_ns = std::min(out.round_trip_ns, point.round_trip_ns);
+      }
+    }
+    say("logins and scans", 0.5);
+    measure_logins(bench, out);
+    measure_scans(bench, "per_group", out.scans);
+  }
+  {
+    say("fsync", 0.7);
+    Bench bench{options, scenario::Durability::fsync, QueueDesign::per_group, server_core};
+    bench.log_residents_in();
+    measure_commits(bench, out.synced);
+  }
+  {
+    say("queues", 0.8);
+    Bench bench{options, scenario::Durability::os, QueueDesign::per_user, server_core};
+    bench.log_residents_in();
+    struct Load {
+      std::uint32_t in_flight, away;
+    };
+    for (const auto& [in_flight, away] :
+         {Load{1, 10}, {1, 100}, {1, 800}, {8, 10}, {8, 100}, {8, 500}}) {
+      add(out.queues, sends(bench, in_flight, 64, away, true));
+    }
+    measure_scans(bench, "per_user", out.scans);
+  }
+  return out;
+}
+
+}  // namespace clamor::report
