@@ -189,21 +189,36 @@ Windows heartbeats(Bench& bench, std::uint32_t sessions) {
   });
 }
 
-/// `in_flight` members of a group send at once; a round ends when every member has everything.
-Windows fan_out(Bench& bench, std::uint32_t members, std::uint32_t in_flight, std::size_t bytes) {
+/// `senders` members of a group send at once, `burst` messages each in one write; a round ends when
+/// every member has everything. Bursts make full flushes, whatever the peers' timing.
+struct FanOut {
+  std::uint32_t members;
+  std::uint32_t senders;
+  std::uint32_t burst;
+  std::size_t bytes;
+};
+constexpr FanOut fan_outs[] = {
+    {10, 1, 1, 64},    {10, 8, 1, 64},   {50, 1, 1, 64},    {50, 16, 1, 64},  {250, 1, 1, 64},
+    {250, 16, 1, 64},  {100, 1, 30, 16}, {50, 1, 60, 16},   {250, 1, 60, 16}, {200, 2, 30, 16},
+    {50, 1, 10, 1000}, {50, 8, 1, 4000}, {250, 1, 20, 500}, {100, 4, 1, 2000}};
+
+Windows fan_out(Bench& bench, const FanOut& load) {
   MicroClient& client = bench.client();
   const ChannelId channel = bench.next_channel();
-  const std::uint64_t joins = client.received().records + members;
-  client.create_channel(0, channel, users(1, members));
+  const std::uint64_t joins = client.received().records + load.members;
+  client.create_channel(0, channel, users(1, load.members));
   client.wait_until([&] { return client.received().records >= joins; }, "the join's records");
+  const std::uint64_t messages = std::uint64_t{load.senders} * load.burst;
   return bench.measure(
-      fmt::format("fan-out, {} members, {} in flight, {} B", members, in_flight, bytes),
-      in_flight * bytes, [&] {
-        const std::uint64_t records =
-            client.received().records + std::uint64_t{in_flight} * (members - 1);
-        const std::uint64_t acks = client.received().acks + in_flight;
-        for (std::uint32_t slot = 0; slot < in_flight; ++slot) {
-          client.send_message(slot, channel, bytes);
+      fmt::format("fan-out, {} members, {} x {} in flight, {} B", load.members, load.senders,
+                  load.burst, load.bytes),
+      messages * load.bytes, [&] {
+        const std::uint64_t records = client.received().records + messages * (load.members - 1);
+        const std::uint64_t acks = client.received().acks + messages;
+        for (std::uint32_t slot = 0; slot < load.senders; ++slot) {
+          for (std::uint32_t i = 0; i < load.burst; ++i) {
+            client.send_message(slot, channel, load.bytes);
+          }
         }
         client.wait_until(
             [&] { return client.received().records >= records && client.received().acks >= acks; },
@@ -342,25 +357,7 @@ void measure_turns(Bench& bench, Measurements& out) {
   for (const std::uint32_t sessions : {8U, 32U, 128U, 255U}) {
     add(out.turns, heartbeats(bench, sessions));
   }
-  struct FanOut {
-    std::uint32_t members, in_flight;
-    std::size_t bytes;
-  };
-  for (const auto& [members, in_flight, bytes] : {FanOut{10, 1, 64},
-                                                  {10, 8, 64},
-                                                  {50, 1, 64},
-                                                  {50, 16, 64},
-                                                  {50, 48, 64},
-                                                  {200, 48, 16},
-                                                  {250, 16, 16},
-                                                  {100, 32, 16},
-                                                  {250, 1, 64},
-                                                  {250, 16, 64},
-                                                  {50, 8, 1000},
-                                                  {50, 8, 4000},
-                                                  {250, 4, 2000}}) {
-    add(out.turns, fan_out(bench, members, in_flight, bytes));
-  }
+  for (const FanOut& load : fan_outs) add(out.turns, fan_out(bench, load));
 }
 
 void measure_commits(Bench& bench, std::vector<LoadPoint>& out) {
@@ -379,8 +376,8 @@ void measure_logins(Bench& bench, Measurements& out) {
   for (const std::uint32_t channels : {0U, 8U, 32U, 128U}) {
     ++user;
     const auto positions = fill_channels(bench, {user}, channels, 0);
-    add(out.turns, logins(bench, fmt::format("login, {} channels without news", channels), {user},
-                          positions, 128));
+    add(out.logins, logins(bench, fmt::format("login, {} channels without news", channels), {user},
+                           positions, 128));
   }
 }
 

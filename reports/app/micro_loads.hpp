@@ -26,7 +26,8 @@ struct LoadPoint {
 
 /// Everything that the fits need, by what it was measured for.
 struct Measurements {
-  std::vector<LoadPoint> turns;    ///< Echoes, fan-outs, sends, logins: durability os, per_group.
+  std::vector<LoadPoint> turns;    ///< Echoes, heartbeats, fan-outs, sends: os, per_group.
+  std::vector<LoadPoint> logins;   ///< Without anything to catch up.
   std::vector<LoadPoint> commits;  ///< Sends: durability os.
   std::vector<LoadPoint> synced;   ///< Sends: durability fsync.
   std::vector<LoadPoint> queues;   ///< Fan-outs to members that are offline: per_user.

@@ -31,7 +31,8 @@ void check_alone(const RunResult& run, Checker& check) {
   switch (run.design.design) {
     case QueueDesign::per_group:
       check.expect(ops.queue_entries == 0, run, count("queue_entries", ops.queue_entries));
-      check.expect(ops.queue_batches == 0, run, count("queue_batches", ops.queue_batches));
+      check.expect(ops.record_user_partition_pairs == 0, run,
+                   count("record_user_partition_pairs", ops.record_user_partition_pairs));
       check.expect(ops.queue_bytes == 0, run, count("queue_bytes", ops.queue_bytes));
       check.expect(ops.queue_scans == 0, run, count("queue_scans", ops.queue_scans));
       break;
@@ -53,26 +54,38 @@ bool whole_plan(const RunResult& run) {
   return run.ledger.indeterminate == 0 && run.ledger.not_sent == 0;
 }
 
+bool has_every_entry(const RunResult& run) {
+  return run.design.design == QueueDesign::per_user || run.design.design == QueueDesign::per_member;
+}
+
+std::string_view name_of(std::uint64_t Operations::*member) {
+  for (const OperationCounter& counter : operation_counters) {
+    if (counter.member == member) return counter.name;
+  }
+  return "?";
+}
+
 void check_pair(const RunResult& a, const RunResult& b, Checker& check) {
   const std::string against = ", not as under " + label_of(b.design);
   if (!whole_plan(a) || !whole_plan(b)) return;
-  for (const OperationCounter& counter : operation_counters) {
-    if (counter.counter_class != CounterClass::logical || counter.name == "queue_entries") continue;
-    const std::uint64_t left = a.operations.*counter.member;
-    const std::uint64_t right = b.operations.*counter.member;
-    check.expect(left == right, a,
-                 count(counter.name, left) + against + " (" + grouped(right) + ")");
+  // What follows from the plan alone, whatever the queues look like.
+  for (const auto counter : {&Operations::records, &Operations::expected_deliveries,
+                             &Operations::membership_intervals}) {
+    check.expect(a.operations.*counter == b.operations.*counter, a,
+                 count(name_of(counter), a.operations.*counter) + against + " (" +
+                     grouped(b.operations.*counter) + ")");
   }
-  const auto entries_must_match = [](QueueDesign d) {
-    return d == QueueDesign::per_user || d == QueueDesign::per_member;
-  };
-  const bool left_full = entries_must_match(a.design.design);
-  const bool right_full = entries_must_match(b.design.design);
-  const std::uint64_t left = a.operations.queue_entries;
-  const std::uint64_t right = b.operations.queue_entries;
-  const std::string entries = count("queue_entries", left) + against + " (" + grouped(right) + ")";
-  if (left_full && right_full) check.expect(left == right, a, entries);
-  if (!left_full && right_full) check.expect(left <= right, a, entries);
+  // What goes to queues: all of it under per_user and per_member, less under the others.
+  const bool left_full = has_every_entry(a);
+  const bool right_full = has_every_entry(b);
+  for (const auto counter :
+       {&Operations::queue_entries, &Operations::record_user_partition_pairs}) {
+    const std::uint64_t left = a.operations.*counter;
+    const std::uint64_t right = b.operations.*counter;
+    const std::string what = count(name_of(counter), left) + against + " (" + grouped(right) + ")";
+    if (left_full && right_full) check.expect(left == right, a, what);
+    if (!left_full && right_full) check.expect(left <= right, a, what);
+  }
 }
 
 }  // namespace

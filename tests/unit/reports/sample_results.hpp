@@ -85,7 +85,7 @@ inline RunResult run(Engine engine, QueueDesign design, std::uint32_t repetition
   Operations& ops = r.operations;
   ops.records = n;
   ops.queue_entries = entries ? 25 * n : 0;
-  ops.record_user_partition_pairs = 3 * n;
+  ops.record_user_partition_pairs = entries ? 3 * n : 0;
   ops.expected_deliveries = 18 * n;
   ops.record_node_pairs = n;
   ops.live_deliveries = 14 * n;

@@ -40,6 +40,10 @@ TEST(DesignCheck, NamesEveryKindOfViolation) {
       {0, [](RunResult& r) { r.operations.queue_scans = r.operations.logins + 1; },
        "more than one queue scan"},
       {1, [](RunResult& r) { r.operations.queue_entries += 1; }, "queue_entries"},
+      {1, [](RunResult& r) { r.operations.record_user_partition_pairs -= 1; },
+       "record_user_partition_pairs"},
+      {2, [](RunResult& r) { r.operations.record_user_partition_pairs = 1; },
+       "record_user_partition_pairs = 1"},
       {1, [](RunResult& r) { r.operations.expected_deliveries += 1; }, "expected_deliveries"},
       {1, [](RunResult& r) { r.operations.head_comparisons = 0; }, "no head was compared"},
   };
