@@ -4,6 +4,7 @@
 #include "reports/render/environment.hpp"
 #include "reports/render/run_files.hpp"
 #include "reports/render/summary.hpp"
+#include "scenarios/model/plan.hpp"
 #include "scenarios/yaml/config_error.hpp"
 #include "scenarios/yaml/scenario_file.hpp"
 #include "sim/app/calibration.hpp"
@@ -79,11 +80,16 @@ DesignSpec design_of(const Arguments& arguments, const scenario::Scenario& scena
 }
 
 void check_traced(const Arguments& arguments, const SimOptions& options) {
+  if (!arguments.trace_user && !arguments.trace_channel) return;
   const double scale = options.scale.value_or(options.scenario.simulate_scale);
-  const scenario::Scenario scaled = scenario::scaled(options.scenario, scale);
-  if (arguments.trace_user && *arguments.trace_user >= scaled.population.users) {
+  const scenario::Plan plan{scenario::scaled(options.scenario, scale)};
+  if (arguments.trace_user && *arguments.trace_user >= plan.users()) {
     refuse(fmt::format("--trace-user {}: expected a user from 0 to {}", *arguments.trace_user,
-                       scaled.population.users - 1));
+                       plan.users() - 1));
+  }
+  if (arguments.trace_channel && *arguments.trace_channel >= plan.channels()) {
+    refuse(fmt::format("--trace-channel {}: expected a channel from 0 to {}",
+                       *arguments.trace_channel, plan.channels() - 1));
   }
 }
 

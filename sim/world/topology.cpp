@@ -47,14 +47,14 @@ void Topology::place_clients() {
   slot_.resize(plan.clients());
   for (const std::uint32_t user : users) {
     const std::uint32_t devices = plan.devices_of(user);
-    CLAMOR_ASSERT(devices < 256);
     for (std::uint32_t device = 1; device <= devices; ++device) {
       const std::uint32_t client = plan.client_of(user, device);
       slot_[client] = slots();
       client_.push_back(client);
       user_.push_back(user);
-      node_.push_back(node_of_user[user]);
-      devices_.push_back(static_cast<std::uint8_t>(device == 1 ? devices : 0));
+      placement_.push_back({.node = node_of_user[user],
+                            .queue_node = owner_of_partition_[partition_of_user_[user]],
+                            .devices = static_cast<std::uint16_t>(device == 1 ? devices : 0)});
     }
     node_begin_[node_of_user[user] + 1U] = slots();
   }
@@ -81,7 +81,7 @@ void Topology::lay_out_channels() {
     for (const std::uint32_t user : users) {
       const std::uint32_t slot = slot_[plan.client_of(user, 1)];
       members_.push_back(slot);
-      devices += devices_[slot];
+      devices += placement_[slot].devices;
       ++channel_begin_[user + 1];
     }
     std::sort(members_.begin() + first, members_.end());

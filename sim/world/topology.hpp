@@ -29,16 +29,16 @@ class Topology {
   [[nodiscard]] std::uint32_t client_of(std::uint32_t slot) const { return client_[slot]; }
   [[nodiscard]] std::uint32_t user_of(std::uint32_t slot) const { return user_[slot]; }
   [[nodiscard]] std::uint32_t slot_of(std::uint32_t client) const { return slot_[client]; }
-  [[nodiscard]] std::uint16_t node_of(std::uint32_t slot) const { return node_[slot]; }
+  [[nodiscard]] std::uint16_t node_of(std::uint32_t slot) const { return placement_[slot].node; }
   /// The slots of a node's clients: [first_slot(node), first_slot(node + 1)).
   [[nodiscard]] std::uint32_t first_slot(std::uint32_t node) const { return node_begin_[node]; }
   /// How many devices the user of that first slot has; they follow it.
   [[nodiscard]] std::uint32_t devices_at(std::uint32_t first_slot) const {
-    return devices_[first_slot];
+    return placement_[first_slot].devices;
   }
   /// Node that owns the user partition of the slot's user.
   [[nodiscard]] std::uint16_t queue_node_of(std::uint32_t slot) const {
-    return owner_of_partition_[partition_of_user_[user_[slot]]];
+    return placement_[slot].queue_node;
   }
 
   // --- channels
@@ -71,6 +71,13 @@ class Topology {
   [[nodiscard]] std::uint64_t memberships() const { return members_.size(); }
 
  private:
+  /// What fan-out asks of every member, in one place.
+  struct Placement {
+    std::uint16_t node = 0;
+    std::uint16_t queue_node = 0;  ///< Owner of the user's partition.
+    std::uint16_t devices = 0;     ///< Of the user; at its first slot only.
+  };
+
   void place_clients();
   void lay_out_channels();
   void count_user_partitions(std::uint32_t channel);
@@ -83,8 +90,7 @@ class Topology {
   std::vector<std::uint32_t> client_;
   std::vector<std::uint32_t> user_;
   std::vector<std::uint32_t> slot_;
-  std::vector<std::uint16_t> node_;
-  std::vector<std::uint8_t> devices_;  ///< By first slot.
+  std::vector<Placement> placement_;
   std::vector<std::uint32_t> node_begin_;
   std::vector<std::uint32_t> member_begin_;
   std::vector<std::uint32_t> members_;

@@ -172,7 +172,7 @@ bool World::stale_timer(const Event& event) {
 }
 
 void World::run_until_empty() {
-  constexpr std::uint64_t report_every = 1U << 15U;
+  constexpr std::uint64_t report_every = 1U << 12U;
   Event event;
   const auto hint = [this](std::uint32_t id) { prefetch(id); };
   while (events_.pop(event, hint)) {

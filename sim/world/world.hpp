@@ -47,7 +47,7 @@ struct WorldSettings {
   std::optional<std::uint32_t> trace_user;     ///< Plan index.
   std::optional<std::uint32_t> trace_channel;  ///< Plan index.
   std::function<void(std::string_view)> trace;
-  /// Called every few ten thousand events; returns false to end the run.
+  /// Called every few thousand events; returns false to end the run.
   std::function<bool(const WorldProgress&)> progress;
 };
 

@@ -1,0 +1,91 @@
+#include "sim/app/simulate.hpp"
+
+#include "reports/model/thresholds.hpp"
+#include "sim/app/calibration.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace clamor::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+SimOptions hamlet() {
+  SimOptions options;
+  scenario::Scenario& scenario = options.scenario;
+  scenario.name = "hamlet";
+  scenario.population.users = 50;
+  scenario.groups = {{.name = "square", .count = 2, .members = 25}};
+  scenario::Workload chat;
+  chat.name = "chat";
+  chat.rate = 30;
+  chat.duration = 2s;
+  chat.mix = {{"square", 1}};
+  scenario.workloads = {chat};
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 1s, .share = 0.2}};
+  scenario.thresholds = {{.metric = "delivery_latency",
+                          .percentile = 99,
+                          .comparison = scenario::Threshold::Comparison::lt,
+                          .bound = 0.000001,
+                          .text = "p(99)<0.000001"}};
+  options.design = {QueueDesign::per_group};
+  options.calibration = default_calibration();
+  return options;
+}
+
+TEST(RunSim, ReturnsWhatALiveRunReturnsWithItsThresholdsJudged) {
+  SimOptions options = hamlet();
+  options.scale = 3;
+  const report::RunResult result = run_sim(options);
+  EXPECT_EQ(result.engine, report::Engine::sim);
+  EXPECT_EQ(result.scale, 3);
+  EXPECT_EQ(result.deployment.users, 150U);
+  EXPECT_EQ(result.series.size(), 2U);
+  ASSERT_EQ(result.marks.size(), 1U);
+  EXPECT_EQ(result.marks[0].first, 1.0);
+  ASSERT_TRUE(result.sim.has_value());
+  EXPECT_GT(result.sim->events, 0U);
+  EXPECT_GT(result.sim->peak_rss_bytes, 0U);
+  EXPECT_NE(result.sim->calibration.find(options.calibration.machine), std::string::npos);
+  EXPECT_EQ(report::verdict_of(result), report::Verdict::threshold_failed)
+      << "no delivery takes a picosecond";
+}
+
+TEST(RunSim, ASeedOfItsOwnReplacesTheScenarios) {
+  SimOptions options = hamlet();
+  const report::RunResult first = run_sim(options);
+  options.seed = options.scenario.seed;
+  EXPECT_EQ(run_sim(options).result_hash, first.result_hash);
+  options.seed = 99;
+  const report::RunResult other = run_sim(options);
+  EXPECT_EQ(other.seed, 99U);
+  EXPECT_NE(other.result_hash, first.result_hash);
+}
+
+TEST(RunSim, CostsChangeTimesButNoLogicalCount) {
+  SimOptions options = hamlet();
+  const report::RunResult fast = run_sim(options);
+  options.calibration.costs.flush_ns *= 10;
+  const report::RunResult slow = run_sim(options);
+  EXPECT_GT(slow.server.cpu_seconds, fast.server.cpu_seconds * 2);
+  for (const OperationCounter& counter : operation_counters) {
+    if (counter.counter_class != CounterClass::logical) continue;
+    EXPECT_EQ(slow.operations.*counter.member, fast.operations.*counter.member) << counter.name;
+  }
+}
+
+TEST(RunSim, AnInterruptedRunSaysSoAndClaimsNoLedger) {
+  SimOptions options = hamlet();
+  options.scale = 40;  // long enough to be asked
+  options.interrupted = [] { return true; };
+  const report::RunResult result = run_sim(options);
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_FALSE(result.ledger_complete);
+  EXPECT_EQ(report::verdict_of(result), report::Verdict::interrupted);
+}
+
+}  // namespace
+}  // namespace clamor::sim
