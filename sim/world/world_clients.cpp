@@ -59,6 +59,11 @@ void World::act(std::uint32_t slot, const loadgen::Action& action, std::int64_t 
     computed_frame(topology_.node_of(slot), 2, now_ns_);  // the close frame
   } else if (const auto* acknowledged = std::get_if<loadgen::Acknowledged>(&action)) {
     ++ledger_.acknowledged;
+    if (traced(slot, acknowledged->channel)) {
+      trace(slot, now_ns_,
+            "is acknowledged number " + std::to_string(acknowledged->client_message_id.value) +
+                " in channel " + std::to_string(acknowledged->channel));
+    }
     metrics_.acked(plan_.class_of(acknowledged->channel), to_ns(acknowledged->due), now_ns_);
   } else if (std::holds_alternative<loadgen::GaveUpSend>(action)) {
     ++ledger_.not_sent;

@@ -101,6 +101,7 @@ void World::interested_nodes(std::uint32_t channel) {
   live_plan_.runs.clear();
   const auto members = topology_.members_of(channel);
   for (std::uint32_t i = 0; i < members.size(); ++i) {
+    __builtin_prefetch(&sessions_[members[i]]);  // the turns that deliver look at them soon
     const NodeId node{topology_.node_of(members[i])};
     if (node_runs_.empty() || node_runs_.back().node != node)
       node_runs_.push_back({node, i, i, false});

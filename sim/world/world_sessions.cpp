@@ -97,6 +97,7 @@ MessageId World::covered_of(std::uint32_t channel) const {
 
 void World::plan_catch_up(std::uint32_t slot, Sync& sync) {
   const auto channels = topology_.channels_of(slot);
+  for (const std::uint32_t channel : channels) __builtin_prefetch(&heads_[channel]);
   channel_syncs_.clear();
   for (std::size_t i = 0; i < channels.size(); ++i) {
     const core::ChannelHead& head = heads_[channels[i]];
@@ -235,6 +236,7 @@ void World::detach(std::uint32_t slot) {
   } else {
     session.sync = new_sync();
     const auto channels = topology_.channels_of(slot);
+    for (const std::uint32_t channel : channels) __builtin_prefetch(&heads_[channel]);
     auto& held = syncs_[session.sync].held;
     held.resize(channels.size());
     for (std::size_t i = 0; i < channels.size(); ++i) {

@@ -84,7 +84,7 @@ TEST_F(SimCommand, PrintsItsSpeedAndLeavesTheSameResultForTheSameSeed) {
 
 TEST_F(SimCommand, PrintsTheTimelineOfAUserAndOfAChannel) {
   const Result user = sim("hamlet.yaml --scale 1 --trace-user 7 --out out");
-  EXPECT_THAT(user.out, AllOf(HasSubstr("user 7 client"), HasSubstr("receives record")));
+  EXPECT_THAT(user.out, AllOf(HasSubstr("user 7 client"), HasSubstr("is acknowledged number 1")));
   const Result channel = sim("hamlet.yaml --scale 1 --trace-channel 61 --out out");
   EXPECT_THAT(channel.out, HasSubstr("of channel 61 in the log"));
 }
