@@ -65,7 +65,7 @@
     const x = data.positions.slice(first, last + 1);
     const end = x.length ? x[x.length - 1] : 10;
     add({
-      width: host.clientWidth, height: 380, cursor: { y: false },
+      width: host.clientWidth, height: 380, cursor: { y: false }, padding: [null, 34, null, null],
       scales: { x: { time: false, distr: 3, range: [x[0] || 1, end] }, y: { distr: 3, range: logRange } },
       axes: [
         axis({ splits: () => [2, 10, 100, 1e3, 1e4, 1e5, 1e6].filter((v) => v <= end * 1.001),
@@ -107,9 +107,9 @@
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
       if (!named) continue;
-      const right = x + ctx.measureText(mark.what).width + 12 > bbox.left + bbox.width;
-      ctx.textAlign = right ? "right" : "left";
-      ctx.fillText(mark.what, x + (right ? -6 : 6) * devicePixelRatio, bbox.top - 6 * devicePixelRatio);
+      const last = bbox.left + bbox.width - ctx.measureText(mark.what).width;
+      const start = Math.max(bbox.left, Math.min(x + 4 * devicePixelRatio, last));
+      ctx.fillText(mark.what, start, bbox.top - 6 * devicePixelRatio);
     }
     ctx.restore();
   }
