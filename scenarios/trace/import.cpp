@@ -219,6 +219,45 @@ Duration length_of(const ImportedTrace& trace) {
   return std::max<Duration>(trace.facts.span + trace.facts.span / events, 1s);
 }
 
+/// Deliveries to connected members in the busiest second of the replay of one channel. Copies
+/// have their busy seconds together.
+double busiest_second(const ImportedTrace& trace, const Replay& replay) {
+  std::vector<bool> connected(trace.trace.users, false);
+  for (const std::uint32_t user : trace.trace.connected) connected[user] = true;
+  auto online = static_cast<std::int64_t>(trace.trace.connected.size());
+  std::map<std::int64_t, std::int64_t> by_second;
+  for (const TraceEvent& event : trace.trace.events) {
+    if (event.kind == EventKind::send) {
+      const double second = to_seconds(event.at) / replay.speed;
+      by_second[static_cast<std::int64_t>(second)] += online - 1;
+    } else if (connected[event.user] != (event.kind == EventKind::connect)) {
+      connected[event.user] = event.kind == EventKind::connect;
+      online += event.kind == EventKind::connect ? 1 : -1;
+    }
+  }
+  std::int64_t most = 1;
+  for (const auto& [second, deliveries] : by_second) most = std::max(most, deliveries);
+  return static_cast<double>(most);
+}
+
+/// A deployment that a planner would run: no server gets more than it delivers comfortably.
+struct Sizing {
+  std::uint32_t clients_per_server;
+  double scale;  ///< Of the simulated run.
+};
+
+Sizing sizing_of(const ImportedTrace& trace, const Replay& replay, std::uint32_t copies) {
+  constexpr double deliveries_per_second = 60'000;  // a third of what one core was measured to do
+  constexpr double clients_most = 20'000;
+  constexpr double servers_simulated = 20;
+  const double users = trace.facts.users;
+  const double channels_by_rate = std::floor(deliveries_per_second / busiest_second(trace, replay));
+  const double channels =
+      std::max(1.0, std::min(channels_by_rate, std::floor(clients_most / users)));
+  return {static_cast<std::uint32_t>(channels * users),
+          std::max(1.0, std::round(servers_simulated * channels / copies))};
+}
+
 }  // namespace
 
 Parsed<ImportedTrace> import_chat_log(std::string_view text, const std::string& file) {
@@ -248,10 +287,7 @@ std::string replay_scenario(const std::string& name, const std::string& source,
   const std::string description =
       fmt::format("Replays {}: {} messages of {} users, {:.4g} times faster than they came.",
                   source, facts.messages, facts.users, replay.speed);
-  // About a hundred thousand simulated users, in round copies.
-  const double copies_wanted = std::max(1.0, 100'000.0 / facts.users / copies);
-  const double magnitude = std::pow(10, std::floor(std::log10(copies_wanted)));
-  const double scale = std::floor(copies_wanted / magnitude) * magnitude;
+  const Sizing sizing = sizing_of(trace, replay, copies);
   const auto length = std::chrono::ceil<std::chrono::seconds>(length_of(trace));
   return fmt::format(
       R"(# Written by `clamor trace import`. Users, their channel, their sessions and what they
@@ -261,7 +297,8 @@ description: {description}
 seed: 1
 population:
   devices: {{1: 1.0}}
-deployment: {{cores: 1, clients_per_server: 20000}}
+# As many channels a server as make at most 60,000 deliveries in the busiest second.
+deployment: {{cores: 1, clients_per_server: {clients}}}
 designs: [per_user, per_group]
 durability: os
 scenarios:
@@ -279,7 +316,7 @@ thresholds:
       fmt::arg("speed", replay.speed), fmt::arg("events", quoted_yaml(events_file)),
       fmt::arg("span", format_duration(length)),
       fmt::arg("duration", format_duration(replay.duration)), fmt::arg("copies", copies),
-      fmt::arg("scale", scale));
+      fmt::arg("scale", sizing.scale), fmt::arg("clients", sizing.clients_per_server));
 }
 
 }  // namespace clamor::scenario

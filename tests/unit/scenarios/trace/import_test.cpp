@@ -219,6 +219,22 @@ TEST(TraceImport, EveryTraceBecomesAScenarioWhosePlanSendsIt) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(TraceImport, SizesTheSimulatedDeploymentByTheBusiestSecond) {
+  // 3 users connected, then 4; the busiest second of the replay holds 2 sends to 3 others each.
+  std::string text = "[10:00] <a> x\n[10:00] <b> x\n[10:00] <c> x\n";
+  text += "=== d [u@h] has joined #c\n[10:30] <d> x\n[10:30] <a> x\n";
+  const auto trace = imported(text);
+  const std::string written = replay_scenario("t", "t.log", "e.csv", at_speed(60, trace), 2, trace);
+  // 60,000 / 6 = 10,000 channels a server, but no more than 20,000 clients.
+  EXPECT_NE(written.find("clients_per_server: 20000}"), std::string::npos) << written;
+  EXPECT_NE(written.find("scale: 50000}"), std::string::npos) << "20 servers of 5,000, by 2 copies";
+  const auto busy = imported(file_text(traces() + "ubuntu-2006-06-01.irc.log"));
+  const std::string replay = replay_scenario("t", "t", "e", compressed_to(30s, busy), 1, busy);
+  EXPECT_NE(replay.find("clients_per_server: 796}"), std::string::npos)
+      << "two such channels, 196 times faster, are what a server should carry\n"
+      << replay;
+}
+
 TEST(TraceFile, ReportsTheLinesThatAreWrong) {
   char folder_template[] = "/tmp/clamor-trace-XXXXXX";
   const std::filesystem::path folder = mkdtemp(folder_template);
