@@ -15,9 +15,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <poll.h>
 #include <stdexcept>
 #include <sys/resource.h>
-#include <unistd.h>
 #include <utility>
 
 namespace clamor::loadgen {
@@ -68,7 +68,8 @@ class Worker {
   json await_begin() {
     while (!control_.closed()) {
       if (auto message = control_.receive()) return std::move(*message);
-      usleep(1000);
+      pollfd entry{control_.fd(), POLLIN, 0};
+      poll(&entry, 1, -1);
     }
     return {};
   }
