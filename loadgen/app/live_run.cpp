@@ -10,13 +10,10 @@
 #include "server/core/placement.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <poll.h>
-#include <system_error>
 #include <utility>
 
 namespace clamor::loadgen {
@@ -44,19 +41,6 @@ std::string cores_text(const std::vector<int>& cores) {
 }
 
 }  // namespace
-
-ScratchFolder::ScratchFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "clamor-load-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) {
-    throw std::system_error{errno, std::system_category(), "cannot make a folder " + pattern};
-  }
-  path_ = pattern;
-}
-
-ScratchFolder::~ScratchFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 LiveRun::LiveRun(const LoadOptions& options)
     : options_{options}, scenario_{make_scenario(options)}, plan_{scenario_} {

@@ -5,6 +5,7 @@
 #include "loadgen/app/embedded_server.hpp"
 #include "loadgen/app/load.hpp"
 #include "loadgen/app/load_result.hpp"
+#include "loadgen/app/scratch_folder.hpp"
 #include "loadgen/net/target.hpp"
 #include "scenarios/model/plan.hpp"
 
@@ -17,19 +18,6 @@
 #include <vector>
 
 namespace clamor::loadgen {
-
-/// A folder for one run's files, removed with what is in it.
-class ScratchFolder {
- public:
-  ScratchFolder();
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  ~ScratchFolder();
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// One live run, coordinated: the server, the workers, the barriers between their stages, the
 /// samples once a second, the result. See run_load.
