@@ -39,6 +39,9 @@ struct CatchUp {
     bool is_record = true;  ///< Records may be dropped and scanned again, acks may not.
   };
 
+  /// The user's progress in a channel, or nullptr. O(log channels).
+  [[nodiscard]] Progress* find(ChannelId channel);
+
   UserId user;
   std::vector<Progress> channels;  ///< By channel id.
   std::vector<core::Scan> scans;
@@ -83,7 +86,7 @@ class CatchUpReader {
 
  private:
   enum class Step : std::uint8_t { page_full, again, scan_done };
-  struct Context;  ///< What one fill() works on.
+  struct Context;
 
   void plan(const Channels& channels, CatchUp& catch_up);
   void next_scan(CatchUp& catch_up);

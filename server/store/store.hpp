@@ -132,7 +132,7 @@ class Store {
   [[nodiscard]] Result<void> reopen();
 
  private:
-  class Impl;
+  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 

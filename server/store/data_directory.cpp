@@ -1,0 +1,142 @@
+#include "server/store/data_directory.hpp"
+
+#include "server/store/rows.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
+
+#include <charconv>
+#include <fmt/format.h>
+#include <string_view>
+#include <utility>
+
+namespace clamor::store {
+namespace {
+
+using rocksdb::ColumnFamilyHandle;
+using rocksdb::Status;
+
+/// A process holds 20,000 descriptors and most of them are clients'.
+constexpr int open_files_max = 256;
+
+rocksdb::DBOptions db_options() {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.max_open_files = open_files_max;
+  options.max_background_jobs = 2;
+  options.max_total_wal_size = std::size_t{256} << 20U;
+  options.bytes_per_sync = std::size_t{1} << 20U;
+  options.keep_log_file_num = 2;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.stats_dump_period_sec = 0;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions family_options(const StoreSettings& settings,
+                                            const std::shared_ptr<rocksdb::Cache>& cache,
+                                            std::size_t prefix_bytes) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.format_version = 5;
+  rocksdb::ColumnFamilyOptions options;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.compression = rocksdb::kLZ4Compression;
+  options.write_buffer_size = settings.write_buffer_bytes;
+  options.level_compaction_dynamic_level_bytes = true;
+  if (prefix_bytes != 0) {
+    options.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(prefix_bytes));
+    options.memtable_prefix_bloom_size_ratio = 0.05;
+  }
+  return options;
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+DataDirectory::DataDirectory(const StoreSettings& settings)
+    : settings_{settings}, cache_{rocksdb::NewLRUCache(settings.block_cache_bytes)} {
+  open();
+  try {
+    check_facts();
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+void DataDirectory::open() {
+  const std::vector<rocksdb::ColumnFamilyDescriptor> families{
+      {rocksdb::kDefaultColumnFamilyName, family_options(settings_, cache_, 0)},
+      {"log", family_options(settings_, cache_, 8)},
+      {"journal", family_options(settings_, cache_, 4)},
+      {"queues", family_options(settings_, cache_, queue_prefix_bytes)},
+  };
+  const Status status = rocksdb::DB::Open(db_options(), settings_.path, families, &handles_, &db_);
+  if (!status.ok()) {
+    throw OpenError(fmt::format(
+        "{}: cannot open the data directory: {}. Is another server running on it, and may this "
+        "user write there? --data names another one",
+        settings_.path, status.ToString()));
+  }
+}
+
+void DataDirectory::close() {
+  if (db_ == nullptr) return;
+  for (ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
+  handles_.clear();
+  // The destructor flushes memtables that hold rows without a write-ahead log.
+  delete std::exchange(db_, nullptr);
+}
+
+// A new directory takes its facts from the settings.
+void DataDirectory::check_facts() {
+  check_fact("data_format", std::to_string(data_format), "made by another version of clamor");
+  check_fact("partitions", std::to_string(settings_.partitions), "made for another deployment");
+  check_fact("layout", settings_.layout, "filled under another design");
+  const std::string last = read_fact("term").value_or("0");
+  const auto number = parse_number(last);
+  if (!number) throw OpenError(fmt::format("{}: damaged term '{}'", settings_.path, last));
+  term_ = {static_cast<std::uint32_t>(*number + 1)};
+  write_fact("term", std::to_string(term_.value));
+}
+
+void DataDirectory::check_fact(const char* name, const std::string& expected, const char* meaning) {
+  const auto found = read_fact(name);
+  if (!found) return write_fact(name, expected);
+  if (*found == expected) return;
+  throw OpenError(
+      fmt::format("{}: the data directory was {}: it has {} {}, the settings say {}. Use those "
+                  "settings, or another directory (--data)",
+                  settings_.path, meaning, name, *found, expected));
+}
+
+std::optional<std::string> DataDirectory::read_fact(const char* name) {
+  std::string value;
+  const Status status = db_->Get({}, handles_[0], name, &value);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) throw OpenError(fmt::format("{}: {}", settings_.path, status.ToString()));
+  return value;
+}
+
+void DataDirectory::write_fact(const char* name, const std::string& value) {
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const Status status = db_->Put(options, handles_[0], name, value);
+  if (!status.ok()) throw OpenError(fmt::format("{}: {}", settings_.path, status.ToString()));
+}
+
+}  // namespace clamor::store
