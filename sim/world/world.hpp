@@ -271,6 +271,9 @@ class World {
   void flight_landed(std::uint32_t index);
   void page_came(const Flight& flight);
   void deliver_caught_up(std::uint32_t slot, std::uint32_t record);
+  /// From when on a record due at `due_ns` and received at `at_ns` counts as late: planned
+  /// absences in between are left out, as the live recipients leave them out.
+  std::int64_t owed_since_ns(std::uint32_t slot, std::int64_t due_ns, std::int64_t at_ns);
   [[nodiscard]] std::uint32_t fly(const Flight& flight);
   void launch(std::int64_t at_ns, std::uint32_t index);
   void land(std::uint32_t index) { free_flights_.push_back(index); }

@@ -1,3 +1,4 @@
+#include "loadgen/user/waiting.hpp"
 #include "server/base/assert.hpp"
 #include "sim/world/wire_sizes.hpp"
 #include "sim/world/world.hpp"
@@ -288,13 +289,18 @@ void World::deliver_caught_up(std::uint32_t slot, std::uint32_t index) {
               std::to_string(record.channel));
   }
   if (in_roll_call(slot)) return metrics_.delivery_uncounted(now_ns_);
-  std::int64_t start_ns = record.due_ns;
-  if (start_ns < sessions_[slot].away_until_ns) {
-    start_ns = start_ns >= away_from_ns_[slot]
-                   ? sessions_[slot].away_until_ns
-                   : to_ns(plan_.present_from(topology_.user_of(slot), instant_from_ns(start_ns)));
-  }
+  const std::int64_t start_ns = owed_since_ns(slot, record.due_ns, now_ns_);
   metrics_.delivery(record.channel_class, Path::catchup, start_ns, record.sent_ns, now_ns_);
+}
+
+std::int64_t World::owed_since_ns(std::uint32_t slot, std::int64_t due_ns, std::int64_t at_ns) {
+  const std::int64_t away_until_ns = sessions_[slot].away_until_ns;
+  if (due_ns >= away_until_ns) return due_ns;
+  if (due_ns >= away_from_ns_[slot]) return away_until_ns;
+  absences_.clear();
+  plan_.absences(topology_.user_of(slot), absences_);
+  return at_ns -
+         to_ns(loadgen::waiting_time(absences_, instant_from_ns(due_ns), instant_from_ns(at_ns)));
 }
 
 void World::trace(std::uint32_t slot, std::int64_t at_ns, const std::string& what) const {

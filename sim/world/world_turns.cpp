@@ -305,8 +305,7 @@ void World::complete_turn(std::uint32_t index) {
       metrics_.delivery_uncounted(at_ns);
       continue;
     }
-    const std::int64_t start_ns =
-        record.due_ns < session.away_until_ns ? session.away_until_ns : record.due_ns;
+    const std::int64_t start_ns = owed_since_ns(to.session, record.due_ns, at_ns);
     metrics_.delivery(record.channel_class, record.waited ? Path::outbox : Path::live,
                       std::min(start_ns, at_ns), record.sent_ns, at_ns);
   }
