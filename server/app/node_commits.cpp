@@ -164,7 +164,7 @@ void Node::send_after_pages(gateway::SessionId id, Session& session, gateway::Sh
 
 void Node::on_queued(const store::QueueOutcome& outcome, std::uint64_t epoch) {
   ++operations_.posts;
-  ++operations_.queue_batches;
+  operations_.queue_batches += outcome.batches;
   operations_.queue_entries += outcome.entries;
   operations_.queue_bytes += outcome.bytes;
   operations_.queue_ns += static_cast<std::uint64_t>(to_ns(outcome.took));

@@ -133,6 +133,7 @@ void QueueWriter::discard() {
   discarding_ = false;
   user_ends_.clear();  // The thread is idle and looks at them only once something is submitted.
   applied_.clear();
+  unwritten_.clear();
 }
 
 void QueueWriter::run() {
@@ -187,30 +188,43 @@ bool QueueWriter::write(const std::vector<FanOut>& fan_outs, QueueOutcome& outco
     ++outcome.failures;
     return false;
   }
-  std::unordered_map<PartitionId, JournalSequence> cursors;
   for (const FanOut& fan_out : fan_outs) {
-    for (const JournalPlace& place : fan_out.cursors) cursors[place.partition] = place.sequence;
+    for (const JournalPlace& place : fan_out.cursors) unwritten_[place.partition] = place.sequence;
   }
-  for (const auto& [partition, sequence] : cursors) {
-    packed.write.cursors.push_back({partition, sequence});
+  // Without an entry nothing depends on the cursors: they go with the next one or the next flush. A
+  // redo from an older cursor plans nothing either.
+  if (!packed.write.rows.empty()) {
+    if (!write_with_cursors(packed.write)) {
+      user_ends_.clear();  // They were advanced for rows that are not there.
+      ++outcome.failures;
+      return false;
+    }
+    ++outcome.batches;
   }
-  if (!store_.write_queues(packed.write)) {
-    user_ends_.clear();  // They were advanced for rows that are not there.
-    ++outcome.failures;
-    return false;
-  }
-  for (const auto& [partition, sequence] : cursors) {
-    JournalSequence& applied = applied_[partition];
-    rows_since_flush_ += applied == JournalSequence{} ? 1 : sequence - applied;
-    applied = sequence;
+  for (const FanOut& fan_out : fan_outs) {
+    for (const JournalPlace& place : fan_out.cursors) {
+      JournalSequence& applied = applied_[place.partition];
+      rows_since_flush_ += applied == JournalSequence{} ? 1 : place.sequence - applied;
+      applied = place.sequence;
+    }
   }
   outcome.entries += packed.entries;
   outcome.bytes += packed.bytes;
   return true;
 }
 
+bool QueueWriter::write_with_cursors(QueueWrite& write) {
+  for (const auto& [partition, sequence] : unwritten_)
+    write.cursors.push_back({partition, sequence});
+  if (!store_.write_queues(write)) return false;
+  unwritten_.clear();
+  return true;
+}
+
 void QueueWriter::flush_and_trim() {
   // A failure costs nothing but a longer redo: the next round tries again.
+  QueueWrite cursors;
+  if (!unwritten_.empty() && !write_with_cursors(cursors)) return;
   if (!store_.flush_queues()) return;
   for (const auto& [partition, sequence] : applied_) {
     if (!store_.trim_journal({partition, sequence})) return;

@@ -48,6 +48,7 @@ struct PackedRows {
 /// What the queue writer did since it last reported.
 struct QueueOutcome {
   std::size_t fan_outs = 0;   ///< So many were applied, in the order of submit().
+  std::uint64_t batches = 0;  ///< Writes to the store: 0 where there was no entry.
   std::uint64_t entries = 0;  ///< By entry, not by row.
   std::uint64_t bytes = 0;
   Duration took{};             ///< On the writer's thread, the linger excluded.
@@ -63,7 +64,8 @@ struct QueueWriterSettings {
 };
 
 /// Writes queue entries on a thread of its own, as a consumer of the journal: entries and cursor in
-/// one batch. A write that fails is tried again until it succeeds; the lag shows it.
+/// one batch. A cursor that moved without an entry waits for the next one or the next flush. A
+/// write that fails is tried again until it succeeds; the lag shows it.
 ///
 /// submit(), discard() and the destructor belong to one thread; `done` is called on the writer's.
 class QueueWriter {
@@ -89,6 +91,8 @@ class QueueWriter {
  private:
   void run();
   [[nodiscard]] bool write(const std::vector<FanOut>& fan_outs, QueueOutcome& outcome);
+  /// Writes rows and the cursors that are not written yet.
+  [[nodiscard]] bool write_with_cursors(QueueWrite& write);
   void flush_and_trim();
 
   Store& store_;
@@ -107,6 +111,7 @@ class QueueWriter {
   // The writer thread's own.
   std::unordered_map<UserId, QueueSequence> user_ends_;
   std::unordered_map<PartitionId, JournalSequence> applied_;
+  std::unordered_map<PartitionId, JournalSequence> unwritten_;  ///< Cursors ahead of the store's.
   std::uint64_t rows_since_flush_ = 0;
   std::thread thread_;
 };

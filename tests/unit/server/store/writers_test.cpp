@@ -263,6 +263,33 @@ TEST(QueueWriter, ACrashLosesUnflushedEntriesAndTheirCursorTogether) {
   EXPECT_EQ(crashed.journal_end({0}).value(), JournalSequence{1}) << "the journal has what to redo";
 }
 
+TEST(QueueWriter, ACursorWithoutEntriesWaitsForTheNextEntryOrTheEnd) {
+  const TemporaryDirectory directory;
+  Reports<QueueOutcome> reports;
+  {
+    Store store{{.path = directory / "data"}};
+    QueueWriter writer{store, {}, [&](QueueOutcome outcome) { reports.add(outcome); }};
+    const auto without_entries = [](std::uint32_t partition, std::uint64_t sequence) {
+      FanOut fan_out;
+      fan_out.cursors.push_back({{partition}, {sequence}});
+      return fan_out;
+    };
+    writer.submit(without_entries(0, 5));
+    writer.submit(without_entries(1, 2));
+    ASSERT_TRUE(writer.drain());
+    for (const QueueOutcome& outcome : reports.all()) EXPECT_EQ(outcome.batches, 0U);
+    EXPECT_EQ(store.cursor({0}).value(), JournalSequence{0});
+    writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 6));
+    ASSERT_TRUE(writer.drain());
+    EXPECT_EQ(reports.all().back().batches, 1U);
+    EXPECT_EQ(store.cursor({0}).value(), JournalSequence{6});
+    EXPECT_EQ(store.cursor({1}).value(), JournalSequence{2}) << "it goes with the next entry";
+    writer.submit(without_entries(1, 3));
+  }
+  const Store store{{.path = directory / "data"}};
+  EXPECT_EQ(store.cursor({1}).value(), JournalSequence{3}) << "nothing to redo after a clean end";
+}
+
 TEST(QueueWriter, DiscardForgetsWhatWaits) {
   const TemporaryDirectory directory;
   Store store{{.path = directory / "data"}};
