@@ -9,12 +9,6 @@
 namespace clamor::sim {
 namespace {
 
-/// Where a client sends a handful of messages in all, a short ring never misses one that waits.
-std::size_t ring_size_for(const scenario::Plan& plan) {
-  const bool few_each = plan.send_count() / 4 < plan.clients();
-  return few_each && plan.send_count() > 200'000 ? 8 : core::dedup_ring_size;
-}
-
 loadgen::UserSettings user_settings_of(const scenario::Scenario& scenario) {
   loadgen::UserSettings settings;
   settings.seed = scenario.seed;
@@ -44,7 +38,6 @@ World::World(const Topology& topology, const WorldSettings& settings)
       fsync_{plan_.scenario().durability == scenario::Durability::fsync},
       cores_{std::max(plan_.scenario().deployment.cores, 1U)},
       user_settings_{user_settings_of(plan_.scenario())},
-      dedup_{ring_size_for(plan_)},
       turn_{turn_costs_, topology.slots()},
       metrics_{plan_.classes(), duration_ns_},
       tracing_{settings.trace && (settings.trace_user || settings.trace_channel)} {

@@ -17,9 +17,9 @@ void World::decide_send(std::uint32_t index, std::uint32_t what) {
   const SendFrame frame = frames_[what];
   free_frames_.push_back(what);
   core::ChannelHead& head = heads_[frame.channel];
-  const DedupTable::Row dedup = dedup_.row_of(frame.slot, frame.channel);
-  const core::Accepted accepted =
-      core::accept(head, dedup.row, dedup.ring, 1, ClientMessageId{frame.client_message_id});
+  const ClientMessageId number{frame.client_message_id};
+  const DedupTable::Row dedup = dedup_.row_of(frame.slot, frame.channel, number);
+  const core::Accepted accepted = core::accept(head, dedup.row, dedup.ring, 1, number);
   Flight reply{.slot = frame.slot,
                .session = frame.session,
                .stage = Stage::ack_at_node,
