@@ -92,18 +92,21 @@ void World::prefetch(std::uint32_t id) const {
   const std::uint32_t index = id & ((1U << index_bits) - 1);
   switch (static_cast<EventKind>(id >> index_bits)) {
     case EventKind::relay:
-      __builtin_prefetch(&records_[index]);
+      __builtin_prefetch(&relays_[index]);
       break;
     case EventKind::send_at_node:
     case EventKind::send_at_owner:
       __builtin_prefetch(&frames_[index]);
       break;
     case EventKind::flight:
-      __builtin_prefetch(&flights_[index]);
+      // Read now: what waits for it is only this hint, and the client's lines are what is far away.
+      __builtin_prefetch(&users_[flights_[index].slot]);
+      __builtin_prefetch(&sessions_[flights_[index].slot]);
       break;
     case EventKind::timer:
     case EventKind::presence:
       __builtin_prefetch(&users_[index]);
+      __builtin_prefetch(&sessions_[index]);
       break;
     default:
       break;
@@ -260,6 +263,10 @@ void World::away_until_at_start(std::uint32_t slot) {
 
 void World::next_send() {
   if (send_at_ != 0 || !sends_.empty()) {
+    constexpr std::size_t ahead = 8;
+    if (send_at_ + ahead < sends_.size()) {
+      __builtin_prefetch(&users_[topology_.slot_of(sends_[send_at_ + ahead].client)]);
+    }
     const scenario::Send& send = sends_[send_at_++];
     const std::uint32_t slot = topology_.slot_of(send.client);
     step(slot, loadgen::SendDue{.channel = send.channel,

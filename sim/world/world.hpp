@@ -92,7 +92,7 @@ class World {
     send_at_owner,  ///< send: reaches the channel's owner.
     commit_handed,  ///< node: its committer is handed what the turn accepted.
     commit_done,    ///< node
-    relay,          ///< record: reaches the other interested nodes.
+    relay,          ///< relay: a record reaches the other interested nodes.
     queue_batches,  ///< record: reaches the other nodes' queue writers.
     queue_begin,    ///< node: its queue writer has waited long enough.
     queue_done,     ///< node
@@ -185,6 +185,11 @@ class World {
     std::uint32_t index = 0;
     std::uint32_t begin = 0;  ///< relay: of the channel's members; queue_batch: entries.
     std::uint32_t end = 0;    ///< relay
+  };
+  /// A record on its way to the nodes other than its owner.
+  struct Relay {
+    std::uint32_t record = 0;
+    std::vector<core::NodeRun> runs;  ///< Memory is reused.
   };
   struct QueueBatch {
     std::uint32_t record = 0;
@@ -314,7 +319,8 @@ class World {
   void became_durable(std::uint32_t node, std::uint32_t record);
   void fan_out(std::uint32_t node, std::uint32_t record);
   void deliver(std::uint32_t record, std::span<const std::uint32_t> members);
-  void relay_arrived(std::uint32_t record);
+  [[nodiscard]] std::uint32_t new_relay(std::uint32_t record);
+  void relay_arrived(std::uint32_t relay);
   void queue_batches_arrived(std::uint32_t record);
   void spread_entries(std::uint32_t channel);
   void queue_entries(std::uint32_t node, const QueueBatch& batch, std::int64_t at_ns);
@@ -414,6 +420,8 @@ class World {
   // Things on their way.
   std::vector<SendFrame> frames_;
   std::vector<std::uint32_t> free_frames_;
+  std::vector<Relay> relays_;
+  std::vector<std::uint32_t> free_relays_;
   std::vector<Flight> flights_;
   std::vector<std::uint32_t> free_flights_;
 

@@ -119,19 +119,25 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
   RecordState& state = record_states_[what];
   interested_nodes(record.channel);
   operations_.record_node_pairs += live_plan_.runs.size();
-  std::uint64_t remote = 0;
+  const std::uint32_t relay = new_relay(what);
+  auto& elsewhere_runs = relays_[relay].runs;
   for (const std::uint32_t i : live_plan_.runs) {
     const core::NodeRun& run = node_runs_[i];
     if (run.node.value == index) {
       deliver(what, topology_.members_of(record.channel).subspan(run.begin, run.end - run.begin));
     } else {
-      ++remote;
+      elsewhere_runs.push_back(run);
     }
   }
+  const std::uint64_t remote = elsewhere_runs.size();
   turn_.posts(remote);
   operations_.bus_frames += remote;
   state.relay_ns = remote != 0 ? never : now_ns_;
-  if (remote != 0) out_.relays.push_back(what);
+  if (remote != 0) {
+    out_.relays.push_back(relay);
+  } else {
+    free_relays_.push_back(relay);
+  }
 
   const core::ChannelDesign design = heads_[record.channel].design;
   const std::uint64_t entries =
@@ -186,16 +192,25 @@ void World::deliver(std::uint32_t what, std::span<const std::uint32_t> members) 
   }
 }
 
-void World::relay_arrived(std::uint32_t what) {
-  const std::uint32_t channel = records_[what].channel;
-  const std::uint32_t owner = topology_.owner_of(channel);
-  interested_nodes(channel);
-  for (const std::uint32_t i : live_plan_.runs) {
-    const core::NodeRun& run = node_runs_[i];
-    if (run.node.value != owner) {
-      arrive(run.node.value, ArrivalKind::relay, what, run.begin, run.end);
-    }
+std::uint32_t World::new_relay(std::uint32_t record) {
+  if (free_relays_.empty()) {
+    free_relays_.push_back(static_cast<std::uint32_t>(relays_.size()));
+    relays_.emplace_back();
   }
+  const std::uint32_t index = free_relays_.back();
+  free_relays_.pop_back();
+  relays_[index].record = record;
+  relays_[index].runs.clear();
+  return index;
+}
+
+/// One event for all nodes: the way to each takes the same time.
+void World::relay_arrived(std::uint32_t index) {
+  const Relay& relay = relays_[index];
+  for (const core::NodeRun& run : relay.runs) {
+    arrive(run.node.value, ArrivalKind::relay, relay.record, run.begin, run.end);
+  }
+  free_relays_.push_back(index);
 }
 
 void World::queue_batches_arrived(std::uint32_t what) {

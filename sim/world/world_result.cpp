@@ -49,6 +49,7 @@ void World::check_invariants() {
   expect_equal("records accepted = records durable", records_.size(), operations_.records);
   expect_equal("outbox entries left = 0", outbox_.entries_in_use(), 0);
   expect_equal("flights landed = flights launched", free_flights_.size(), flights_.size());
+  expect_equal("relays arrived = relays sent", free_relays_.size(), relays_.size());
   expect_equal("frames decided = frames sent", free_frames_.size(), frames_.size());
   expect_equal("records without all their queue entries = 0", uncovered_, 0);
   expect_equal("deliveries without an end = 0", missed_.size(), 0);

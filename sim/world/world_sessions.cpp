@@ -70,12 +70,16 @@ void World::attach(std::uint32_t node, std::uint32_t slot) {
 
 void World::register_interest(std::uint32_t slot) {
   const std::uint32_t node = topology_.node_of(slot);
-  for (const std::uint32_t channel : topology_.channels_of(slot)) {
+  const auto channels = topology_.channels_of(slot);
+  for (const std::uint32_t channel : channels) topology_.prefetch_row(channel);
+  for (const std::uint32_t channel : channels) topology_.prefetch_members(channel);
+  for (const std::uint32_t channel : channels) {
     bool registered = false;
     for (const std::uint32_t first : topology_.members_on(channel, node)) {
       for (std::uint32_t d = 0; d < topology_.devices_at(first); ++d) {
         registered = registered || ever_attached_[first + d] != 0;
       }
+      if (registered) break;
     }
     if (registered) continue;
     ++operations_.interest_updates;

@@ -248,9 +248,9 @@ void World::leave_node(std::uint32_t index, std::int64_t decided_ns) {
   std::int64_t bus_ns = decided_ns + node_delay_ns_;
   for (const std::uint32_t send : out_.forwards) push(bus_ns++, EventKind::send_at_owner, send);
   for (const std::uint32_t flight : out_.flights_to_node) launch(bus_ns++, flight);
-  for (const std::uint32_t record : out_.relays) {
-    record_states_[record].relay_ns = bus_ns;
-    push(bus_ns++, EventKind::relay, record);
+  for (const std::uint32_t relay : out_.relays) {
+    record_states_[relays_[relay].record].relay_ns = bus_ns;
+    push(bus_ns++, EventKind::relay, relay);
   }
   for (const std::uint32_t record : out_.queue_batches) {
     push(bus_ns++, EventKind::queue_batches, record);
