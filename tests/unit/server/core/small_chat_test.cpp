@@ -142,16 +142,18 @@ class SmallChat {
         now_ += Duration{20 * step.n};
         return gateways_.close_silent(node, now_);
       case Kind::settle:
-        return settle_once();
+        static_cast<void>(settle_once());
+        return;
     }
   }
 
-  /// Lets through whatever lags until nothing is left; says what is, where that does not end.
+  /// Lets through whatever lags until nothing is left; says what is, where that does not end. Only
+  /// a round that repeated the heads may be the last: they alone tell of a link's lost last frame.
   std::string settle() {
     std::string unsettled;
     for (int round = 0; round < 3000; ++round) {
-      settle_once();
-      unsettled = gateways_.links_are_empty() ? "" : "links are not empty";
+      const bool repeated = settle_once();
+      unsettled = repeated && gateways_.links_are_empty() ? "" : "links are not empty";
       for (const Device& device : devices_) {
         if (!device.is_settled(gateways_)) unsettled = device.describe(gateways_);
       }
@@ -188,14 +190,16 @@ class SmallChat {
     }
   }
 
-  /// Lets a little of everything through: no more at once than a session's buffer takes.
-  void settle_once() {
+  /// Lets a little of everything through: no more at once than a session's buffer takes. Whether
+  /// the links were empty, so that heads were repeated.
+  bool settle_once() {
     now_ += Duration{1};
     for (std::uint32_t p = 0; p < Partitions::count; ++p) {
       commit(p, 2);
       for (std::uint32_t u = 0; u < Partitions::count; ++u) partitions_.apply(u, p, 4);
     }
-    if (gateways_.links_are_empty()) {
+    const bool repeats = gateways_.links_are_empty();
+    if (repeats) {
       for (std::uint32_t node = 0; node < Gateways::count; ++node) gateways_.repeat_heads(node);
     }
     for (std::uint32_t node = 0; node < Gateways::count; ++node) {
@@ -207,6 +211,7 @@ class SmallChat {
       device.deliver_up(gateways_, 4, now_);
       device.deliver_down(gateways_, 100, now_);
     }
+    return repeats;
   }
 
   /// The naive truth: a walk over the log that knows nothing of intervals.
