@@ -1,6 +1,7 @@
 // What clients ask of a node: one function a message.
 
 #include "server/app/node.hpp"
+#include "server/core/limits.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -13,7 +14,7 @@ namespace {
 using protocol::CloseCode;
 using protocol::RefusalCode;
 
-constexpr Duration retry_when_overloaded = 250ms;
+using core::retry_when_overloaded;
 constexpr Duration retry_when_store_failed = 1s;
 constexpr Duration retry_when_draining = 1s;
 

@@ -2,6 +2,7 @@
 
 #include "server/base/queue_design.hpp"
 #include "server/base/time.hpp"
+#include "server/core/limits.hpp"
 #include "server/core/sync.hpp"
 #include "server/store/store.hpp"
 
@@ -35,13 +36,15 @@ struct Settings {
   Duration session_buffer_age = 10s;
   std::uint64_t commit_queue_bytes = std::uint64_t{64} << 20U;
   std::uint64_t fan_out_lag_records = 200'000;  ///< Senders are slowed beyond it.
-  std::uint32_t catch_up_held_records = 256;    ///< Live records that wait for a catch-up's end.
+  /// Live records that wait for a catch-up's end.
+  std::uint32_t catch_up_held_records = core::catch_up_held_records;
 
   core::PageLimits page;
   std::uint32_t tail_records = 64;  ///< Per channel.
   Duration tail_age = 5s;
 
-  Duration queue_linger = 20ms;  ///< Queue entries wait so long for others to be packed with.
+  /// Queue entries wait so long for others to be packed with.
+  Duration queue_linger = core::queue_linger;
   std::uint64_t block_cache_bytes = std::uint64_t{64} << 20U;
   std::uint64_t write_buffer_bytes = std::uint64_t{32} << 20U;
 };

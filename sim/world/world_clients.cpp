@@ -1,5 +1,6 @@
 #include "loadgen/user/waiting.hpp"
 #include "server/base/assert.hpp"
+#include "server/core/limits.hpp"
 #include "sim/world/wire_sizes.hpp"
 #include "sim/world/world.hpp"
 
@@ -221,12 +222,12 @@ void World::flight_landed(std::uint32_t index) {
     case Stage::refusal_at_client:
       if (in_session(flight)) {
         const bool retry = flight.refusal == loadgen::SendRefusal::retry;
-        step(slot, loadgen::SendRefused{
-                       .channel = flight.channel,
-                       .client_message_id = {flight.number},
-                       .how = flight.refusal,
-                       .retry_after = retry ? std::chrono::milliseconds{100} : Duration{},
-                       .expected = {flight.id}});
+        step(slot,
+             loadgen::SendRefused{.channel = flight.channel,
+                                  .client_message_id = {flight.number},
+                                  .how = flight.refusal,
+                                  .retry_after = retry ? core::retry_when_overloaded : Duration{},
+                                  .expected = {flight.id}});
       }
       break;
   }

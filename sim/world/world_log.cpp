@@ -1,4 +1,5 @@
 #include "server/base/assert.hpp"
+#include "server/core/limits.hpp"
 #include "sim/world/wire_sizes.hpp"
 #include "sim/world/world.hpp"
 
@@ -8,8 +9,7 @@
 namespace clamor::sim {
 namespace {
 
-/// Entries wait a while for others to be packed with, as the live server's queue writer lets them.
-constexpr std::int64_t queue_linger_ns = 20'000'000;
+constexpr std::int64_t queue_linger_ns = to_ns(core::queue_linger);
 
 }  // namespace
 
