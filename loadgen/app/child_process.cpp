@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sstream>
+#include <string_view>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -32,9 +33,21 @@ cpu_set_t set_of(const std::vector<int>& cores) {
   return set;
 }
 
+/// Our environment without what configures a `clamor` of the user's: CLAMOR_SECRET would override
+/// the secret that we drew for our own server.
+std::vector<char*> environment_of_child() {
+  std::vector<char*> kept;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!std::string_view{*entry}.starts_with("CLAMOR_")) kept.push_back(*entry);
+  }
+  kept.push_back(nullptr);
+  return kept;
+}
+
 /// Between fork and exec: calls that are safe after a fork only.
 [[noreturn]] void become(const ChildProcess::Options& options, char* const* arguments,
-                         const cpu_set_t& cores, int output, pid_t parent) {
+                         char* const* environment, const cpu_set_t& cores, int output,
+                         pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
@@ -58,7 +71,7 @@ cpu_set_t set_of(const std::vector<int>& cores) {
   }
   close_range(first_to_close, ~0U, 0);
   for (const int number : {SIGINT, SIGTERM, SIGPIPE}) ::signal(number, SIG_DFL);
-  execv(options.program.c_str(), arguments);
+  execve(options.program.c_str(), arguments, environment);
   _exit(127);
 }
 
@@ -87,6 +100,7 @@ ChildProcess::ChildProcess(const Options& options) {
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
+  const std::vector<char*> environment = environment_of_child();
   int ends[2] = {-1, -1};
   if (options.capture_output && pipe2(ends, O_CLOEXEC) != 0) {
     throw std::system_error{errno, std::system_category(), "pipe2"};
@@ -97,7 +111,9 @@ ChildProcess::ChildProcess(const Options& options) {
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ < 0) throw std::system_error{errno, std::system_category(), "fork"};
-  if (pid_ == 0) become(options, arguments.data(), cores, write_end.get(), parent);
+  if (pid_ == 0) {
+    become(options, arguments.data(), environment.data(), cores, write_end.get(), parent);
+  }
 }
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept

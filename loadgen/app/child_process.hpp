@@ -17,7 +17,8 @@ namespace clamor::loadgen {
 void pin_to(const std::vector<int>& cores);
 
 /// A process that this one started, in a process group of its own (Ctrl-C in a terminal does not
-/// reach it) and bound to die with its parent. Destroying it kills and reaps it.
+/// reach it) and bound to die with its parent. It gets our environment but for CLAMOR_ variables:
+/// its settings are ours to make. Destroying it kills and reaps it.
 class ChildProcess {
  public:
   struct Options {

@@ -57,11 +57,11 @@ std::string EmbeddedServer::write_settings(const std::filesystem::path& folder,
   }
   std::ofstream out{file};
   out << fmt::format(
-      "listen: 127.0.0.1:0\ndata: \"{}\"\nsecret: \"{}\"\ndesign: {}\ndurability: {}\n"
+      "listen: 127.0.0.1:0\ndata: {}\nsecret: {}\ndesign: {}\ndurability: {}\n"
       "heartbeat: {{interval: {}, offline_after: {}}}\n"
       "limits: {{group_members: {}, body_bytes: {}, message_bytes: {}}}\n",
-      (folder / "data").string(), secret, design_text(design),
-      scenario.durability == scenario::Durability::fsync ? "fsync" : "os",
+      scenario::quoted_yaml((folder / "data").string()), scenario::quoted_yaml(secret),
+      design_text(design), scenario.durability == scenario::Durability::fsync ? "fsync" : "os",
       scenario::format_duration(scenario.heartbeat.interval),
       scenario::format_duration(scenario.heartbeat.offline_after), largest,
       scenario::message_bytes_max, 64 * 1024 + 8 * std::size_t{largest});

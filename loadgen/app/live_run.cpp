@@ -30,20 +30,20 @@ constexpr std::uint32_t clients_per_worker = 5'000;
 constexpr Duration create_timeout = 300s;
 constexpr Duration finish_timeout = 120s;
 
-scenario::Scenario make_scenario(const LoadOptions& options) {
-  scenario::Scenario scenario = scenario::scaled(options.scenario, options.scale);
-  if (options.seed) scenario.seed = *options.seed;
-  return scenario;
-}
-
 std::string cores_text(const std::vector<int>& cores) {
   return fmt::format("core{} {}", cores.size() == 1 ? "" : "s", fmt::join(cores, ", "));
 }
 
 }  // namespace
 
+scenario::Scenario scenario_of(const LoadOptions& options) {
+  scenario::Scenario scenario = scenario::scaled(options.scenario, options.scale);
+  if (options.seed) scenario.seed = *options.seed;
+  return scenario;
+}
+
 LiveRun::LiveRun(const LoadOptions& options)
-    : options_{options}, scenario_{make_scenario(options)}, plan_{scenario_} {
+    : options_{options}, scenario_{scenario_of(options)}, plan_{scenario_} {
   check_size();
   const std::vector<int> cores = usable_cores();
   if (!options.target && cores.size() > 1) {
@@ -175,10 +175,17 @@ void LiveRun::take(Worker& worker, const json& message) {
   } else if (event == "done") {
     worker.finished = true;
   } else if (event == "fatal") {
-    const auto why = message.at("why").get<std::string>();
-    if (!running_) throw LoadError{why};
-    result_.ledger_findings.push_back(why);
+    break_off(message.at("why").get<std::string>(), message.at("token_refused").get<bool>());
   }
+}
+
+void LiveRun::break_off(const std::string& why, bool token_refused) {
+  if (measured_) return leave_open(why);  // what was measured until then stays a result
+  if (!token_refused || !options_.target) throw LoadError{why};
+  throw scenario::ConfigError{{"--secret: " + url_ + " refuses the login tokens made with it (" +
+                               why +
+                               "); expected the `secret` of that server's settings, by "
+                               "--secret or CLAMOR_SECRET"}};
 }
 
 template <class Done>
@@ -308,6 +315,7 @@ void LiveRun::run_window() {
   last_sample_ = before_;
   const auto process_before = server_ ? server_->sample() : std::nullopt;
   running_ = true;
+  measured_ = true;
   zero_ = monotonic_now() + 200ms;
   for (Worker& worker : workers_) {
     worker.control.send({{"order", "run"}, {"zero_ns", to_ns(zero_)}});

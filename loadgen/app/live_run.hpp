@@ -53,6 +53,8 @@ class LiveRun {
   Waited await_stage(std::string_view stage, const char* worker_stage, Duration longest);
   void take_messages();
   void take(Worker& worker, const nlohmann::json& message);
+  /// A worker says that it cannot go on as asked.
+  void break_off(const std::string& why, bool token_refused);
   void watch_processes();
   void tell_progress(std::string_view stage, Instant began);
   [[nodiscard]] std::optional<ServerReading> read_server();
@@ -78,7 +80,8 @@ class LiveRun {
   IntervalRecord latest_;  ///< The last full second, for progress.
   std::optional<ServerSample> before_;
   std::optional<ServerSample> last_sample_;
-  bool running_ = false;  ///< In the measured window.
+  bool running_ = false;   ///< In the measured window.
+  bool measured_ = false;  ///< The window has begun: from here on there is a result.
   bool server_died_ = false;
   Instant zero_{};
   Instant next_progress_{};

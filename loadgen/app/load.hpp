@@ -50,6 +50,9 @@ class LoadError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The scenario that such a run runs: scaled, with its seed.
+[[nodiscard]] scenario::Scenario scenario_of(const LoadOptions& options);
+
 /// Runs one design live: real connections of worker processes against a real server, the roll call,
 /// the ledger; returns what a simulated run returns, thresholds judged. A server that dies or
 /// stalls on the way is part of the result (ledger_complete, ledger_unknown_because).

@@ -2,81 +2,56 @@
 #include "loadgen/app/load.hpp"
 #include "loadgen/app/worker.hpp"
 #include "reports/model/thresholds.hpp"
-#include "reports/render/environment.hpp"
+#include "reports/model/wording.hpp"
+#include "reports/render/interrupt.hpp"
 #include "reports/render/progress.hpp"
+#include "reports/render/results_folder.hpp"
 #include "reports/render/run_files.hpp"
 #include "reports/render/summary.hpp"
-#include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/run_arguments.hpp"
 #include "scenarios/yaml/scenario_file.hpp"
-#include "scenarios/yaml/values.hpp"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fmt/format.h>
 #include <memory>
 #include <string>
 #include <unistd.h>
-#include <vector>
 
 namespace clamor::loadgen {
 namespace {
 
 constexpr int control_fd = 3;  // ChildProcess hands it over there
 
-std::atomic<bool> interrupt_asked{false};
-
-/// The first Ctrl-C ends the window, and the roll call and the report follow; the second one ends
-/// the program.
-extern "C" void on_interrupt(int) {
-  interrupt_asked = true;
-  std::signal(SIGINT, SIG_DFL);
-}
-
 struct Arguments {
   std::string scenario;
-  std::string design;
-  std::string target;
-  std::string secret;
-  double scale = 1;
-  std::uint64_t seed = 0;
-  std::uint32_t workers = 0;
-  std::string out;
+  scenario::Typed design;
+  scenario::Typed target;
+  scenario::Typed secret;
+  scenario::Typed scale;
+  scenario::Typed seed;
+  scenario::Typed workers;
+  scenario::Typed out;
   bool strict = false;
-  CLI::Option* seed_given = nullptr;
 };
 
-DesignSpec design_of(const Arguments& arguments, const scenario::Scenario& scenario) {
-  if (arguments.design.empty()) return scenario.designs.front();
-  const auto design = design_from_name(arguments.design);
-  if (!design) {
-    const std::vector<std::string> names{"per_user", "per_member", "per_group", "hybrid"};
-    throw scenario::ConfigError{
-        {fmt::format("--design {}: expected one of {}{}", arguments.design, scenario::listed(names),
-                     scenario::did_you_mean(arguments.design, names))}};
+LoadOptions options_of(const Arguments& arguments, std::filesystem::path& out) {
+  LoadOptions options;
+  options.scenario = scenario::load_scenario(arguments.scenario);
+  scenario::ArgumentReader read;
+  options.design = read.design_or_first("--design", arguments.design, options.scenario);
+  options.scale = read.scale(arguments.scale).value_or(1);
+  options.seed = read.seed(arguments.seed);
+  options.workers = read.workers(arguments.workers).value_or(0);
+  options.target = arguments.target;
+  options.secret = read.words("--secret", arguments.secret, "the secret of the target's tokens");
+  if (arguments.target && !arguments.secret) {
+    read.fault("--target needs --secret (or CLAMOR_SECRET): the secret of that server's tokens");
   }
-  // The scenario may name the design's knobs.
-  const auto named = std::find_if(scenario.designs.begin(), scenario.designs.end(),
-                                  [&](const DesignSpec& spec) { return spec.design == *design; });
-  return named == scenario.designs.end() ? DesignSpec{*design} : *named;
-}
-
-std::filesystem::path out_folder(const Arguments& arguments, const std::string& scenario) {
-  if (!arguments.out.empty()) return arguments.out;
-  std::string stamp = report::utc_timestamp();
-  std::erase(stamp, ':');
-  return std::filesystem::path{"clamor-results"} / (stamp + "-" + scenario);
-}
-
-std::string secret_of(const Arguments& arguments) {
-  if (!arguments.target.empty() && arguments.secret.empty()) {
-    throw scenario::ConfigError{
-        {"--target needs --secret (or CLAMOR_SECRET): the secret of that server's login tokens"}};
-  }
-  return arguments.secret;
+  out = read.words("--out", arguments.out, "a folder");
+  read.throw_if_any();
+  return options;
 }
 
 std::string details_of(const LoadProgress& progress) {
@@ -91,21 +66,17 @@ std::string details_of(const LoadProgress& progress) {
 }
 
 int load(const Arguments& arguments) {
-  LoadOptions options;
-  options.scenario = scenario::load_scenario(arguments.scenario);
-  options.design = design_of(arguments, options.scenario);
-  options.scale = arguments.scale;
-  if (arguments.seed_given->count() > 0) options.seed = arguments.seed;
-  if (!arguments.target.empty()) options.target = arguments.target;
-  options.secret = secret_of(arguments);
-  options.workers = arguments.workers;
-  options.interrupted = [] { return interrupt_asked.load(); };
-  std::signal(SIGINT, on_interrupt);
+  std::filesystem::path out;
+  LoadOptions options = options_of(arguments, out);
+  const report::ResultsFolder folder{out, options.scenario.name,
+                                     report::label_of(options.design) + "-live"};
+  options.interrupted = report::interrupted;
+  report::note_interrupts();
 
   report::RunResult result;
   {
     report::ProgressLine line{stderr};
-    const std::string design{name_of(options.design.design)};
+    const std::string design = report::label_of(options.design);
     options.progress = [&line, &design](const LoadProgress& progress) {
       const double share =
           progress.duration_seconds > 0 ? progress.elapsed_seconds / progress.duration_seconds : -1;
@@ -113,12 +84,13 @@ int load(const Arguments& arguments) {
     };
     result = run_load(options);
   }
-  const std::filesystem::path out = out_folder(arguments, options.scenario.name);
-  const std::filesystem::path folder = out / fmt::format("{}-live", name_of(options.design.design));
-  report::write_run_folder(folder, result);
-  report::write_file(folder / "scenario.yaml", scenario::write_effective(options.scenario));
-  fmt::print("{}\nresults: {}\n", report::run_summary(result, isatty(STDOUT_FILENO) == 1),
-             folder.string());
+  // First what was measured: a disk that is full by now does not take it away.
+  fmt::print("{}\n", report::run_summary(result, isatty(STDOUT_FILENO) == 1));
+  std::fflush(stdout);
+  report::write_run_folder(folder.path(), result);
+  report::write_file(folder.path() / "scenario.yaml",
+                     scenario::write_effective(scenario_of(options)));
+  fmt::print("results: {}\n", folder.path().string());
   return report::exit_code_of(report::verdict_of(result, arguments.strict));
 }
 
@@ -130,21 +102,22 @@ void add_load_command(CLI::App& root, std::function<int()>& chosen) {
   const auto arguments = std::make_shared<Arguments>();
   command->add_option("SCENARIO", arguments->scenario, "Scenario file, or a name of the catalogue")
       ->required();
-  command->add_option("--design", arguments->design,
-                      "per_user, per_member, per_group or hybrid (default: the scenario's first)");
-  command->add_option("--target", arguments->target,
-                      "ws://host:port of a running server with an empty store (default: an "
-                      "embedded one is started and stopped)");
-  command->add_option("--secret", arguments->secret, "Secret of the target's login tokens")
+  using scenario::add_text_option;
+  Arguments& typed = *arguments;
+  add_text_option(*command, "--design", typed.design,
+                  "per_user, per_member, per_group, hybrid or hybrid(MEMBERS) (default: the "
+                  "scenario's first)");
+  add_text_option(*command, "--target", typed.target,
+                  "ws://host:port of a running server with an empty store (default: an embedded "
+                  "one is started and stopped)");
+  add_text_option(*command, "--secret", typed.secret, "Secret of the target's login tokens")
       ->envname("CLAMOR_SECRET");
-  command->add_option("--scale", arguments->scale, "Multiplies the population")
-      ->check(CLI::PositiveNumber);
-  arguments->seed_given =
-      command->add_option("--seed", arguments->seed, "Seed of the plan (default: the scenario's)");
-  command->add_option("--workers", arguments->workers,
-                      "Worker processes (default: as the clients and cores ask)");
-  command->add_option("--out", arguments->out,
-                      "Folder of the results (default: clamor-results/<UTC time>-<scenario>)");
+  add_text_option(*command, "--scale", typed.scale, "Multiplies the population");
+  add_text_option(*command, "--seed", typed.seed, "Seed of the plan (default: the scenario's)");
+  add_text_option(*command, "--workers", typed.workers,
+                  "Worker processes (default: as the clients and cores ask)");
+  add_text_option(*command, "--out", typed.out,
+                  "Folder of the results (default: clamor-results/<UTC time>-<scenario>)");
   command->add_flag("--strict", arguments->strict,
                     "Any interval in which the generator was the limit fails the run (exit 120)");
   command->callback([arguments, &chosen] { chosen = [arguments] { return load(*arguments); }; });

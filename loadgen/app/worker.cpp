@@ -161,7 +161,9 @@ class Worker {
   void report() {
     if (!swarm_->fatal().empty() && !fatal_told_) {
       fatal_told_ = true;
-      control_.send({{"event", "fatal"}, {"why", swarm_->fatal()}});
+      control_.send({{"event", "fatal"},
+                     {"why", swarm_->fatal()},
+                     {"token_refused", swarm_->token_refused()}});
     }
     for (const IntervalRecord& interval : swarm_->take_intervals()) {
       control_.send(to_json(interval));

@@ -79,6 +79,8 @@ class Swarm final : private ConnectionEvents {
   [[nodiscard]] std::uint64_t opened() const { return opened_; }  ///< That got online in time.
   /// Set where the run cannot go on (a channel could not be created, the login was refused).
   [[nodiscard]] const std::string& fatal() const { return fatal_; }
+  /// Whether that is because the server does not know our tokens' secret.
+  [[nodiscard]] bool token_refused() const { return token_refused_; }
   /// What else was noticed, each kind once: refusals, failed handshakes, broken frames.
   [[nodiscard]] const std::vector<std::string>& findings() const { return findings_; }
   [[nodiscard]] const Connections::Counters& counters() const { return connections_.counters(); }
@@ -199,6 +201,7 @@ class Swarm final : private ConnectionEvents {
   std::vector<std::string> finding_kinds_;
   std::vector<std::string> findings_;
   std::string fatal_;
+  bool token_refused_ = false;
 };
 
 }  // namespace clamor::loadgen

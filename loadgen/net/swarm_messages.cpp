@@ -215,7 +215,10 @@ void Swarm::take(std::uint32_t slot, const protocol::Refused& refused) {
   find_once("refused", "a request was refused: " + described(refused));
   if (clients_[slot].user.phase != Phase::logging_in) return;
   const bool may_return = refused.retry_after > Duration{};
-  if (!may_return) break_off("the server refuses logins: " + described(refused));
+  if (!may_return) {
+    token_refused_ = token_refused_ || refused.code == protocol::RefusalCode::bad_token;
+    break_off("the server refuses logins: " + described(refused));
+  }
   connections_.close(slot);
   tell(slot, Disconnected{may_return ? Ended::back_off : Ended::for_good, refused.retry_after});
 }
@@ -299,6 +302,10 @@ void Swarm::control_message(const protocol::ServerMessage& message) {
     if (refused->code == protocol::RefusalCode::channel_exists) {
       return break_off("channel_id " + std::to_string(refused->channel.value) +
                        " exists already: a run needs a server whose store is empty");
+    }
+    if (creating_ == Creating::logging_in) {
+      token_refused_ = refused->code == protocol::RefusalCode::bad_token;
+      return break_off("the server refuses logins: " + described(*refused));
     }
     return break_off("creating channel_id " + std::to_string(refused->channel.value) +
                      " was refused: " + described(*refused));

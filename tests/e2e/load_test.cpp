@@ -3,14 +3,17 @@
 #include "reports/model/thresholds.hpp"
 #include "scenarios/model/plan.hpp"
 #include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/scenario_file.hpp"
 #include "tests/e2e/record_dropping_proxy.hpp"
 #include "tests/integration/server_process.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
@@ -280,7 +283,13 @@ TEST(Load, RefusesAStoreThatIsNotEmptyAndASecretThatIsWrong) {
   options.scenario.workloads.front().duration = 1s;
   options.target = "ws://127.0.0.1:" + std::to_string(server.port());
   options.secret = "another secret";
-  EXPECT_THROW((void)run_load(options), LoadError);
+  try {
+    (void)run_load(options);
+    FAIL() << "another server's secret";
+  } catch (const scenario::ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("--secret"));
+    EXPECT_THAT(error.what(), HasSubstr("CLAMOR_SECRET"));
+  }
   options.secret = test::test_secret;
   EXPECT_TRUE(run_load(options).ledger_complete);
   try {
@@ -289,6 +298,52 @@ TEST(Load, RefusesAStoreThatIsNotEmptyAndASecretThatIsWrong) {
   } catch (const LoadError& error) {
     EXPECT_THAT(error.what(), HasSubstr("empty"));
   }
+}
+
+TEST(Load, NeitherTheEnvironmentNorAnOddFolderNameReachesItsOwnServer) {
+  const test::TemporaryDirectory directory;
+  const std::string odd = directory / "a \"quoted\" \\x41 #folder";
+  std::filesystem::create_directory(odd);
+  setenv("CLAMOR_SECRET", "of another server", 1);
+  setenv("TMPDIR", odd.c_str(), 1);
+  LoadOptions options = options_for(steady_scenario());
+  options.scenario.workloads.front().duration = 1s;
+  const report::RunResult run = run_load(options);
+  unsetenv("CLAMOR_SECRET");
+  unsetenv("TMPDIR");
+  EXPECT_TRUE(run.ledger_complete) << run.ledger_unknown_because;
+  EXPECT_TRUE(std::filesystem::is_empty(odd)) << "nothing is left behind";
+}
+
+constexpr const char* command_scenario = R"(name: brief
+population: {users: 40, contacts: 2}
+designs: [per_user, {hybrid: {threshold: 20}}]
+scenarios:
+  chat: {executor: constant-arrival-rate, rate: 50, duration: 30s, mix: {direct: 1}}
+)";
+
+TEST(LoadCommand, EndsGracefullyOnSigtermAndLeavesTheScenarioThatRan) {
+  const test::TemporaryDirectory directory;
+  std::ofstream{directory / "brief.yaml"} << command_scenario;
+  std::filesystem::create_directory(directory / "scratch");
+  setenv("TMPDIR", std::string{directory / "scratch"}.c_str(), 1);
+  test::ChildProcess load{{CLAMOR_BINARY, "load", directory / "brief.yaml", "--design", "hybrid",
+                           "--scale", "0.5", "--seed", "5", "--out", directory / "out"},
+                          directory / "load.log"};
+  unsetenv("TMPDIR");
+  const auto until = std::chrono::steady_clock::now() + 60s;
+  while (load.log().find("running  ") == std::string::npos) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until) << load.log();
+    std::this_thread::sleep_for(5ms);  // a log file tells of no change
+  }
+  load.signal(SIGTERM);
+  EXPECT_EQ(load.wait(), 105) << load.log();
+  EXPECT_TRUE(std::filesystem::is_empty(directory / "scratch")) << "its server's folder";
+  const std::string folder = directory / "out/hybrid(20)-live";
+  EXPECT_TRUE(std::filesystem::exists(folder + "/result.json"));
+  const scenario::Scenario ran = scenario::load_scenario(folder + "/scenario.yaml");
+  EXPECT_EQ(ran.population.users, 20U);
+  EXPECT_EQ(ran.seed, 5U);
 }
 
 TEST(Load, RefusesMoreClientsThanTheEmbeddedServerHolds) {
