@@ -1,13 +1,13 @@
 #include "sim/app/calibration.hpp"
 
 #include "calibration_default.hpp"
+#include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/document.hpp"
 
 #include <yaml-cpp/yaml.h>
 
 #include <cmath>
 #include <fmt/format.h>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 
 namespace clamor::sim {
@@ -121,10 +121,14 @@ Calibration parse_calibration(std::string_view yaml, const std::string& name) {
       reader.error(root.Mark(), fmt::format("expected a map with `format: {}`", format_name));
       reader.throw_if_any();
     }
-    const std::string format = reader.text(root, "format");
-    if (format != format_name) {
-      reader.error(root["format"] ? root["format"].Mark() : root.Mark(),
-                   fmt::format("expected format `{}`, found `{}`", format_name, format));
+    const YAML::Node format = root["format"];
+    if (!format || !format.IsScalar() || format.Scalar() != format_name) {
+      // Another file: what else it lacks says nothing.
+      reader.error(format ? format.Mark() : root.Mark(),
+                   fmt::format("no calibration; expected `format: {}`, as `clamor calibrate` "
+                               "writes it",
+                               format_name));
+      reader.throw_if_any();
     }
     out.machine = reader.text(root, "machine");
     out.date = reader.text(root, "date");
@@ -139,18 +143,22 @@ Calibration parse_calibration(std::string_view yaml, const std::string& name) {
 }
 
 Calibration read_calibration(const std::filesystem::path& file) {
-  std::ifstream in{file};
-  if (!in) {
-    throw std::runtime_error{fmt::format(
-        "{}: cannot be read; expected a calibration file, as clamor calibrate writes one",
-        file.string())};
-  }
-  const std::string text{std::istreambuf_iterator<char>{in}, {}};
-  return parse_calibration(text, file.string());
+  const scenario::Parsed<std::string> text = scenario::read_text_file(file.string());
+  if (!text.value) throw std::runtime_error{text.errors.front()};
+  return parse_calibration(*text.value, file.string());
 }
 
 Calibration default_calibration() {
   return parse_calibration(calibration_default_yaml, "sim/calibration.yaml (as built in)");
+}
+
+Calibration calibration_argument(const std::filesystem::path& file) {
+  if (file.empty()) return default_calibration();
+  try {
+    return read_calibration(file);
+  } catch (const std::runtime_error& error) {
+    throw scenario::ConfigError{{std::string{"--calibration: "} + error.what()}};
+  }
 }
 
 std::string to_yaml(const Calibration& calibration) {

@@ -18,6 +18,10 @@ namespace clamor::sim {
 /// The same for text; `name` stands in the errors.
 [[nodiscard]] Calibration parse_calibration(std::string_view yaml, const std::string& name);
 
+/// What an option --calibration means: the built-in one where `file` is empty.
+/// @throws scenario::ConfigError that names the option and the file.
+[[nodiscard]] Calibration calibration_argument(const std::filesystem::path& file);
+
 /// Writes the format that parse_calibration reads.
 [[nodiscard]] std::string to_yaml(const Calibration& calibration);
 

@@ -1,19 +1,20 @@
 #include "sim/app/commands.hpp"
 
 #include "reports/model/thresholds.hpp"
-#include "reports/render/environment.hpp"
+#include "reports/model/wording.hpp"
+#include "reports/render/interrupt.hpp"
+#include "reports/render/results_folder.hpp"
 #include "reports/render/run_files.hpp"
 #include "reports/render/summary.hpp"
 #include "scenarios/model/plan.hpp"
 #include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/run_arguments.hpp"
 #include "scenarios/yaml/scenario_file.hpp"
 #include "sim/app/calibration.hpp"
 #include "sim/app/simulate.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fmt/format.h>
@@ -24,65 +25,41 @@
 namespace clamor::sim {
 namespace {
 
-volatile std::sig_atomic_t interrupt_seen = 0;
-void on_interrupt(int) { interrupt_seen = 1; }
-
 /// What was typed.
 struct Arguments {
   std::string scenario;
-  std::string design;
-  double scale = 0;  ///< 0: the scenario's.
-  std::optional<std::uint64_t> seed;
-  std::string until;
+  scenario::Typed design;
+  scenario::Typed scale;
+  scenario::Typed seed;
+  scenario::Typed until;
   std::optional<std::uint32_t> trace_user;
   std::optional<std::uint32_t> trace_channel;
-  std::string calibration;
-  std::string out;
+  scenario::Typed calibration;
+  scenario::Typed out;
 };
 
 [[noreturn]] void refuse(const std::string& what) { throw scenario::ConfigError{{what}}; }
 
-/// `12s`, `500ms`, `1m30s`, ...
-Duration duration_of(const std::string& text) {
-  Duration sum{};
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at != end) {
-    double number = 0;
-    const auto [next, error] = std::from_chars(at, end, number);
-    const char* unit_end = std::find_if(next, end, [](char c) { return c >= '0' && c <= '9'; });
-    const std::string_view unit{next, static_cast<std::size_t>(unit_end - next)};
-    const double ns = unit == "ms"  ? 1e6
-                      : unit == "s" ? 1e9
-                      : unit == "m" ? 60e9
-                      : unit == "h" ? 3600e9
-                                    : 0;
-    if (error != std::errc{} || ns == 0 || number < 0) {
-      refuse(fmt::format("--until {}: expected a duration such as 500ms, 12s or 1m30s", text));
-    }
-    sum += Duration{static_cast<std::int64_t>(number * ns)};
-    at = unit_end;
-  }
-  return sum;
-}
-
-DesignSpec design_of(const Arguments& arguments, const scenario::Scenario& scenario) {
-  if (arguments.design.empty()) return scenario.designs.front();
-  const auto design = design_from_name(arguments.design);
-  if (!design) {
-    refuse(fmt::format("--design {}: expected per_user, per_member, per_group or hybrid",
-                       arguments.design));
-  }
-  for (const DesignSpec& spec : scenario.designs) {  // with the knobs that the scenario gives it
-    if (spec.design == *design) return spec;
-  }
-  return {*design};
+SimOptions options_of(const Arguments& arguments, std::filesystem::path& out) {
+  SimOptions options;
+  options.scenario = scenario::load_scenario(arguments.scenario);
+  scenario::ArgumentReader read;
+  options.design = read.design_or_first("--design", arguments.design, options.scenario);
+  options.scale = read.scale(arguments.scale);
+  options.seed = read.seed(arguments.seed);
+  options.until = read.until(arguments.until, scenario::measured_duration(options.scenario));
+  out = read.words("--out", arguments.out, "a folder");
+  const std::string file = read.words("--calibration", arguments.calibration, "a file");
+  read.throw_if_any();
+  options.calibration = calibration_argument(file);
+  options.trace_user = arguments.trace_user;
+  options.trace_channel = arguments.trace_channel;
+  return options;
 }
 
 void check_traced(const Arguments& arguments, const SimOptions& options) {
   if (!arguments.trace_user && !arguments.trace_channel) return;
-  const double scale = options.scale.value_or(options.scenario.simulate_scale);
-  const scenario::Plan plan{scenario::scaled(options.scenario, scale)};
+  const scenario::Plan plan{scenario_of(options)};
   if (arguments.trace_user && *arguments.trace_user >= plan.users()) {
     refuse(fmt::format("--trace-user {}: expected a user from 0 to {}", *arguments.trace_user,
                        plan.users() - 1));
@@ -121,47 +98,34 @@ void print_speed(const report::RunResult& result) {
       static_cast<double>(sim.peak_rss_bytes) / (1U << 30U), result.result_hash);
 }
 
-std::filesystem::path folder_of(const Arguments& arguments, const report::RunResult& result) {
-  std::string stamp = result.environment.started_utc;
-  std::erase_if(stamp, [](char c) { return c == ':' || c == '-'; });
-  const std::filesystem::path base =
-      arguments.out.empty()
-          ? std::filesystem::path{"clamor-results"} / (stamp + "-" + result.scenario)
-          : std::filesystem::path{arguments.out};
-  return base / (std::string{name_of(result.design.design)} + "-sim");
-}
-
 int simulate(const Arguments& arguments) {
-  SimOptions options;
-  options.scenario = scenario::load_scenario(arguments.scenario);
-  options.design = design_of(arguments, options.scenario);
-  if (arguments.scale > 0) options.scale = arguments.scale;
-  options.seed = arguments.seed;
-  if (!arguments.until.empty()) options.until = duration_of(arguments.until);
-  try {
-    options.calibration = arguments.calibration.empty() ? default_calibration()
-                                                        : read_calibration(arguments.calibration);
-  } catch (const std::runtime_error& error) {
-    refuse(error.what());
-  }
+  report::end_on_interrupt();  // laying out a large population takes a while
+  std::filesystem::path out;
+  SimOptions options = options_of(arguments, out);
   check_traced(arguments, options);
-  options.trace_user = arguments.trace_user;
-  options.trace_channel = arguments.trace_channel;
+  const report::ResultsFolder folder{out, options.scenario.name,
+                                     report::label_of(options.design) + "-sim"};
   options.trace = [](std::string_view line) { fmt::print("{}\n", line); };
   const bool terminal = isatty(STDERR_FILENO) != 0;
-  options.progress = [terminal](const SimProgress& at) { print_progress(at, terminal); };
-  options.interrupted = [] { return interrupt_seen != 0; };
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
+  options.progress = [terminal, begun = false](const SimProgress& at) mutable {
+    if (!begun && at.stage == "simulating") {
+      begun = true;
+      report::note_interrupts();
+    }
+    print_progress(at, terminal);
+  };
+  options.interrupted = report::interrupted;
 
-  report::RunResult result = run_sim(options);
+  const report::RunResult result = run_sim(options);
   if (terminal) fmt::print(stderr, "\r\033[K");
-  const std::filesystem::path folder = folder_of(arguments, result);
-  report::write_run_folder(folder, result);
-  report::write_file(folder / "scenario.yaml", scenario::write_effective(options.scenario));
+  // First what was found: a disk that is full by now does not take it away.
   fmt::print("{}", report::run_summary(result, isatty(STDOUT_FILENO) != 0));
   print_speed(result);
-  fmt::print("{}\n", (folder / "result.json").string());
+  std::fflush(stdout);
+  report::write_run_folder(folder.path(), result);
+  report::write_file(folder.path() / "scenario.yaml",
+                     scenario::write_effective(scenario_of(options)));
+  fmt::print("{}\n", (folder.path() / "result.json").string());
   return report::exit_code_of(report::verdict_of(result));
 }
 
@@ -172,19 +136,20 @@ void add_sim_command(CLI::App& root, std::function<int()>& chosen) {
   CLI::App* sim = root.add_subcommand("sim", "Simulate one design of a scenario in virtual time");
   sim->add_option("SCENARIO", arguments->scenario, "Scenario file, or a name of the catalogue")
       ->required();
-  sim->add_option("--design", arguments->design,
-                  "per_user, per_member, per_group or hybrid (default: the scenario's first)");
-  sim->add_option("--scale", arguments->scale,
-                  "Times the scenario's population (default: its simulate.scale)")
-      ->check(CLI::PositiveNumber);
-  sim->add_option("--seed", arguments->seed, "Default: the scenario's");
-  sim->add_option("--until", arguments->until, "End the measured window early, e.g. 5s");
+  using scenario::add_text_option;
+  add_text_option(*sim, "--design", arguments->design,
+                  "per_user, per_member, per_group, hybrid or hybrid(MEMBERS) (default: the "
+                  "scenario's first)");
+  add_text_option(*sim, "--scale", arguments->scale,
+                  "Times the scenario's population (default: its simulate.scale)");
+  add_text_option(*sim, "--seed", arguments->seed, "Default: the scenario's");
+  add_text_option(*sim, "--until", arguments->until, "End the measured window early, e.g. 5s");
   sim->add_option("--trace-user", arguments->trace_user, "Print the timeline of a user, from 0");
   sim->add_option("--trace-channel", arguments->trace_channel,
                   "Print the timeline of a channel, from 0");
-  sim->add_option("--calibration", arguments->calibration,
+  add_text_option(*sim, "--calibration", arguments->calibration,
                   "Costs (default: sim/calibration.yaml as built in)");
-  sim->add_option("--out", arguments->out,
+  add_text_option(*sim, "--out", arguments->out,
                   "Result folder (default: clamor-results/<UTC time>-<scenario>)");
   sim->callback([arguments, &chosen] { chosen = [arguments] { return simulate(*arguments); }; });
 }

@@ -4,13 +4,16 @@
 #include "reports/model/thresholds.hpp"
 #include "reports/render/environment.hpp"
 #include "scenarios/model/plan.hpp"
+#include "scenarios/yaml/config_error.hpp"
 #include "sim/world/topology.hpp"
 #include "sim/world/world.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace clamor::sim {
 namespace {
@@ -65,10 +68,60 @@ class ProgressMeter {
   std::uint64_t last_events_ = 0;
 };
 
-scenario::Scenario prepared(const SimOptions& options, double scale) {
-  scenario::Scenario scenario = options.scenario;
-  if (options.seed) scenario.seed = *options.seed;
-  return scenario::scaled(scenario, scale);
+double scale_of(const SimOptions& options) {
+  return options.scale.value_or(options.scenario.simulate_scale);
+}
+
+constexpr std::uint64_t clients_max = 100'000'000;
+constexpr std::uint64_t servers_max = 60'000;
+// What a client, a membership and a channel take at least, before anything happens.
+constexpr double client_bytes = 200;
+constexpr double membership_bytes = 8;
+constexpr double channel_bytes = 30;
+
+double gibibytes_of_memory() {
+  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) /
+         (1U << 30U);
+}
+
+double gibibytes_needed(const scenario::Plan& plan) {
+  const scenario::Scenario& scenario = plan.scenario();
+  double memberships = static_cast<double>(scenario.population.users) *
+                       static_cast<double>(scenario.population.contacts);
+  for (const scenario::GroupClass& group : scenario.groups) {
+    memberships += static_cast<double>(group.count) * static_cast<double>(group.members);
+  }
+  return (plan.clients() * client_bytes + memberships * membership_bytes +
+          plan.channels() * channel_bytes) /
+         (1U << 30U);
+}
+
+/// Before anything is allocated: a population that cannot fit would end in swapping or a kill.
+void check_size(const scenario::Plan& plan) {
+  const scenario::Scenario& scenario = plan.scenario();
+  const auto refuse = [&scenario](const std::string& what) {
+    throw scenario::ConfigError{{scenario.name + ": " + what + "; use a smaller --scale"}};
+  };
+  if (plan.clients() > clients_max) {
+    refuse(
+        fmt::format("{} clients, but the simulator holds at most {}", plan.clients(), clients_max));
+  }
+  const std::uint64_t per_server = std::max(scenario.deployment.clients_per_server, 1U);
+  const std::uint64_t servers = (plan.clients() + per_server - 1) / per_server;
+  if (servers > servers_max) {
+    refuse(
+        fmt::format("{} clients on servers of {} are {} servers, but the simulator holds at "
+                    "most {}; raise deployment.clients_per_server",
+                    plan.clients(), per_server, servers, servers_max));
+  }
+  const double needed = gibibytes_needed(plan);
+  const double there = gibibytes_of_memory();
+  if (needed > there) {
+    refuse(
+        fmt::format("{} clients in {} channels take more than {:.1f} GiB of memory, but this "
+                    "machine has {:.1f} GiB",
+                    plan.clients(), plan.channels(), needed, there));
+  }
 }
 
 std::string placement_of(const report::DeploymentFacts& deployment) {
@@ -79,13 +132,20 @@ std::string placement_of(const report::DeploymentFacts& deployment) {
 
 }  // namespace
 
+scenario::Scenario scenario_of(const SimOptions& options) {
+  scenario::Scenario scenario = scenario::scaled(options.scenario, scale_of(options));
+  if (options.seed) scenario.seed = *options.seed;
+  scenario.simulate_scale = 1;  // done
+  return scenario;
+}
+
 report::RunResult run_sim(const SimOptions& options) {
   const auto started = WallClock::now();
   const double cpu_started = cpu_seconds();
   report::Environment environment = report::current_environment();
-  const double scale = options.scale.value_or(options.scenario.simulate_scale);
   if (options.progress) options.progress({.stage = "laying out"});
-  const scenario::Plan plan{prepared(options, scale)};
+  const scenario::Plan plan{scenario_of(options)};
+  check_size(plan);
   const Topology topology{plan};
 
   ProgressMeter meter{options, to_seconds(plan.duration())};
@@ -98,10 +158,13 @@ report::RunResult run_sim(const SimOptions& options) {
   settings.trace = options.trace;
   settings.progress = [&meter](const WorldProgress& at) { return meter(at); };
   World world{topology, settings};
+  if (options.progress) {
+    options.progress({.stage = "simulating", .duration_seconds = to_seconds(plan.duration())});
+  }
   world.run();
 
   report::RunResult result = world.result();
-  result.scale = scale;
+  result.scale = scale_of(options);
   result.region = report::region_of(plan);
   environment.path = options.calibration.path;
   environment.placement = placement_of(result.deployment);

@@ -40,9 +40,14 @@ struct SimOptions {
   std::function<bool()> interrupted;  ///< True ends the run early, marked as interrupted.
 };
 
+/// The scenario that such a simulation runs: scaled, with its seed; simulated as it stands.
+[[nodiscard]] scenario::Scenario scenario_of(const SimOptions& options);
+
 /// Simulates one design and returns what a live run returns, thresholds judged. The same options
 /// give the same result_hash. Throws std::runtime_error with seed, virtual time and the last
 /// events if an invariant (conservation, Little's law) does not hold: a bug, not a result.
+/// Throws scenario::ConfigError where the population is more than the simulator or this machine's
+/// memory holds. `interrupted` is asked from the stage "simulating" on.
 [[nodiscard]] report::RunResult run_sim(const SimOptions& options);
 
 }  // namespace clamor::sim

@@ -1,6 +1,10 @@
+#include "tests/integration/server_process.hpp"
+
 #include <gtest/gtest.h>
 
 #include <array>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -10,6 +14,7 @@
 #include <regex>
 #include <string>
 #include <sys/wait.h>
+#include <thread>
 
 // `clamor sim` as a user meets it: figures, files, timelines, refusals.
 namespace {
@@ -97,11 +102,31 @@ TEST_F(SimCommand, RefusesWhatItCannotMeanAndSaysWhatItExpected) {
   };
   EXPECT_THAT(refusal("hamlet.yaml --design per_tribe"), HasSubstr("per_member"));
   EXPECT_THAT(refusal("hamlet.yaml --until soon"), HasSubstr("1m30s"));
+  EXPECT_THAT(refusal("hamlet.yaml --until 4s"), HasSubstr("at most the scenario's 3s"));
+  EXPECT_THAT(refusal("hamlet.yaml --calibration ."),
+              HasSubstr("--calibration: .: is a directory"));
+  EXPECT_THAT(refusal("hamlet.yaml --calibration hamlet.yaml"),
+              HasSubstr("--calibration: hamlet.yaml:1:1: no calibration"));
+  EXPECT_THAT(refusal("hamlet.yaml --scale 3e6"), HasSubstr("holds at most 100000000"));
   EXPECT_THAT(refusal("hamlet.yaml --trace-user 600"), HasSubstr("from 0 to 599"));
   EXPECT_THAT(refusal("hamlet.yaml --trace-channel 100000"), HasSubstr("channel from 0 to"));
   EXPECT_THAT(refusal("hamlet.yaml --calibration nowhere.yaml"), HasSubstr("nowhere.yaml"));
   EXPECT_THAT(refusal("hamlet.yaml --scale 1e9"), HasSubstr("scale"));
   EXPECT_THAT(refusal("hamlet.yaml --scale -1"), HasSubstr("--scale"));
+}
+
+TEST_F(SimCommand, EndsPromptlyWhileItLaysOutALargePopulation) {
+  clamor::test::ChildProcess large{
+      {CLAMOR_BINARY, "sim", folder_ / "hamlet.yaml", "--scale", "50000", "--out", folder_ / "out"},
+      folder_ / "log"};
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+  while (large.log().find("laying out") == std::string::npos) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until) << large.log();
+    std::this_thread::sleep_for(std::chrono::milliseconds{2});  // a log file tells of no change
+  }
+  large.signal(SIGTERM);
+  EXPECT_EQ(large.wait(), 105);
+  EXPECT_THAT(large.log(), HasSubstr("interrupted before there was anything to report"));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "sim/app/calibration.hpp"
 
+#include "scenarios/yaml/config_error.hpp"
+
 #include <gtest/gtest.h>
 
 #include <gmock/gmock.h>
@@ -61,6 +63,22 @@ TEST(Calibration, RefusesTextThatIsNoCalibration) {
   EXPECT_THAT(error_of("[1, 2]"), HasSubstr("clamor.calibration/1"));
   EXPECT_THAT(error_of("format: [\n"), HasSubstr("costs.yaml:"));
   EXPECT_THAT(error_of(""), HasSubstr("expected a map"));
+}
+
+TEST(Calibration, AnotherFileIsRefusedInOneSentence) {
+  EXPECT_EQ(error_of("name: quickstart\nseed: 1\n"),
+            "costs.yaml:1:1: no calibration; expected `format: clamor.calibration/1`, as `clamor "
+            "calibrate` writes it");
+}
+
+TEST(Calibration, AsAnArgumentNamesTheOptionAndTheFile) {
+  EXPECT_EQ(calibration_argument("").date, default_calibration().date);
+  try {
+    static_cast<void>(calibration_argument("/tmp"));
+    FAIL() << "a folder";
+  } catch (const scenario::ConfigError& error) {
+    EXPECT_STREQ(error.what(), "--calibration: /tmp: is a directory; expected a file");
+  }
 }
 
 }  // namespace

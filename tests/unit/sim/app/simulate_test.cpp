@@ -1,10 +1,12 @@
 #include "sim/app/simulate.hpp"
 
 #include "reports/model/thresholds.hpp"
+#include "scenarios/yaml/config_error.hpp"
 #include "sim/app/calibration.hpp"
 
 #include <gtest/gtest.h>
 
+#include <gmock/gmock.h>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,7 @@ namespace clamor::sim {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::HasSubstr;
 
 SimOptions hamlet() {
   SimOptions options;
@@ -85,6 +88,53 @@ TEST(RunSim, AnInterruptedRunSaysSoAndClaimsNoLedger) {
   EXPECT_TRUE(result.interrupted);
   EXPECT_FALSE(result.ledger_complete);
   EXPECT_EQ(report::verdict_of(result), report::Verdict::interrupted);
+}
+
+TEST(RunSim, NamesTheScenarioThatItRanAsOneToRunAgain) {
+  SimOptions options = hamlet();
+  options.scenario.simulate_scale = 3;
+  options.seed = 99;
+  const scenario::Scenario ran = scenario_of(options);
+  EXPECT_EQ(ran.population.users, 150U);
+  EXPECT_EQ(ran.seed, 99U);
+  EXPECT_EQ(ran.simulate_scale, 1);
+  SimOptions again = hamlet();
+  again.scenario = ran;
+  EXPECT_EQ(run_sim(again).result_hash, run_sim(options).result_hash);
+}
+
+std::string refusal_of(const SimOptions& options) {
+  try {
+    static_cast<void>(run_sim(options));
+  } catch (const scenario::ConfigError& error) {
+    return error.what();
+  }
+  return "no refusal";
+}
+
+TEST(RunSim, RefusesAPopulationThatCannotFitAndNamesTheLimit) {
+  SimOptions options = hamlet();
+  options.scale = 3e6;
+  EXPECT_THAT(refusal_of(options), HasSubstr("150000000 clients, but the simulator holds at most "
+                                             "100000000; use a smaller --scale"));
+  options.scale = 1;
+  options.scenario.population.users = 50'000'000;
+  options.scenario.groups.front() = {.name = "square", .count = 1'000'000'000, .members = 5000};
+  EXPECT_THAT(refusal_of(options), HasSubstr("GiB of memory, but this machine has"));
+  options = hamlet();
+  options.scale = 2000;
+  options.scenario.deployment.clients_per_server = 1;
+  EXPECT_THAT(refusal_of(options), HasSubstr("holds at most 60000"));
+}
+
+TEST(RunSim, SaysWhenTheSimulationBegins) {
+  SimOptions options = hamlet();
+  std::vector<std::string> stages;
+  options.progress = [&stages](const SimProgress& at) { stages.emplace_back(at.stage); };
+  static_cast<void>(run_sim(options));
+  ASSERT_GE(stages.size(), 2U);
+  EXPECT_EQ(stages[0], "laying out");
+  EXPECT_EQ(stages[1], "simulating");
 }
 
 }  // namespace
