@@ -1,33 +1,22 @@
 #include "reports/app/commands.hpp"
 
 #include "reports/app/compare.hpp"
+#include "reports/render/interrupt.hpp"
 #include "reports/render/progress.hpp"
 #include "reports/render/report.hpp"
 #include "reports/render/result_json.hpp"
 #include "reports/render/run_files.hpp"
 #include "reports/render/summary.hpp"
 #include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/run_arguments.hpp"
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <unistd.h>
 
 namespace clamor::report {
 namespace {
-
-volatile std::sig_atomic_t signalled = 0;
-
-/// The first Ctrl-C ends the run and still reports; the second ends the process.
-void watch_signals() {
-  for (const int signal : {SIGINT, SIGTERM}) {
-    struct sigaction action {};
-    action.sa_handler = [](int) { signalled = 1; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(signal, &action, nullptr);
-  }
-}
 
 std::string render(const std::string& format, const std::vector<RunResult>& runs, bool colour) {
   if (format == "html") return html_report(runs);
@@ -58,33 +47,54 @@ std::vector<RunResult> read_all(const std::vector<std::string>& files) {
   return runs;
 }
 
+struct TypedComparison {
+  CompareOptions options;
+  scenario::Typed scale;
+  scenario::Typed seed;
+  scenario::Typed workers;
+  scenario::Typed calibration;
+  scenario::Typed out;
+};
+
+CompareOptions read_options(const TypedComparison& typed) {
+  CompareOptions options = typed.options;
+  scenario::ArgumentReader read;
+  options.scale = read.scale(typed.scale).value_or(1);
+  options.seed = read.seed(typed.seed);
+  options.workers = read.workers(typed.workers).value_or(0);
+  options.calibration = read.words("--calibration", typed.calibration, "a file");
+  options.out = read.words("--out", typed.out, "a folder");
+  read.throw_if_any();
+  return options;
+}
+
 }  // namespace
 
 void add_compare_command(CLI::App& root, std::function<int()>& chosen) {
   CLI::App* command = root.add_subcommand(
       "compare", "Run every design, live and simulated, and report which one costs least");
-  const auto options = std::make_shared<CompareOptions>();
-  const auto calibration = std::make_shared<std::string>();
-  const auto out = std::make_shared<std::string>();
-  command->add_option("SCENARIO", options->scenario, "Scenario file, or a name of the catalogue")
+  const auto typed = std::make_shared<TypedComparison>();
+  CompareOptions& options = typed->options;
+  command->add_option("SCENARIO", options.scenario, "Scenario file, or a name of the catalogue")
       ->required();
-  command->add_option("--designs", options->designs, "per_user,per_group,... (the scenario's)")
+  command->add_option("--designs", options.designs, "per_user,per_group,... (the scenario's)")
       ->delimiter(',');
-  command->add_option("--engine", options->engines, "live, sim or live,sim (both)")->delimiter(',');
-  command->add_option("--repetitions", options->repetitions, "Runs of each design and engine (1)");
-  command->add_option("--scale", options->scale, "Multiplies the population of both engines (1)");
-  command->add_option("--seed", options->seed, "Instead of the scenario's");
-  command->add_option("--workers", options->workers, "Load-generator processes (as needed)");
-  command->add_option("--calibration", *calibration, "Costs of the simulator (built in)");
-  command->add_option("--out", *out, "Folder of the results (clamor-results/<time>-<scenario>)");
-  command->callback([=, &chosen] {
-    chosen = [=] {
-      options->calibration = *calibration;
-      options->out = *out;
-      watch_signals();
+  command->add_option("--engine", options.engines, "live, sim or live,sim (both)")->delimiter(',');
+  command->add_option("--repetitions", options.repetitions, "Runs of each design and engine (1)");
+  using scenario::add_text_option;
+  add_text_option(*command, "--scale", typed->scale, "Multiplies the population of both engines");
+  add_text_option(*command, "--seed", typed->seed, "Instead of the scenario's");
+  add_text_option(*command, "--workers", typed->workers, "Load-generator processes (as needed)");
+  add_text_option(*command, "--calibration", typed->calibration,
+                  "Costs of the simulator (built in)");
+  add_text_option(*command, "--out", typed->out,
+                  "Folder of the results (clamor-results/<UTC time>-<scenario>)");
+  command->callback([typed, &chosen] {
+    chosen = [typed] {
+      const CompareOptions read = read_options(*typed);
+      note_interrupts();
       ProgressLine progress{stderr};
-      return compare(*options, {loadgen::run_load, sim::run_sim}, progress,
-                     [] { return signalled != 0; });
+      return compare(read, {loadgen::run_load, sim::run_sim}, progress, interrupted);
     };
   });
 }

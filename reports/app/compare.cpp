@@ -7,14 +7,15 @@
 #include "reports/render/environment.hpp"
 #include "reports/render/progress.hpp"
 #include "reports/render/report.hpp"
+#include "reports/render/results_folder.hpp"
 #include "reports/render/run_files.hpp"
 #include "reports/render/summary.hpp"
+#include "scenarios/yaml/run_arguments.hpp"
 #include "scenarios/yaml/scenario_file.hpp"
 #include "server/base/random.hpp"
 #include "sim/app/calibration.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <fmt/format.h>
 #include <tuple>
@@ -29,17 +30,14 @@ std::string engine_word(Engine engine) { return engine == Engine::live ? "live" 
 
 std::vector<DesignSpec> chosen_designs(const CompareOptions& options,
                                        const scenario::Scenario& scenario,
-                                       std::vector<std::string>& errors) {
-  std::vector<DesignSpec> designs = scenario.designs;
-  if (!options.designs.empty()) designs.clear();
+                                       scenario::ArgumentReader& read) {
+  if (options.designs.empty()) return scenario.designs;
+  std::vector<DesignSpec> designs;
   for (const std::string& text : options.designs) {
-    const auto design = parse_design(text);
-    if (!design) {
-      errors.push_back("--designs: '" + text +
-                       "' is no queue design; expected per_user, per_member, per_group, hybrid or "
-                       "hybrid(MEMBERS)");
-    } else if (std::ranges::find(designs, *design) != designs.end()) {
-      errors.push_back("--designs: '" + text + "' stands there twice");
+    const auto design = read.design("--designs", text, scenario);
+    if (!design) continue;
+    if (std::ranges::find(designs, *design) != designs.end()) {
+      read.fault("--designs: '" + text + "' stands there twice");
     } else {
       designs.push_back(*design);
     }
@@ -47,8 +45,7 @@ std::vector<DesignSpec> chosen_designs(const CompareOptions& options,
   return designs;
 }
 
-std::vector<Engine> chosen_engines(const CompareOptions& options,
-                                   std::vector<std::string>& errors) {
+std::vector<Engine> chosen_engines(const CompareOptions& options, scenario::ArgumentReader& read) {
   if (options.engines.empty()) return {Engine::live, Engine::sim};
   std::vector<Engine> engines;
   for (const Engine engine : {Engine::live, Engine::sim}) {
@@ -58,8 +55,7 @@ std::vector<Engine> chosen_engines(const CompareOptions& options,
   }
   for (const std::string& text : options.engines) {
     if (text != "live" && text != "sim") {
-      errors.push_back("--engine: '" + text +
-                       "' is no engine; expected live, sim or both: live,sim");
+      read.fault("--engine: '" + text + "' is no engine; expected live, sim or both: live,sim");
     }
   }
   return engines;
@@ -72,13 +68,6 @@ void shuffle(std::vector<DesignSpec>& designs, std::uint64_t seed, std::uint32_t
         draw_bits(seed, DrawPurpose::run_order, repetition, static_cast<std::uint32_t>(i));
     std::swap(designs[i - 1], designs[below_from_bits(bits, i)]);
   }
-}
-
-fs::path output_folder(const CompareOptions& options, const scenario::Scenario& scenario) {
-  if (!options.out.empty()) return options.out;
-  std::string stamp = utc_timestamp();
-  std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
-  return fs::path{"clamor-results"} / (stamp + "-" + scenario.name);
 }
 
 std::string load_details(const loadgen::LoadProgress& p) {
@@ -112,8 +101,7 @@ class Comparer {
         engines_{engines},
         progress_{progress},
         interrupted_{interrupted} {
-    calibration_ = options.calibration.empty() ? sim::default_calibration()
-                                               : sim::read_calibration(options.calibration);
+    calibration_ = sim::calibration_argument(options.calibration);
   }
 
   RunResult run(const Job& job, const std::string& place) {
@@ -126,15 +114,14 @@ class Comparer {
 
   /// The scenario that the job runs, scaled, with every default.
   scenario::Scenario scenario_of(const Job& job) const {
-    scenario::Scenario scenario = scaled(scenario_, job.scale);
-    scenario.seed = job.seed;
-    return scenario;
+    return job.engine == Engine::live ? loadgen::scenario_of(load_options(job))
+                                      : sim::scenario_of(sim_options(job));
   }
 
  private:
   scenario::Plan plan_of(const Job& job) const { return scenario::Plan{scenario_of(job)}; }
 
-  RunResult run_live(const Job& job, const std::string& place) {
+  loadgen::LoadOptions load_options(const Job& job) const {
     loadgen::LoadOptions load;
     load.scenario = scenario_;
     load.design = job.design;
@@ -142,6 +129,22 @@ class Comparer {
     load.seed = job.seed;
     load.workers = options_.workers;
     load.interrupted = interrupted_;
+    return load;
+  }
+
+  sim::SimOptions sim_options(const Job& job) const {
+    sim::SimOptions simulation;
+    simulation.scenario = scenario_;
+    simulation.design = job.design;
+    simulation.scale = job.scale;
+    simulation.seed = job.seed;
+    simulation.calibration = calibration_;
+    simulation.interrupted = interrupted_;
+    return simulation;
+  }
+
+  RunResult run_live(const Job& job, const std::string& place) {
+    loadgen::LoadOptions load = load_options(job);
     load.progress = [&](const loadgen::LoadProgress& p) {
       progress_.show(place + "  " + std::string{p.stage},
                      fraction_of(p.elapsed_seconds, p.duration_seconds), load_details(p));
@@ -150,13 +153,7 @@ class Comparer {
   }
 
   RunResult run_sim(const Job& job, const std::string& place) {
-    sim::SimOptions simulation;
-    simulation.scenario = scenario_;
-    simulation.design = job.design;
-    simulation.scale = job.scale;
-    simulation.seed = job.seed;
-    simulation.calibration = calibration_;
-    simulation.interrupted = interrupted_;
+    sim::SimOptions simulation = sim_options(job);
     simulation.progress = [&](const sim::SimProgress& p) {
       progress_.show(place + "  " + std::string{p.stage},
                      fraction_of(p.simulated_seconds, p.duration_seconds), sim_details(p));
@@ -183,38 +180,25 @@ std::string done_line(const std::string& place, const RunResult& run) {
 }
 
 void write_reports(const fs::path& out, const std::vector<RunResult>& runs) {
+  // First what was found: a disk that is full by now does not take it away.
+  std::fputs(comparison_summary(runs, isatty(STDOUT_FILENO) == 1).c_str(), stdout);
+  std::fflush(stdout);
   write_file(out / "report.html", html_report(runs));
   write_file(out / "report.md", markdown_report(runs));
   write_file(out / "junit.xml", junit_report(runs));
-  std::fputs(comparison_summary(runs, isatty(STDOUT_FILENO) == 1).c_str(), stdout);
   std::fputs(fmt::format("\n  report: {}\n", (out / "report.html").string()).c_str(), stdout);
   std::fflush(stdout);
 }
 
 }  // namespace
 
-std::optional<DesignSpec> parse_design(std::string_view text) {
-  const std::size_t open = text.find('(');
-  const auto design = design_from_name(text.substr(0, open));
-  if (!design) return std::nullopt;
-  DesignSpec spec;
-  spec.design = *design;
-  if (open == std::string_view::npos) return spec;
-  if (*design != QueueDesign::hybrid || !text.ends_with(')')) return std::nullopt;
-  const std::string_view digits = text.substr(open + 1, text.size() - open - 2);
-  const auto [end, error] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), spec.threshold);
-  const bool whole = error == std::errc{} && end == digits.data() + digits.size();
-  return whole && spec.threshold > 0 ? std::optional{spec} : std::nullopt;
-}
-
 std::vector<Job> plan_jobs(const CompareOptions& options, const scenario::Scenario& scenario) {
-  std::vector<std::string> errors;
-  const std::vector<DesignSpec> designs = chosen_designs(options, scenario, errors);
-  const std::vector<Engine> engines = chosen_engines(options, errors);
-  if (options.repetitions == 0) errors.push_back("--repetitions: expected at least 1, found 0");
-  if (!(options.scale > 0)) errors.push_back("--scale: expected a number above 0");
-  if (!errors.empty()) throw scenario::ConfigError{std::move(errors)};
+  scenario::ArgumentReader read;
+  const std::vector<DesignSpec> designs = chosen_designs(options, scenario, read);
+  const std::vector<Engine> engines = chosen_engines(options, read);
+  if (options.repetitions == 0) read.fault("--repetitions: expected at least 1, found 0");
+  if (!(options.scale > 0)) read.fault("--scale: expected a number above 0");
+  read.throw_if_any();
 
   const std::uint64_t seed = options.seed.value_or(scenario.seed);
   std::vector<Job> jobs;
@@ -269,8 +253,8 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
   const std::vector<Job> jobs = plan_jobs(options, scenario);
   const std::string command = reproducing_command(options, jobs);
   Comparer comparer{options, scenario, engines, progress, interrupted};
-  const fs::path out = output_folder(options, scenario);
-  fs::create_directories(out);
+  const ResultsFolder folder{options.out, scenario.name};
+  const fs::path& out = folder.path();
 
   std::vector<RunResult> runs;
   bool stopped = false;
@@ -281,10 +265,10 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
                                           label_of(job.design), label_of(job.engine));
     RunResult run = comparer.run(job, place);
     run.environment.command = command;
+    progress.print(done_line(place, run));
     write_run_folder(out / job.folder, run);
     write_file(out / job.folder / "scenario.yaml",
                scenario::write_effective(comparer.scenario_of(job)));
-    progress.print(done_line(place, run));
     stopped = run.interrupted;
     runs.push_back(std::move(run));
   }

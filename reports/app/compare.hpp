@@ -46,9 +46,6 @@ struct Engines {
   std::function<RunResult(const sim::SimOptions&)> simulate;
 };
 
-/// Parses a design as the command line names it: `per_user`, `hybrid`, `hybrid(300)`.
-[[nodiscard]] std::optional<DesignSpec> parse_design(std::string_view text);
-
 /// Lists the runs: live before simulated, and within a repetition the designs in an order drawn
 /// from the seed, so that a drift of the machine favours none.
 /// @throws scenario::ConfigError naming every fault of the options.

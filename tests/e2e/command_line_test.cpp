@@ -98,6 +98,32 @@ TEST_F(CommandLine, AWrongOptionNamesTheCommandAndItsHelp) {
   EXPECT_EQ(clamor("trace import x.log").exit_code, 104) << "--output is required";
 }
 
+TEST_F(CommandLine, LoadSimAndCompareRefuseTheSameArgumentsInTheSameWords) {
+  for (const char* command : {"load", "sim", "compare"}) {
+    const auto refusal = [&](const std::string& arguments) {
+      const Result result = clamor(std::string{command} + " quickstart " + arguments);
+      EXPECT_EQ(result.exit_code, 104) << command << " " << arguments << ": " << result.err;
+      EXPECT_EQ(result.out, "");
+      return result.err;
+    };
+    EXPECT_EQ(refusal("--scale nan"), "--scale: expected a number above 0, found 'nan'\n");
+    EXPECT_EQ(refusal("--scale inf"), "--scale: expected a number above 0, found 'inf'\n");
+    EXPECT_EQ(refusal("--scale 0"), "--scale: expected a number above 0, found '0'\n");
+    EXPECT_EQ(refusal("--out ''"), "--out: expected a folder, found ''\n");
+    EXPECT_EQ(refusal("--seed -1"),
+              "--seed: expected a whole number from 0 to 18446744073709551615, found '-1'\n");
+    EXPECT_EQ(refusal("--out stderr/x").find("--out stderr/x: "), 0U);
+    const std::string design = std::string{command} == "compare" ? "--designs" : "--design";
+    EXPECT_NE(refusal(design + " ''").find("'' is no queue design"), std::string::npos);
+    if (std::string{command} == "sim") continue;
+    EXPECT_EQ(refusal("--workers 0").find("--workers: expected a whole number from 1"), 0U);
+    EXPECT_EQ(refusal("--workers -1").find("--workers: expected a whole number from 1"), 0U);
+  }
+  EXPECT_EQ(clamor("load quickstart --target ws://127.0.0.1:1 --secret ''").err,
+            "--secret: expected the secret of the target's tokens, found ''\n");
+  EXPECT_FALSE(fs::exists(folder_ / "clamor-results")) << "nothing ran";
+}
+
 TEST_F(CommandLine, CheckReportsEveryFaultOfEveryFile) {
   std::ofstream{folder_ / "a.yaml"} << "name: a\npopulation: {users: none}\n";
   std::ofstream{folder_ / "b.yaml"} << "";

@@ -3,6 +3,7 @@
 #include "reports/render/progress.hpp"
 #include "reports/render/run_files.hpp"
 #include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/scenario_file.hpp"
 #include "tests/unit/reports/sample_results.hpp"
 
 #include <gtest/gtest.h>
@@ -35,16 +36,6 @@ scenario::Scenario scenario_with(std::vector<QueueDesign> designs) {
   scenario.designs.clear();
   for (const QueueDesign design : designs) scenario.designs.push_back({design});
   return scenario;
-}
-
-TEST(ParseDesign, KnowsTheNamesAndHybridsThreshold) {
-  EXPECT_EQ(parse_design("per_group")->design, QueueDesign::per_group);
-  EXPECT_EQ(parse_design("hybrid")->threshold, DesignSpec{}.threshold);
-  EXPECT_EQ(parse_design("hybrid(300)")->threshold, 300U);
-  for (const char* wrong : {"", "per_planet", "hybrid(", "hybrid()", "hybrid(0)", "hybrid(3x)",
-                            "hybrid(-3)", "per_user(3)"}) {
-    EXPECT_FALSE(parse_design(wrong)) << wrong;
-  }
 }
 
 TEST(PlanJobs, RunsLiveFirstAndTheSimulationAtItsScale) {
@@ -83,6 +74,19 @@ TEST(PlanJobs, DrawsTheOrderAnewForEachRepetitionFromTheSeed) {
   EXPECT_EQ(first.size(), 3U) << "every design comes first some time";
   const auto again = plan_jobs(options, scenario);
   for (std::size_t i = 0; i < jobs.size(); ++i) EXPECT_EQ(jobs[i].folder, again[i].folder);
+}
+
+TEST(PlanJobs, ABareHybridHasTheScenariosThreshold) {
+  CompareOptions options;
+  options.designs = {"hybrid", "per_user"};
+  options.engines = {"live"};
+  scenario::Scenario scenario = scenario_with({QueueDesign::per_user});
+  scenario.designs.push_back({QueueDesign::hybrid, 20});
+  std::set<std::string> folders;
+  for (const Job& job : plan_jobs(options, scenario)) folders.insert(job.folder);
+  EXPECT_EQ(folders, (std::set<std::string>{"hybrid(20)-live", "per_user-live"}));
+  options.designs = {"hybrid", "hybrid(20)"};
+  EXPECT_THROW(static_cast<void>(plan_jobs(options, scenario)), scenario::ConfigError);
 }
 
 TEST(PlanJobs, NamesEveryFaultOfTheOptions) {
@@ -158,6 +162,21 @@ TEST_F(Compare, LeavesAFolderForEachRunAndOneReport) {
   for (const char* file : {"report.html", "report.md", "junit.xml"}) {
     EXPECT_TRUE(fs::exists(options_.out / file)) << file;
   }
+  const auto simulated = scenario::load_scenario(options_.out / "per_user-sim" / "scenario.yaml");
+  EXPECT_EQ(simulated.population.users, 1'000'000U);
+  EXPECT_EQ(simulated.simulate_scale, 1) << "it is scaled already";
+}
+
+TEST_F(Compare, RefusesAFolderThatCannotBeMadeBeforeAnythingRuns) {
+  std::ofstream{out_ / "file"} << "in the way";
+  options_.out = out_ / "file" / "results";
+  try {
+    run();
+    FAIL() << "a folder under a file";
+  } catch (const scenario::ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("--out " + options_.out.string()));
+  }
+  EXPECT_EQ(live_ + simulated_, 0);
 }
 
 TEST_F(Compare, FailsWith99WhenAnyRunFailsAThreshold) {
