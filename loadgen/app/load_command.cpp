@@ -112,10 +112,13 @@ void add_load_command(CLI::App& root, std::function<int()>& chosen) {
                   "one is started and stopped)");
   add_text_option(*command, "--secret", typed.secret, "Secret of the target's login tokens")
       ->envname("CLAMOR_SECRET");
-  add_text_option(*command, "--scale", typed.scale, "Multiplies the population");
-  add_text_option(*command, "--seed", typed.seed, "Seed of the plan (default: the scenario's)");
+  add_text_option(*command, "--scale", typed.scale, "Multiplies the population")
+      ->type_name("NUMBER");
+  add_text_option(*command, "--seed", typed.seed, "Seed of the plan (default: the scenario's)")
+      ->type_name("NUMBER");
   add_text_option(*command, "--workers", typed.workers,
-                  "Worker processes (default: as the clients and cores ask)");
+                  "Worker processes (default: as the clients and cores ask)")
+      ->type_name("NUMBER");
   add_text_option(*command, "--out", typed.out,
                   "Folder of the results (default: clamor-results/<UTC time>-<scenario>)");
   command->add_flag("--strict", arguments->strict,

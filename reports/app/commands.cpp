@@ -82,9 +82,12 @@ void add_compare_command(CLI::App& root, std::function<int()>& chosen) {
   command->add_option("--engine", options.engines, "live, sim or live,sim (both)")->delimiter(',');
   command->add_option("--repetitions", options.repetitions, "Runs of each design and engine (1)");
   using scenario::add_text_option;
-  add_text_option(*command, "--scale", typed->scale, "Multiplies the population of both engines");
-  add_text_option(*command, "--seed", typed->seed, "Instead of the scenario's");
-  add_text_option(*command, "--workers", typed->workers, "Load-generator processes (as needed)");
+  add_text_option(*command, "--scale", typed->scale, "Multiplies the population of both engines")
+      ->type_name("NUMBER");
+  add_text_option(*command, "--seed", typed->seed, "Instead of the scenario's")
+      ->type_name("NUMBER");
+  add_text_option(*command, "--workers", typed->workers, "Load-generator processes (as needed)")
+      ->type_name("NUMBER");
   add_text_option(*command, "--calibration", typed->calibration,
                   "Costs of the simulator (built in)");
   add_text_option(*command, "--out", typed->out,

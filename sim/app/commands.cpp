@@ -141,9 +141,11 @@ void add_sim_command(CLI::App& root, std::function<int()>& chosen) {
                   "per_user, per_member, per_group, hybrid or hybrid(MEMBERS) (default: the "
                   "scenario's first)");
   add_text_option(*sim, "--scale", arguments->scale,
-                  "Times the scenario's population (default: its simulate.scale)");
-  add_text_option(*sim, "--seed", arguments->seed, "Default: the scenario's");
-  add_text_option(*sim, "--until", arguments->until, "End the measured window early, e.g. 5s");
+                  "Times the scenario's population (default: its simulate.scale)")
+      ->type_name("NUMBER");
+  add_text_option(*sim, "--seed", arguments->seed, "Default: the scenario's")->type_name("NUMBER");
+  add_text_option(*sim, "--until", arguments->until, "End the measured window early, e.g. 5s")
+      ->type_name("DURATION");
   sim->add_option("--trace-user", arguments->trace_user, "Print the timeline of a user, from 0");
   sim->add_option("--trace-channel", arguments->trace_channel,
                   "Print the timeline of a channel, from 0");

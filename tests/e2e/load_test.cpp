@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -226,6 +227,30 @@ TEST(Load, ATargetThatDiesLeavesTheLedgerUnknownToo) {
   EXPECT_FALSE(run.ledger_complete);
   EXPECT_THAT(run.ledger_unknown_because, HasSubstr("did not sync"));
   EXPECT_GT(run.ledger.indeterminate + run.ledger.not_sent, 0U);
+}
+
+TEST(Load, LoginsRefusedAfterTheWindowBeganLeaveTheLedgerUnknownForThatReason) {
+  test::ServerProcess server{"design: per_group\ndurability: os\n"};
+  const test::TemporaryDirectory directory;
+  const std::string config = directory / "other.yaml";
+  std::ofstream{config} << "listen: 127.0.0.1:" << server.port() << "\ndata: " << server.data()
+                        << "\nsecret: changed meanwhile\ndesign: per_group\n";
+  std::unique_ptr<test::ChildProcess> other;
+  LoadOptions options = options_for(steady_scenario());
+  options.target = "ws://127.0.0.1:" + std::to_string(server.port());
+  options.secret = test::test_secret;
+  options.roll_call_timeout = 1s;
+  options.progress = [&](const LoadProgress& progress) {
+    if (other || progress.stage != "running" || progress.elapsed_seconds < 1) return;
+    server.kill_hard();
+    other = std::make_unique<test::ChildProcess>(
+        std::vector<std::string>{CLAMOR_BINARY, "serve", "--config", config}, directory / "log");
+  };
+  const report::RunResult run = run_load(options);
+  ASSERT_TRUE(other);
+  EXPECT_FALSE(run.ledger_complete);
+  EXPECT_THAT(run.ledger_unknown_because, HasSubstr("the server refuses logins")) << other->log();
+  EXPECT_GT(run.ledger.sent, 0U);
 }
 
 TEST(Load, MarksTheIntervalsInWhichTheGeneratorWasTheLimit) {
