@@ -120,6 +120,7 @@ Descriptor Connections::take_socket(std::uint32_t slot) {
   }
   link.state = State::free;
   ++link.generation;
+  link.stuck = false;
   link.out = {};
   return std::move(link.socket);
 }
@@ -127,7 +128,7 @@ Descriptor Connections::take_socket(std::uint32_t slot) {
 void Connections::close(std::uint32_t slot) {
   Link& link = links_[slot];
   if (link.state == State::free) return;
-  if (link.state == State::open) {
+  if (link.state == State::open && !link.stuck) {
     append_frame(link, protocol::Opcode::close,
                  protocol::close_payload(protocol::CloseCode::normal, {}));
     if (write_out(link)) {
@@ -214,7 +215,11 @@ void Connections::wait(Duration longest) {
 
 void Connections::dispatch() {
   for (Failure& failure : std::exchange(failures_, {})) {
-    if (links_[failure.slot].generation == failure.generation) {
+    const Link& link = links_[failure.slot];
+    if (link.generation != failure.generation) continue;
+    if (link.stuck) {
+      ended(failure.slot, 0);
+    } else {
       fail(failure.slot, std::move(failure.why));
     }
   }

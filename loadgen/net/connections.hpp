@@ -51,7 +51,11 @@ class Connections {
 
   /// Starts to connect a free slot; on_open or on_failed follows.
   void open(std::uint32_t slot);
-  /// Queues one binary message, masked. @pre the slot is open.
+  /// Most that one connection queues for a server that does not read.
+  static constexpr std::size_t queued_bytes_max = std::size_t{1} << 20U;
+
+  /// Queues one binary message, masked. @pre the slot is open. Beyond queued_bytes_max the message
+  /// and what waits are dropped, and the next dispatch tells on_closed with code 0.
   void send(std::uint32_t slot, protocol::Bytes payload);
   /// Frees the slot at once. A close frame follows what is queued, and the socket lingers in the
   /// background until the server has closed too, or for two seconds.
@@ -59,6 +63,10 @@ class Connections {
   /// Frees the slot at once with a TCP reset (SO_LINGER 0); what is queued is dropped.
   void reset(std::uint32_t slot);
   [[nodiscard]] bool is_open(std::uint32_t slot) const;
+  /// What waits for the socket to take it.
+  [[nodiscard]] std::size_t queued_bytes(std::uint32_t slot) const {
+    return links_[slot].out.size();
+  }
 
   /// Calls `ready` from poll whenever `fd` is readable.
   void watch(int fd, std::function<void()> ready);
@@ -88,6 +96,7 @@ class Connections {
     std::uint32_t generation = 0;
     State state = State::free;
     bool dirty = false;
+    bool stuck = false;  ///< Its queue ran over: the stream has a hole, nothing more is written.
     protocol::FrameDecoder decoder{protocol::Side::client, 0};
     std::vector<std::byte> out;
   };
@@ -103,6 +112,7 @@ class Connections {
   bool take_handshake(std::uint32_t slot, std::span<std::byte>& input);
   void take_frames(std::uint32_t slot, std::span<std::byte> input);
   void append_frame(Link& link, protocol::Opcode opcode, protocol::Bytes payload);
+  void give_up_stuck(std::uint32_t slot);
   void mark_dirty(std::uint32_t slot);
   bool write_out(Link& link);
   void fail(std::uint32_t slot, std::string why);
@@ -119,7 +129,7 @@ class Connections {
   Descriptor epoll_;
   std::vector<Link> links_;
   std::vector<std::uint32_t> dirty_;
-  std::vector<Failure> failures_;  ///< Found while opening; told by the next dispatch.
+  std::vector<Failure> failures_;  ///< Found within a call; told by the next dispatch.
   std::unordered_map<std::uint32_t, std::string> half_handshakes_;
   std::unordered_map<int, Instant> lingering_;  ///< Deadline by descriptor.
   Instant next_sweep_;

@@ -102,12 +102,23 @@ void Connections::take_frames(std::uint32_t slot, std::span<std::byte> input) {
 void Connections::send(std::uint32_t slot, protocol::Bytes payload) {
   Link& link = links_[slot];
   CLAMOR_ASSERT(link.state == State::open);
+  if (link.stuck) return;
+  if (link.out.size() + payload.size() > queued_bytes_max) return give_up_stuck(slot);
   append_frame(link, protocol::Opcode::binary, payload);
   ++counters_.messages_out;
   mark_dirty(slot);
 }
 
+/// A hung server must not grow the generator: the client sees a connection that broke.
+void Connections::give_up_stuck(std::uint32_t slot) {
+  Link& link = links_[slot];
+  link.stuck = true;
+  link.out = {};
+  failures_.push_back({slot, link.generation, {}});
+}
+
 void Connections::append_frame(Link& link, protocol::Opcode opcode, protocol::Bytes payload) {
+  if (link.stuck) return;
   const auto mask = static_cast<std::uint32_t>(mix64(++mask_counter_));
   protocol::append_client_frame(opcode, payload, mask, link.out);
 }

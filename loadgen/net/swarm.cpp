@@ -1,6 +1,7 @@
 #include "loadgen/net/swarm.hpp"
 
 #include "loadgen/user/stamp.hpp"
+#include "loadgen/user/user_settings.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -27,17 +28,6 @@ Ledger make_ledger(const scenario::Plan& plan, std::uint32_t first, std::uint32_
   return {first, std::move(offsets), std::move(channels)};
 }
 
-UserSettings settings_of(const scenario::Scenario& scenario) {
-  UserSettings settings;
-  settings.seed = scenario.seed;
-  settings.reconnect.base = scenario.reconnect.base;
-  settings.reconnect.cap = scenario.reconnect.cap;
-  settings.reconnect.jitter =
-      scenario.reconnect.full_jitter ? core::Jitter::full : core::Jitter::none;
-  settings.heartbeat_interval = scenario.heartbeat.interval;
-  return settings;
-}
-
 constexpr bool arriving(Phase phase) { return connected(phase) && phase != Phase::online; }
 
 }  // namespace
@@ -45,7 +35,7 @@ constexpr bool arriving(Phase phase) { return connected(phase) && phase != Phase
 Swarm::Swarm(const SwarmOptions& options, const scenario::Plan& plan)
     : options_{options},
       plan_{plan},
-      settings_{settings_of(plan.scenario())},
+      settings_{user_settings(plan.scenario())},
       connections_{options.target, options.last_client - options.first_client + 1, options.worker,
                    *this},
       ledger_{make_ledger(plan, options.first_client, options.last_client)},
@@ -288,7 +278,7 @@ void Swarm::finish() {
   for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
     const VirtualUser& user = clients_[slot].user;
     for (std::uint32_t i = user.outbox_first; i != OutboxPool::none; i = pool_[i].next) {
-      ++(pool_[i].attempts > 0 ? totals.indeterminate : totals.not_sent);
+      ++unacknowledged(totals, pool_[i].attempts > 0);
     }
     tell(slot, Stop{});
   }
@@ -358,7 +348,7 @@ void Swarm::perform(std::uint32_t slot, const Synced& synced) {
 }
 
 void Swarm::perform(std::uint32_t slot, const GaveUpSend& given_up) {
-  ++ledger_.totals().not_sent;
+  ++unacknowledged(ledger_.totals(), given_up.transmitted);
   find_once("gave up a send", "client " + std::to_string(clients_[slot].user.client) +
                                   " gave up send " + std::to_string(given_up.ordinal) +
                                   " of the plan: the server refused it for good");

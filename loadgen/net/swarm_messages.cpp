@@ -35,6 +35,8 @@ SendRefusal refusal_of(const protocol::Refused& refused) {
     case RefusalCode::shutting_down:
     case RefusalCode::store_failed:
       return SendRefusal::retry;
+    case RefusalCode::client_message_id_too_old:
+      return SendRefusal::too_old;
     default:
       return refused.retry_after > Duration{} ? SendRefusal::retry : SendRefusal::permanent;
   }
@@ -323,7 +325,9 @@ void Swarm::control_message(const protocol::ServerMessage& message) {
 
 void Swarm::create_more() {
   std::vector<std::uint32_t> members;
-  while (creating_now_ < options_.creating_max && next_channel_ < plan_.channels()) {
+  // Creations of large groups are long: what the server has not read yet must not end the link.
+  while (creating_now_ < options_.creating_max && next_channel_ < plan_.channels() &&
+         connections_.queued_bytes(control_slot()) < Connections::queued_bytes_max / 2) {
     members.clear();
     plan_.members(next_channel_, members);
     protocol::CreateChannel create{scenario::Plan::channel_id(next_channel_), {}};

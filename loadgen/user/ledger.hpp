@@ -41,6 +41,11 @@ struct Note {
 };
 static_assert(sizeof(Note) == 24, "one a record and worker");
 
+/// The counter of a send whose ack never came: what was transmitted may exist, the rest does not.
+[[nodiscard]] inline std::uint64_t& unacknowledged(LedgerTotals& totals, bool transmitted) {
+  return transmitted ? totals.indeterminate : totals.not_sent;
+}
+
 /// What a device knows of one channel: every id below `next` was received once, but the holes.
 struct Row {
   MessageId next{1};

@@ -105,6 +105,7 @@ class Step {
         if (user_.phase == Phase::online) pump(refused.channel);
         return;
       case SendRefusal::permanent:
+      case SendRefusal::too_old:
         return give_up(refused);
     }
   }
@@ -319,12 +320,13 @@ class Step {
     out_.emplace_back(GaveUpSend{refused.channel, refused.client_message_id, pool_[index].ordinal,
                                  pool_[index].attempts > 0});
     pool_.give_back(index);
-    bool others = false;
+    // With others in flight the server answers them with a gap, and renumber() puts it right. A
+    // number that is too old was accepted once: taken again, every later send would be refused.
+    bool keep = refused.how == SendRefusal::too_old;
     for (std::uint32_t i = user_.outbox_first; i != OutboxPool::none; i = pool_[i].next) {
-      others = others || pool_[i].channel == refused.channel;
+      keep = keep || pool_[i].channel == refused.channel;
     }
-    // With others in flight the server answers them with a gap, and renumber() puts it right.
-    if (!others) pool_.rewind(user_.client, refused.channel, refused.client_message_id);
+    if (!keep) pool_.rewind(user_.client, refused.channel, refused.client_message_id);
     leave_once_flushed();
   }
 

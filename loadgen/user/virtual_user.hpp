@@ -58,7 +58,8 @@ enum class Ended : std::uint8_t {
 enum class SendRefusal : std::uint8_t {
   retry,      ///< Come again after retry_after.
   gap,        ///< A client_message_id was skipped; `expected` names the next.
-  permanent,  ///< Not a member, too large, too old, ...: given up visibly.
+  permanent,  ///< Not a member, too large, ...: given up visibly, its number is free again.
+  too_old,    ///< Its number was used long ago: given up visibly, the number stays used.
 };
 
 // --- inputs: what happened to the client ---------------------------------------------------------

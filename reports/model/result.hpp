@@ -28,7 +28,7 @@ struct SeriesPoint {
   std::uint64_t delivery_p99_ns = 0;
   double server_cpu_share = 0;  ///< Of the server's cores, 1 = all busy.
   std::uint64_t server_rss_bytes = 0;
-  std::uint64_t fan_out_lag = 0;       ///< Records whose queue entries are not applied yet.
+  std::uint64_t fan_out_lag = 0;       ///< Records without all queue entries; worst server.
   std::uint64_t generator_lag_ns = 0;  ///< Worst lateness of the generator's own sends.
   bool marked = false;                 ///< The generator was the limit in this interval.
 };
@@ -73,7 +73,7 @@ struct ServerFacts {
   double cpu_seconds = 0;  ///< Of all server threads in the measured window.
   std::uint64_t rss_max_bytes = 0;
   std::uint64_t device_write_bytes = 0;
-  std::uint64_t fan_out_lag_max = 0;
+  std::uint64_t fan_out_lag_max = 0;  ///< Of one server, the worst.
 };
 
 struct GeneratorFacts {

@@ -48,7 +48,7 @@ class Metrics {
   void busy(std::int64_t at_ns, std::int64_t busy_ns) {
     count(&Second::busy_ns, at_ns, static_cast<std::uint64_t>(busy_ns));
   }
-  /// Closes second `index` with the gauges at its end.
+  /// Closes second `index` with the gauges at its end; `lag` is the worst server's.
   void close_second(std::size_t index, std::uint64_t connected, std::uint64_t lag,
                     std::uint64_t resident_bytes);
 

@@ -1,5 +1,6 @@
 #include "sim/world/world.hpp"
 
+#include "loadgen/user/user_settings.hpp"
 #include "server/base/assert.hpp"
 #include "server/base/random.hpp"
 
@@ -8,17 +9,6 @@
 // Construction, the loop over virtual time, and the roll call.
 namespace clamor::sim {
 namespace {
-
-loadgen::UserSettings user_settings_of(const scenario::Scenario& scenario) {
-  loadgen::UserSettings settings;
-  settings.seed = scenario.seed;
-  settings.reconnect = {
-      .base = scenario.reconnect.base,
-      .cap = scenario.reconnect.cap,
-      .jitter = scenario.reconnect.full_jitter ? core::Jitter::full : core::Jitter::none};
-  settings.heartbeat_interval = scenario.heartbeat.interval;
-  return settings;
-}
 
 std::int64_t window_of(const scenario::Plan& plan, const WorldSettings& settings) {
   const std::int64_t planned = to_ns(plan.duration());
@@ -37,7 +27,7 @@ World::World(const Topology& topology, const WorldSettings& settings)
       queue_costs_{queue_costs(settings.costs)},
       fsync_{plan_.scenario().durability == scenario::Durability::fsync},
       cores_{std::max(plan_.scenario().deployment.cores, 1U)},
-      user_settings_{user_settings_of(plan_.scenario())},
+      user_settings_{loadgen::user_settings(plan_.scenario())},
       turn_{turn_costs_, topology.slots()},
       metrics_{plan_.classes(), duration_ns_},
       tracing_{settings.trace && (settings.trace_user || settings.trace_channel)} {
@@ -289,7 +279,7 @@ void World::close_second(std::uint32_t index) {
   for (std::uint32_t node = 0; node < topology_.nodes(); ++node) beat(node, now_ns_);
   const std::uint64_t resident = resident_bytes();
   resident_max_ = std::max(resident_max_, resident);
-  metrics_.close_second(index, connected_, uncovered_, resident);
+  metrics_.close_second(index, connected_, worst_lag(), resident);
   if (now_ns_ == duration_ns_) note_window_end();
 }
 

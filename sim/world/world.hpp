@@ -119,6 +119,7 @@ class World {
     std::vector<std::uint32_t> waiting;  ///< Live records behind the last page.
     std::uint32_t paged = 0;             ///< So many of pending are on their way or received.
     bool last_page_sent = false;
+    bool overflowed = false;        ///< More waited than is held: another round is due.
     std::int64_t last_page_ns = 0;  ///< When it lands.
   };
 
@@ -208,6 +209,7 @@ class World {
     BatchStation committer;
     BatchStation writer;
     bool queue_lingers = false;
+    std::uint64_t uncovered = 0;  ///< Its channels' records whose entries are not applied yet.
     std::vector<std::uint32_t> accepted;  ///< By the present turn.
     std::vector<std::uint32_t> handed;    ///< On their way to the committer.
     std::vector<std::uint32_t> commit_waiting;
@@ -290,6 +292,8 @@ class World {
   void detach(std::uint32_t slot);
   void register_interest(std::uint32_t slot);
   void plan_catch_up(std::uint32_t slot, Sync& sync);
+  void plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, Sync& sync);
+  void plan_again(std::uint32_t slot, Sync& sync);
   void collect_records(const core::ChannelSync& channel, Sync& sync);
   [[nodiscard]] std::span<const std::uint32_t> records_of(std::uint32_t channel);
   void send_page(std::uint32_t slot, std::uint32_t flight);
@@ -318,6 +322,7 @@ class World {
   void answer_from(std::uint32_t node, const Flight& flight);
   void became_durable(std::uint32_t node, std::uint32_t record);
   void fan_out(std::uint32_t node, std::uint32_t record);
+  static void hold(std::uint32_t record, Sync& sync);
   void deliver(std::uint32_t record, std::span<const std::uint32_t> members);
   [[nodiscard]] std::uint32_t new_relay(std::uint32_t record);
   void relay_arrived(std::uint32_t relay);
@@ -346,6 +351,8 @@ class World {
   [[nodiscard]] std::uint64_t hash_of(const report::RunResult& result) const;
   [[nodiscard]] report::ServerFacts server_facts() const;
   [[nodiscard]] std::uint64_t resident_bytes() const;
+  /// Records whose queue entries are not applied yet, of the server that has most. O(nodes).
+  [[nodiscard]] std::uint64_t worst_lag() const;
 
   // --- tracing
   [[nodiscard]] bool traced_slot(std::uint32_t slot) const {
@@ -451,8 +458,7 @@ class World {
   std::uint64_t connected_ = 0;
   std::uint64_t recipients_ = 0;
   std::uint64_t heartbeats_ = 0;
-  std::uint64_t uncovered_ = 0;  ///< Records whose queue entries are not applied yet.
-  std::uint64_t uncovered_max_ = 0;
+  std::uint64_t uncovered_max_ = 0;  ///< Of the worst server, as one live server counts.
   std::uint64_t arrived_ = 0;
   std::uint64_t taken_ = 0;
   std::int64_t window_busy_ns_ = 0;

@@ -1,3 +1,4 @@
+#include "loadgen/user/ledger.hpp"
 #include "loadgen/user/waiting.hpp"
 #include "server/base/assert.hpp"
 #include "server/core/limits.hpp"
@@ -67,8 +68,8 @@ void World::act(std::uint32_t slot, const loadgen::Action& action, std::int64_t 
                 " in channel " + std::to_string(acknowledged->channel));
     }
     metrics_.acked(plan_.class_of(acknowledged->channel), to_ns(acknowledged->due), now_ns_);
-  } else if (std::holds_alternative<loadgen::GaveUpSend>(action)) {
-    ++ledger_.not_sent;
+  } else if (const auto* given_up = std::get_if<loadgen::GaveUpSend>(&action)) {
+    ++loadgen::unacknowledged(ledger_, given_up->transmitted);
   }
 }
 

@@ -62,7 +62,7 @@ void World::decide_send(std::uint32_t index, std::uint32_t what) {
     case core::AcceptOutcome::too_old:
       // A resend that was overtaken by 64 later sends: its ack has long come.
       reply.stage = Stage::refusal_at_node;
-      reply.refusal = loadgen::SendRefusal::permanent;
+      reply.refusal = loadgen::SendRefusal::too_old;
       return answer_from(index, reply);
   }
 }
@@ -149,7 +149,7 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
       entries * static_cast<std::uint64_t>(settings_.costs.queue_entry_bytes);
   spread_entries(record.channel);
   state.queue_batches = static_cast<std::uint16_t>(touched_nodes_.size());
-  uncovered_max_ = std::max(uncovered_max_, ++uncovered_);
+  uncovered_max_ = std::max(uncovered_max_, ++nodes_[index].uncovered);
   const std::uint32_t own = entries_at_node_[index];
   const std::uint64_t elsewhere = touched_nodes_.size() - (own != 0 ? 1 : 0);
   turn_.posts(elsewhere + (own != 0 ? 1 : 0));
@@ -169,6 +169,17 @@ void World::spread_entries(std::uint32_t channel) {
   }
 }
 
+/// Lets a live record wait for the last page; beyond what a server holds all are read again.
+void World::hold(std::uint32_t record, Sync& sync) {
+  if (sync.overflowed) return;
+  if (sync.waiting.size() < core::catch_up_held_records) {
+    sync.waiting.push_back(record);
+    return;
+  }
+  sync.overflowed = true;
+  sync.waiting = {};
+}
+
 /// Hands the record to the sessions of these members, all of one node.
 void World::deliver(std::uint32_t what, std::span<const std::uint32_t> members) {
   const Record& record = records_[what];
@@ -181,7 +192,7 @@ void World::deliver(std::uint32_t what, std::span<const std::uint32_t> members) 
       const Session& session = sessions_[slot];
       if (durable >= session.attached) {
         if (session.sync != none && !syncs_[session.sync].last_page_sent) {
-          syncs_[session.sync].waiting.push_back(what);
+          hold(what, syncs_[session.sync]);
           continue;
         }
         out_.deliveries.push_back({turn_.send(slot, bytes), what});
@@ -287,7 +298,8 @@ void World::queue_done(std::uint32_t index) {
   for (const QueueBatch& batch : node.queueing) {
     RecordState& state = record_states_[batch.record];
     CLAMOR_ASSERT(state.queue_batches > 0);
-    if (--state.queue_batches == 0) --uncovered_;
+    if (--state.queue_batches != 0) continue;
+    --nodes_[topology_.owner_of(records_[batch.record].channel)].uncovered;
   }
   node.queueing.clear();
   if (!node.writer.finish()) return;

@@ -100,13 +100,41 @@ MessageId World::covered_of(std::uint32_t channel) const {
 }
 
 void World::plan_catch_up(std::uint32_t slot, Sync& sync) {
+  sync.pending.clear();
+  sync.waiting.clear();
+  sync.paged = 0;
+  sync.last_page_sent = false;
+  sync.overflowed = false;
+  sync.last_page_ns = 0;
+  plan_round(slot, sync.held, sync);
+}
+
+/// What came in during the pages was too much to hold: it is read like the rest, from what is in
+/// pages to the heads now. From now on the session owes itself live what becomes durable later.
+void World::plan_again(std::uint32_t slot, Sync& sync) {
+  const auto channels = topology_.channels_of(slot);
+  std::vector<std::uint32_t> paged = sync.held;
+  if (paged.empty()) paged.assign(channels.size(), 1);
+  for (const std::uint32_t index : sync.pending) {
+    const Record& record = records_[index];
+    const auto at = std::lower_bound(channels.begin(), channels.end(), record.channel);
+    std::uint32_t& up_to = paged[static_cast<std::size_t>(at - channels.begin())];
+    up_to = std::max(up_to, record.id);
+  }
+  sync.overflowed = false;
+  sessions_[slot].attached = ++sequence_;
+  plan_round(slot, paged, sync);
+}
+
+/// Plans the reads from `held` (empty: 1 everywhere) to the heads; appends to sync.pending.
+void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, Sync& sync) {
   const auto channels = topology_.channels_of(slot);
   for (const std::uint32_t channel : channels) __builtin_prefetch(&heads_[channel]);
   channel_syncs_.clear();
   for (std::size_t i = 0; i < channels.size(); ++i) {
     const core::ChannelHead& head = heads_[channels[i]];
     core::ChannelSync one{.channel = scenario::Plan::channel_id(channels[i]),
-                          .held = MessageId{sync.held.empty() ? 1U : sync.held[i]},
+                          .held = MessageId{held.empty() ? 1U : held[i]},
                           .durable_head = head.durable_head,
                           .covered = {},
                           .queue_from = {},
@@ -122,11 +150,7 @@ void World::plan_catch_up(std::uint32_t slot, Sync& sync) {
   sync_plan_.records = 0;
   core::plan_sync(channel_syncs_, sync_plan_);
 
-  sync.pending.clear();
-  sync.waiting.clear();
-  sync.paged = 0;
-  sync.last_page_sent = false;
-  sync.last_page_ns = 0;
+  const std::size_t before = sync.pending.size();
   std::uint64_t queued = 0;
   for (const core::ChannelSync& one : channel_syncs_) {
     if (one.held >= one.durable_head) continue;
@@ -134,7 +158,7 @@ void World::plan_catch_up(std::uint32_t slot, Sync& sync) {
     if (one.covered > one.held) queued += one.covered - one.held;
   }
   expect_equal("records that plan_sync promised = records found in the log", sync_plan_.records,
-               sync.pending.size());
+               sync.pending.size() - before);
 
   std::uint64_t log_scans = 0;
   for (const core::Scan& scan : sync_plan_.scans) log_scans += scan.kind == core::ScanKind::log;
@@ -144,7 +168,7 @@ void World::plan_catch_up(std::uint32_t slot, Sync& sync) {
   operations_.log_gets += queued;  // queue entries name records; the log has them
   turn_.work(static_cast<std::int64_t>(sync_plan_.head_comparisons) * head_comparison_ps_ +
              static_cast<std::int64_t>(sync_plan_.scans.size()) * scan_ps_ +
-             static_cast<std::int64_t>(sync.pending.size()) * scan_record_ps_ +
+             static_cast<std::int64_t>(sync.pending.size() - before) * scan_record_ps_ +
              static_cast<std::int64_t>(queued) * log_get_ps_);
 }
 
@@ -186,7 +210,12 @@ void World::send_page(std::uint32_t slot, std::uint32_t index) {
   flight.stage = Stage::page_at_client;
   flight.begin = sync.paged;
   std::uint32_t bytes = 0;
-  while (sync.paged < sync.pending.size()) {
+  for (;;) {
+    if (sync.paged == sync.pending.size()) {
+      if (!sync.overflowed) break;
+      plan_again(slot, sync);
+      continue;
+    }
     const std::uint32_t next = wire::record_payload + records_[sync.pending[sync.paged]].bytes;
     if (!core::page_takes(page_limits, sync.paged - flight.begin, bytes, next)) break;
     bytes += next;

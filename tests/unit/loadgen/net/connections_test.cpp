@@ -194,6 +194,21 @@ TEST_F(ConnectionsTest, TellsTheServersCloseCodeAndAnEndWithoutOne) {
   turn_until([this] { return has_told("closed 1 by 0"); });
 }
 
+TEST_F(ConnectionsTest, AServerThatDoesNotReadEndsTheConnectionAtABoundedQueue) {
+  open(0);
+  const std::vector<std::byte> body(64 * 1024);
+  const int enough = 1024;  // 64 MiB: far above what the kernel's two buffers take
+  int sent = 0;
+  turn_until([&] {
+    if (connections->is_open(0) && sent++ < enough) connections->send(0, body);
+    return has_told("closed 0 by 0") || sent > enough;
+  });
+  EXPECT_TRUE(has_told("closed 0 by 0"));
+  EXPECT_FALSE(connections->is_open(0));
+  peer.socket.reset();
+  open(0);  // the slot serves again
+}
+
 TEST_F(ConnectionsTest, ClosesCleanlyThoughTheServerStillTalks) {
   open(0);
   peer.write_frame(protocol::Opcode::binary, 50);

@@ -64,6 +64,16 @@ class TwoWorkers : public testing::Test {
   Verifier verifier;
 };
 
+TEST(Unacknowledged, ATransmittedSendIsIndeterminateAndAnyOtherNotSent) {
+  LedgerTotals totals;
+  ++unacknowledged(totals, true);
+  EXPECT_EQ(totals.indeterminate, 1U);
+  EXPECT_EQ(totals.not_sent, 0U);
+  ++unacknowledged(totals, false);
+  EXPECT_EQ(totals.indeterminate, 1U);
+  EXPECT_EQ(totals.not_sent, 1U);
+}
+
 TEST_F(TwoWorkers, ACleanRunIsClean) {
   accept_and_receive(2, 9);
   const LedgerTotals totals = judge();

@@ -249,6 +249,18 @@ TEST_F(OneUser, AnAloneRefusedSendFreesItsNumber) {
   EXPECT_EQ(all<SendMessage>().at(0).client_message_id.value, 1U);
 }
 
+TEST_F(OneUser, ASendThatIsTooOldKeepsItsNumber) {
+  go_online(at(0s));
+  give(SendDue{4, 0, at(1s), 20}, at(1s));
+  actions.clear();
+  give(SendRefused{4, {1}, SendRefusal::too_old, {}, {}}, at(1s));
+  const auto given_up = all<GaveUpSend>();
+  ASSERT_EQ(given_up.size(), 1U);
+  EXPECT_TRUE(given_up[0].transmitted);
+  give(SendDue{4, 1, at(2s), 20}, at(2s));
+  EXPECT_EQ(all<SendMessage>().at(0).client_message_id.value, 2U);
+}
+
 TEST_F(OneUser, RepairsALiveGapByLoggingInAgain) {
   go_online(at(0s));
   give(GapSeen{}, at(1s));
