@@ -9,17 +9,21 @@
 
 namespace clamor::sim {
 
-Topology::Topology(const scenario::Plan& plan) : plan_{&plan} {
+Topology::Topology(const scenario::Plan& plan, const std::function<bool()>& interrupted)
+    : plan_{&plan} {
   const auto& deployment = plan.scenario().deployment;
   const std::uint32_t per_server = std::max(deployment.clients_per_server, 1U);
   nodes_ = std::max((plan.clients() + per_server - 1) / per_server, 1U);
   CLAMOR_ASSERT(nodes_ < std::numeric_limits<std::uint16_t>::max());
   partitions_ = core::partition_count(nodes_);
-  place_clients();
-  lay_out_channels();
+  const auto look_up = [&interrupted](std::uint32_t done) {
+    if (done % 4096 == 0 && interrupted && interrupted()) throw LayOutInterrupted{};
+  };
+  place_clients(look_up);
+  lay_out_channels(look_up);
 }
 
-void Topology::place_clients() {
+void Topology::place_clients(const std::function<void(std::uint32_t)>& look_up) {
   const scenario::Plan& plan = *plan_;
   std::vector<NodeId> node_ids(nodes_);
   for (std::uint32_t node = 0; node < nodes_; ++node) node_ids[node] = NodeId{node};
@@ -30,6 +34,7 @@ void Topology::place_clients() {
   std::vector<std::uint16_t> node_of_user(plan.users());
   partition_of_user_.resize(plan.users());
   for (std::uint32_t user = 0; user < plan.users(); ++user) {
+    look_up(user);
     const UserId id = scenario::Plan::user_id(user);
     node_of_user[user] = static_cast<std::uint16_t>(core::gateway_of(id, node_ids).value);
     partition_of_user_[user] =
@@ -64,7 +69,7 @@ void Topology::place_clients() {
   CLAMOR_ASSERT(slots() == plan.clients());
 }
 
-void Topology::lay_out_channels() {
+void Topology::lay_out_channels(const std::function<void(std::uint32_t)>& look_up) {
   const scenario::Plan& plan = *plan_;
   member_begin_.reserve(plan.channels() + 1);
   member_begin_.push_back(0);
@@ -74,6 +79,7 @@ void Topology::lay_out_channels() {
   channel_begin_.assign(plan.users() + 1, 0);
   std::vector<std::uint32_t> users;
   for (std::uint32_t channel = 0; channel < plan.channels(); ++channel) {
+    look_up(channel);
     users.clear();
     plan.members(channel, users);
     const auto first = static_cast<std::ptrdiff_t>(members_.size());

@@ -4,10 +4,18 @@
 #include "server/base/id.hpp"
 
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <span>
 #include <vector>
 
 namespace clamor::sim {
+
+/// The lay-out of a world was broken off on request; there is no result.
+class LayOutInterrupted : public std::exception {
+ public:
+  [[nodiscard]] const char* what() const noexcept override { return "the lay-out was interrupted"; }
+};
 
 /// Who connects where and who belongs to what, laid out for the simulator: computed once from the
 /// plan and core's placement, read-only afterwards, the same under every design.
@@ -18,7 +26,8 @@ namespace clamor::sim {
 class Topology {
  public:
   /// Servers = ceil(clients / clients_per_server) of the scenario's deployment.
-  explicit Topology(const scenario::Plan& plan);
+  /// `interrupted` is asked now and then; LayOutInterrupted is thrown where it returns true.
+  explicit Topology(const scenario::Plan& plan, const std::function<bool()>& interrupted = {});
 
   [[nodiscard]] const scenario::Plan& plan() const { return *plan_; }
   [[nodiscard]] std::uint32_t nodes() const { return nodes_; }
@@ -83,8 +92,8 @@ class Topology {
     std::uint16_t devices = 0;     ///< Of the user; at its first slot only.
   };
 
-  void place_clients();
-  void lay_out_channels();
+  void place_clients(const std::function<void(std::uint32_t)>& look_up);
+  void lay_out_channels(const std::function<void(std::uint32_t)>& look_up);
   void count_user_partitions(std::uint32_t channel);
 
   const scenario::Plan* plan_;

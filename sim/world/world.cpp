@@ -188,6 +188,10 @@ void World::start() {
   const std::uint64_t seed = plan_.scenario().seed;
   const auto interval = static_cast<std::uint64_t>(to_ns(user_settings_.heartbeat_interval));
   for (std::uint32_t slot = 0; slot < topology_.slots(); ++slot) {
+    if (slot % 4096 == 0 && settings_.interrupted && settings_.interrupted()) {
+      stopped_ = true;
+      return;
+    }
     const std::uint32_t client = topology_.client_of(slot);
     users_[slot].client = client;
     absences_.clear();
@@ -317,7 +321,7 @@ void World::roll_call(std::uint32_t node) {
 
 void World::run() {
   start();
-  run_until_empty();
+  if (!stopped_) run_until_empty();
   rolling_ = true;
   now_ns_ = std::max(now_ns_, duration_ns_);
   if (!stopped_) flush_outboxes();

@@ -49,6 +49,8 @@ struct WorldSettings {
   std::function<void(std::string_view)> trace;
   /// Called every few thousand events; returns false to end the run.
   std::function<bool(const WorldProgress&)> progress;
+  /// Asked now and then before the first event; true ends the run.
+  std::function<bool()> interrupted;
 };
 
 /// A conservation law or Little's law did not hold: a bug in the simulator. what() names seed,

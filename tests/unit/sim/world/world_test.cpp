@@ -153,6 +153,65 @@ TEST(World, TheLastOfALargeGroupWaitsForTheFlushesBeforeIt) {
   }
 }
 
+TEST(World, TheFanOutLagIsThatOfTheWorstServer) {
+  Scenario scenario = small_town();
+  scenario.workloads[0].rate = 2000;
+  scenario.workloads[0].duration = 2s;
+  const std::uint64_t one =
+      simulate(Plan{scenario}, {QueueDesign::per_user}).server.fan_out_lag_max;
+  scenario.deployment.clients_per_server = 20;
+  const report::RunResult many = simulate(Plan{scenario}, {QueueDesign::per_user});
+  EXPECT_GT(many.server.fan_out_lag_max, 0U);
+  EXPECT_LT(many.server.fan_out_lag_max, one);
+  for (const report::SeriesPoint& point : many.series) {
+    EXPECT_LE(point.fan_out_lag, many.server.fan_out_lag_max);
+  }
+}
+
+TEST(World, ACatchUpThatCannotHoldWhatComesMeanwhileReadsAnotherRound) {
+  Scenario scenario = small_town();
+  scenario.population = {.users = 30, .contacts = 0};
+  scenario.groups = {{.name = "hall", .count = 1, .members = 30}};
+  scenario.workloads[0].rate = 2000;
+  scenario.workloads[0].mix = {{"hall", 1}};
+  scenario.workloads[0].duration = 4s;
+  scenario.reconnect.base = 2s;  // 2,000 records and more: several pages, far between
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 500ms, .share = 0.3},
+                     {.mode = scenario::Fault::Mode::reset, .at = 2600ms, .share = 0.5}};
+  for (const std::uint32_t clients_per_server : {1000U, 10U}) {
+    scenario.deployment.clients_per_server = clients_per_server;
+    const Plan plan{scenario};
+    ASSERT_EQ(plan.channels(), 1U);
+    const Topology topology{plan};
+    WorldSettings settings;
+    settings.design = {QueueDesign::per_group};
+    settings.costs = round_costs();
+    for (const CostCoefficient& one : cost_coefficients) settings.costs.*one.member *= 0.01;
+    settings.costs.client_delay_ns = 100'000'000;
+    World world{topology, settings};
+    world.run();  // checks that everybody got everything once
+    const report::RunResult result = world.result();
+    EXPECT_EQ(result.ledger.lost, 0U);
+    EXPECT_GT(result.operations.head_comparisons, result.operations.logins)
+        << "no second round over the one channel";
+  }
+}
+
+TEST(World, AnInterruptEndsTheLayOut) {
+  const Plan plan{small_town()};
+  EXPECT_THROW(Topology(plan, [] { return true; }), LayOutInterrupted);
+  const Topology topology{plan};
+  WorldSettings settings;
+  settings.costs = round_costs();
+  settings.interrupted = [] { return true; };
+  World world{topology, settings};
+  world.run();
+  const report::RunResult result = world.result();
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_FALSE(result.ledger_complete);
+  EXPECT_EQ(result.sim->events, 0U);
+}
+
 TEST(World, AnEarlyEndStillBalances) {
   const Plan plan{small_town()};
   const Topology topology{plan};
