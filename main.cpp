@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -132,6 +133,9 @@ int main(int argc, char** argv) {
     return print_error(error.what(), invalid_configuration);
   } catch (const scenario::ScaleError& error) {
     return print_error(std::string{"clamor: "} + error.what(), invalid_configuration);
+  } catch (const std::bad_alloc&) {
+    return print_error("clamor: not enough memory for this population; lower --scale",
+                       internal_error);
   } catch (const std::exception& error) {
     return print_error(std::string{"clamor: "} + error.what(), internal_error);
   }

@@ -13,6 +13,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <system_error>
 #include <unistd.h>
 
 namespace clamor::report {
@@ -121,7 +122,11 @@ void add_report_command(CLI::App& root, std::function<int()>& chosen) {
       if (out->empty()) {
         std::fputs(text.c_str(), stdout);
       } else {
-        write_file(*out, text);
+        try {
+          write_file(*out, text);
+        } catch (const std::system_error& error) {
+          throw scenario::ConfigError{{std::string{"--out: "} + error.what()}};
+        }
       }
       return exit_code_of(runs);
     };

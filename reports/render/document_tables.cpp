@@ -138,7 +138,7 @@ std::string quantiles_text(const Histogram& h) {
   return low + " / " + high;
 }
 
-/// Entries that one message to a group of that size adds; SEMANTICS: M, or none.
+/// Entries that one message to a group of that size adds: M, or none; ARCHITECTURE, "The designs".
 std::uint64_t entries_of(const DesignSpec& design, std::uint32_t members) {
   const bool none = design.design == QueueDesign::per_group ||
                     (design.design == QueueDesign::hybrid && members > design.threshold);

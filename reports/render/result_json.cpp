@@ -182,7 +182,8 @@ struct Reader {
   }
 
   [[noreturn]] static void refuse(const std::string& where, const char* expected, const Json& j) {
-    throw ResultFormatError{where + ": expected " + expected + ", found " + j.type_name()};
+    const std::string found = j.is_number() ? j.dump() : j.type_name();
+    throw ResultFormatError{where + ": expected " + expected + ", found " + found};
   }
   static const Json& array(const Json& j, const std::string& where) {
     if (!j.is_array()) refuse(where, "a list", j);

@@ -11,24 +11,54 @@
 namespace clamor::report {
 
 RunResult read_result_file(const std::filesystem::path& path) {
-  const std::filesystem::path file =
-      std::filesystem::is_directory(path) ? path / "result.json" : path;
+  std::error_code ec;
+  const bool folder = std::filesystem::is_directory(path, ec);
+  const std::filesystem::path file = folder ? path / "result.json" : path;
+  errno = 0;
   std::ifstream in{file, std::ios::binary};
-  if (!in) throw ResultFormatError{file.string() + ": cannot be read; expected a result.json"};
+  if (!in) {
+    const std::string why = errno == 0 ? "" : ": " + std::generic_category().message(errno);
+    throw ResultFormatError{
+        file.string() + ": cannot be read" + why +
+        (folder ? "; expected the folder of one run" : "; expected a result.json or its folder")};
+  }
   std::ostringstream text;
   text << in.rdbuf();
   return read_result(text.str(), file.string());
 }
 
+namespace {
+
+/// The file that a rename may replace: never a device, a pipe or a folder, nor a link instead of
+/// the file that it leads to.
+std::filesystem::path replaceable(const std::filesystem::path& path) {
+  std::error_code ec;
+  const std::filesystem::file_status status = std::filesystem::status(path, ec);
+  if (!std::filesystem::exists(status)) return path;
+  if (!std::filesystem::is_regular_file(status)) {
+    throw std::system_error{std::make_error_code(std::errc::operation_not_permitted),
+                            "cannot write " + path.string() +
+                                ", which is no regular file; expected a file or a new name"};
+  }
+  return std::filesystem::canonical(path);
+}
+
+}  // namespace
+
 void write_file(const std::filesystem::path& path, std::string_view text) {
-  const std::filesystem::path partial = path.string() + ".partial";
+  const std::filesystem::path target = replaceable(path);
+  const std::filesystem::path partial = target.string() + ".partial";
+  errno = 0;
   std::ofstream out{partial, std::ios::binary | std::ios::trunc};
   out.write(text.data(), static_cast<std::streamsize>(text.size()));
   out.close();
   if (!out) {
-    throw std::system_error{errno, std::generic_category(), "cannot write " + path.string()};
+    const int why = errno == 0 ? EIO : errno;
+    std::error_code ignored;
+    std::filesystem::remove(partial, ignored);
+    throw std::system_error{why, std::generic_category(), "cannot write " + path.string()};
   }
-  std::filesystem::rename(partial, path);
+  std::filesystem::rename(partial, target);
 }
 
 std::string series_csv(const RunResult& run) {

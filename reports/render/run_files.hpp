@@ -12,7 +12,8 @@ namespace clamor::report {
 /// @throws ResultFormatError (result_json.hpp).
 [[nodiscard]] RunResult read_result_file(const std::filesystem::path& path);
 
-/// Writes `text` to `path`, whole or not at all (by rename). @throws std::system_error.
+/// Writes `text` to `path`, whole or not at all (by rename). A link is followed.
+/// @throws std::system_error; also where `path` is a device, a pipe or a folder, which stay.
 void write_file(const std::filesystem::path& path, std::string_view text);
 
 /// A run's series as CSV, one line a second, a header first, units in the names.

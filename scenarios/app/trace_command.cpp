@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace clamor::scenario {
 
@@ -23,7 +24,24 @@ struct ImportOptions {
   std::string duration = "30s";
   std::optional<double> speed;
   std::uint32_t copies = 1;
+  bool force = false;
 };
+
+/// Nothing that exists is replaced unasked, and the log itself never.
+void check_outputs(const ImportOptions& options, const std::vector<fs::path>& outputs) {
+  std::vector<std::string> errors;
+  for (const fs::path& output : outputs) {
+    std::error_code ec;
+    if (fs::equivalent(output, options.file, ec)) {
+      errors.push_back(output.string() +
+                       ": is the log itself, which would be lost; give --output another name");
+    } else if (!options.force && fs::exists(output, ec)) {
+      errors.push_back(output.string() +
+                       ": exists already; give --output another name, or --force to replace it");
+    }
+  }
+  if (!errors.empty()) throw ConfigError{std::move(errors)};
+}
 
 Replay replay_of(const ImportOptions& options, const ImportedTrace& trace) {
   if (options.speed) return at_speed(*options.speed, trace);
@@ -65,13 +83,19 @@ void print_facts(const ImportOptions& options, const ImportedTrace& trace, const
 }
 
 int import_trace(const ImportOptions& options) {
-  const Parsed<std::string> text = read_text_file(options.file);
-  if (!text.value) throw ConfigError{text.errors};
-  const ImportedTrace trace = value_or_throw(import_chat_log(*text.value, options.file));
-  const Replay replay = replay_of(options, trace);
   const fs::path output{options.output};
   fs::path events = output;
   events.replace_extension(".events.csv");
+  check_outputs(options, {output, events});
+  const Parsed<std::string> text = read_text_file(options.file);
+  if (!text.value) throw ConfigError{text.errors};
+  const ImportedTrace trace = value_or_throw(import_chat_log(*text.value, options.file));
+  if (trace.facts.users < 2) {
+    throw ConfigError{{options.file +
+                       ": everything is of one user, so that nothing would be delivered; expected "
+                       "a log of two users or more"}};
+  }
+  const Replay replay = replay_of(options, trace);
   const std::string source = fs::path{options.file}.filename().string();
   write_text_file(events.string(), write_trace_file(trace.trace));
   write_text_file(output.string(),
@@ -88,28 +112,26 @@ int import_trace(const ImportOptions& options) {
 
 void add_trace_command(CLI::App& root, std::function<int()>& chosen) {
   CLI::App* trace = root.add_subcommand("trace", "Turn real traffic into a scenario");
-  CLI::App* import = trace->add_subcommand(
+  CLI::App* command = trace->add_subcommand(
       "import",
       "Turn a channel's log into a scenario: arrival times, senders, lengths, mentions, sessions.\n"
       "Formats: `[HH:MM] <nick> text` with `=== nick ... has joined|left` (IRC), and\n"
       "`channel YYYY-MM-DD [HH:MM:SS] <nick> text`.");
   auto options = std::make_shared<ImportOptions>();
-  import->add_option("FILE", options->file, "The log")->required();
-  import->add_option("--output,-o", options->output, "Scenario to write; its events go beside it")
+  command->add_option("FILE", options->file, "The log")->required();
+  command->add_option("--output,-o", options->output, "Scenario to write; its events go beside it")
       ->required();
   CLI::Option* duration =
-      import->add_option("--duration", options->duration, "Length of the replay")
+      command->add_option("--duration", options->duration, "Length of the replay")
           ->capture_default_str();
-  import->add_option("--speed", options->speed, "Times faster than the log; 1 keeps its own time")
+  command->add_option("--speed", options->speed, "Times faster than the log; 1 keeps its own time")
       ->check(CLI::Range(1e-6, 1e9))
       ->excludes(duration);
-  import->add_option("--copies", options->copies, "Channels made of the log, each with its users")
+  command->add_option("--copies", options->copies, "Channels made of the log, each with its users")
       ->check(CLI::Range(1U, 1'000'000U))
       ->capture_default_str();
-  import->callback([&chosen, options] { chosen = [options] { return import_trace(*options);
-};
-}  // namespace clamor::scenario
-);
+  command->add_flag("--force", options->force, "Replace the scenario and its events if they exist");
+  command->callback([&chosen, options] { chosen = [options] { return import_trace(*options); }; });
 }
 
 }  // namespace clamor::scenario

@@ -90,11 +90,7 @@ Instant Plan::block_start(std::uint32_t block) const {
 std::uint64_t Plan::arrivals_before(const Workload& workload, Instant at) const {
   const Duration elapsed =
       std::clamp(at.time_since_epoch() - workload.start_time, Duration{}, workload.duration);
-  const double due = workload.rate * static_cast<double>(elapsed.count()) /
-                     static_cast<double>(workload.time_unit.count());
-  // `even` puts arrival k at (k + 0.5) / rate. The hair above undoes 0.3 * 10 = 2.999...
-  const double shift = workload.arrivals == Arrivals::even ? 0.5 : 0.0;
-  return static_cast<std::uint64_t>(due + shift + 1e-6);
+  return static_cast<std::uint64_t>(planned_sends(workload, elapsed));
 }
 
 std::uint64_t Plan::sends_before(Instant at) const {

@@ -3,17 +3,27 @@
 #include "server/base/assert.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 
 namespace clamor::scenario {
 
 namespace {
 
+/// 1e+25, not its digits.
+std::string short_text(double number) {
+  std::array<char, 32> text{};
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::general, 6);
+  return {text.data(), end.ptr};
+}
+
 std::uint32_t scaled_count(std::uint32_t count, double scale, const std::string& what) {
   const double product = std::max(1.0, std::round(count * scale));
   if (product > population_max) {
     throw ScaleError{what + ": " + std::to_string(count) + " times a scale of " +
-                     std::to_string(scale) + " is more than " + std::to_string(population_max) +
+                     short_text(scale) + " is more than " + std::to_string(population_max) +
                      "; use a smaller scale"};
   }
   return static_cast<std::uint32_t>(product);
@@ -46,6 +56,14 @@ Scenario scaled(const Scenario& scenario, double scale) {
   }
   for (Workload& workload : out.workloads) workload.rate *= scale;
   return out;
+}
+
+double planned_sends(const Workload& workload, Duration elapsed) {
+  const double due = workload.rate * static_cast<double>(elapsed.count()) /
+                     static_cast<double>(workload.time_unit.count());
+  // `even` puts arrival k at (k + 0.5) / rate. The hair above undoes 0.3 * 10 = 2.999...
+  const double shift = workload.arrivals == Arrivals::even ? 0.5 : 0.0;
+  return std::floor(due + shift + 1e-6);
 }
 
 Duration measured_duration(const Scenario& scenario) {

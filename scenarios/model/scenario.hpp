@@ -160,6 +160,10 @@ class ScaleError : public std::runtime_error {
 /// @pre scale > 0.
 [[nodiscard]] Scenario scaled(const Scenario& scenario, double scale);
 
+/// How many messages a workload of arrivals makes in its first `elapsed`: a whole number, not
+/// bounded by the range of integers. It is a function of the rate alone, under any `arrivals`.
+[[nodiscard]] double planned_sends(const Workload& workload, Duration elapsed);
+
 /// When the last workload ends.
 [[nodiscard]] Duration measured_duration(const Scenario& scenario);
 

@@ -30,6 +30,7 @@ Parsed<Scenario> parse_scenario(const std::string& text, const std::string& file
   read_simulate(faults, root, scenario);
   read_thresholds(faults, root, scenario);
   root.finish();
+  if (faults.none()) check_size(faults, root, scenario);
   if (!faults.none()) return {std::nullopt, faults.lines()};
   return {std::move(scenario), {}};
 }

@@ -313,7 +313,9 @@ void read_faults(Faults& faults, MapReader& root, Scenario& scenario) {
                                  {"kill", "pause", "partition", "slow_disk", "latency", "restart"});
     map.read_choice<std::string>("target", target, {{"clients", "clients"}},
                                  {"server", "servers", "node", "bus"});
-    map.read_number("share", fault.share, 0, 1);
+    if (map.read_number("share", fault.share, 0, 1) && fault.share == 0) {
+      map.fault("share", "share is 0, so nothing happens; expected more, or the fault left out");
+    }
     map.read_choice<Fault::Mode>("mode", fault.mode,
                                  {{"reset", Fault::Mode::reset}, {"close", Fault::Mode::close}});
     map.finish();

@@ -24,6 +24,9 @@ void read_faults(Faults& faults, MapReader& root, Scenario& scenario);
 void read_simulate(Faults& faults, MapReader& root, Scenario& scenario);
 void read_thresholds(Faults& faults, MapReader& root, Scenario& scenario);
 
+/// Refuses what is more than can run, or sends nothing. Only for a scenario without other faults.
+void check_size(Faults& faults, MapReader& root, const Scenario& scenario);
+
 /// "direct" where there are contacts, then the groups: what a mix or a tag may name.
 [[nodiscard]] std::vector<std::string> class_names(const Scenario& scenario);
 

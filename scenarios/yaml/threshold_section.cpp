@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 
 // `thresholds:` of a file, in k6's syntax.
 namespace clamor::scenario {
@@ -34,6 +35,37 @@ bool fits(MetricKind kind, Aggregate aggregate) {
       return aggregate == Aggregate::rate;
   }
   return false;
+}
+
+/// Whether no value of the metric satisfies it: none is negative, and no share is above 1.
+bool never_holds(const Threshold& threshold, MetricKind kind) {
+  const double most = kind == MetricKind::share ? 1 : std::numeric_limits<double>::infinity();
+  switch (threshold.comparison) {
+    case Threshold::Comparison::lt:
+      return threshold.bound <= 0;
+    case Threshold::Comparison::le:
+      return threshold.bound < 0;
+    case Threshold::Comparison::gt:
+      return threshold.bound >= most;
+    case Threshold::Comparison::ge:
+      return threshold.bound > most;
+    case Threshold::Comparison::eq:
+      return threshold.bound < 0 || threshold.bound > most;
+    case Threshold::Comparison::ne:
+      return false;
+  }
+  return false;
+}
+
+/// `p(99)<2s` as it should be: `p(99)<2000`; empty where the bound is no duration.
+std::string in_milliseconds(const std::string& expression) {
+  const std::size_t bound = expression.find_last_of("<>= ") + 1;  // npos + 1 is 0
+  const auto duration = parse_duration(std::string_view{expression}.substr(bound));
+  if (!duration) return "";
+  const double ms = static_cast<double>(duration->count()) / 1e6;
+  const std::string meant = expression.substr(0, bound) + fmt::format("{:.12g}", ms);
+  const auto parsed = parse_threshold(meant);
+  return parsed && fits(MetricKind::latency, parsed->aggregate) ? meant : "";
 }
 
 /// Reads the `{tag:value,...}` of a sub-metric; `text` is what stands between the braces.
@@ -104,9 +136,24 @@ void read_expression(Faults& faults, const Node& node, const MetricInfo& metric,
     return;
   }
   const auto parsed = node.kind == Node::Kind::scalar ? parse_threshold(node.scalar) : std::nullopt;
+  const std::string meant =
+      metric.kind == MetricKind::latency && !parsed ? in_milliseconds(node.scalar) : "";
+  if (!meant.empty()) {
+    faults.add(node.place, fmt::format("threshold of {} is {}; expected bare milliseconds: {}",
+                                       metric.name, described(node), meant));
+    return;
+  }
   if (!parsed || !fits(metric.kind, parsed->aggregate)) {
     faults.add(node.place, fmt::format("threshold of {} is {}; expected {}", metric.name,
                                        described(node), aggregates_of(metric.kind)));
+    return;
+  }
+  if (never_holds(*parsed, metric.kind)) {
+    faults.add(node.place,
+               fmt::format("threshold of {} is {}, which can never hold; expected a bound that "
+                           "the {} can meet",
+                           metric.name, described(node),
+                           metric.kind == MetricKind::latency ? "latency" : "metric"));
     return;
   }
   Threshold threshold = *parsed;

@@ -63,6 +63,17 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return above[b.size()];
 }
 
+/// Whether `word` is `whole` with letters left out, as `cnt` is of `count`: not the first letter,
+/// and no more than half of them.
+bool abbreviates(std::string_view word, std::string_view whole) {
+  if (word.empty() || whole.empty() || word[0] != whole[0] || word.size() * 2 < whole.size()) {
+    return false;
+  }
+  std::size_t found = 0;
+  for (const char c : whole) found += found < word.size() && word[found] == c ? 1 : 0;
+  return found == word.size();
+}
+
 }  // namespace
 
 std::optional<Duration> parse_duration(std::string_view text) {
@@ -158,6 +169,11 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
     if (distance >= best_distance) continue;
     best_distance = distance;
     best = candidate;
+  }
+  if (!best.empty()) return best;
+  for (const std::string& candidate : candidates) {
+    if (!abbreviates(word, candidate)) continue;
+    if (best.empty() || candidate.size() < best.size()) best = candidate;
   }
   return best;
 }

@@ -157,6 +157,10 @@ TEST_F(CommandLine, ImportsATraceThatChecksAndMoves) {
   EXPECT_NE(imported.out.find("1721, with"), std::string::npos) << imported.out;
   EXPECT_NE(imported.out.find("54 mode change"), std::string::npos);
   EXPECT_NE(imported.out.find("196 times faster, 3 channels"), std::string::npos);
+  const Result again = clamor("trace import '" + log + "' --output irc.yaml");
+  EXPECT_EQ(again.exit_code, 104) << "files must not be replaced silently";
+  EXPECT_NE(again.err.find("irc.events.csv: exists already"), std::string::npos) << again.err;
+  EXPECT_EQ(clamor("trace import '" + log + "' -o irc.yaml --copies 3 --force").exit_code, 0);
   // The pair of files may be moved together: the scenario names its events relatively.
   fs::create_directory(folder_ / "elsewhere");
   fs::rename(folder_ / "irc.yaml", folder_ / "elsewhere/irc.yaml");
@@ -165,6 +169,15 @@ TEST_F(CommandLine, ImportsATraceThatChecksAndMoves) {
   EXPECT_NE(checked.out.find("1194 users, 1194 clients, 3 channels, 5163 messages in 30s"),
             std::string::npos)
       << checked.out << checked.err;
+  std::ofstream{folder_ / "own.log"} << "[10:00] <a> hello\n[10:01] <b> hi\n";
+  const Result itself = clamor("trace import own.log -o own.log --force");
+  EXPECT_EQ(itself.exit_code, 104);
+  EXPECT_NE(itself.err.find("is the log itself"), std::string::npos) << itself.err;
+  EXPECT_EQ(fs::file_size(folder_ / "own.log"), 33U);
+  std::ofstream{folder_ / "alone.log"} << "[10:00] <a> hello\n";
+  const Result alone = clamor("trace import alone.log -o alone.yaml");
+  EXPECT_EQ(alone.exit_code, 104);
+  EXPECT_NE(alone.err.find("two users or more"), std::string::npos) << alone.err;
   const Result no_log = clamor("trace import '" CLAMOR_ROOT "/main.cpp' -o x.yaml");
   EXPECT_EQ(no_log.exit_code, 104);
   EXPECT_NE(no_log.err.find("no line of a known format"), std::string::npos);

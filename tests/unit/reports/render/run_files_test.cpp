@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
+#include <sys/stat.h>
+#include <system_error>
 
 namespace clamor::report {
 namespace {
@@ -24,6 +26,25 @@ TEST(RunFiles, ReadsARunsFolderAndNamesAFileThatIsNotThere) {
   EXPECT_EQ(write_result(read_result_file(folder)), write_result(run));
   EXPECT_THROW(static_cast<void>(read_result_file(fs::path{folder} / "none.json")),
                ResultFormatError);
+  fs::remove_all(folder);
+}
+
+TEST(RunFiles, NeverReplaceWhatIsNoRegularFileAndFollowALink) {
+  std::string made = (fs::temp_directory_path() / "clamor-result-XXXXXX").string();
+  ASSERT_NE(mkdtemp(made.data()), nullptr);
+  const fs::path folder = made;
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_THROW(write_file(folder / "pipe", "x"), std::system_error);
+  EXPECT_TRUE(fs::is_fifo(folder / "pipe"));
+  fs::create_directory(folder / "inner");
+  EXPECT_THROW(write_file(folder / "inner", "x"), std::system_error);
+  EXPECT_TRUE(fs::is_directory(folder / "inner"));
+  write_file(folder / "file", "before");
+  fs::create_symlink(folder / "file", folder / "link");
+  write_file(folder / "link", "after");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(fs::file_size(folder / "file"), 5U);
+  EXPECT_FALSE(fs::exists(folder / "file.partial"));
   fs::remove_all(folder);
 }
 

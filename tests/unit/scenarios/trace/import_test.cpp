@@ -187,8 +187,10 @@ TEST(TraceImport, CountsTheRustLogAsGrepDoes) {
 }
 
 TEST(TraceImport, EveryTraceBecomesAScenarioWhosePlanSendsIt) {
-  char folder_template[] = "/tmp/clamor-trace-XXXXXX";
-  const std::filesystem::path folder = mkdtemp(folder_template);
+  std::string folder_template =
+      (std::filesystem::temp_directory_path() / "clamor-trace-XXXXXX").string();
+  ASSERT_NE(mkdtemp(folder_template.data()), nullptr);
+  const std::filesystem::path folder = folder_template;
   for (const char* name : {"ubuntu-2006-06-01.irc", "ubuntu-2008-04-27.irc", "rust"}) {
     const auto trace = imported(file_text(traces() + name + ".log"));
     std::ofstream{folder / "t.events.csv"} << write_trace_file(trace.trace);
@@ -236,8 +238,10 @@ TEST(TraceImport, SizesTheSimulatedDeploymentByTheBusiestSecond) {
 }
 
 TEST(TraceFile, ReportsTheLinesThatAreWrong) {
-  char folder_template[] = "/tmp/clamor-trace-XXXXXX";
-  const std::filesystem::path folder = mkdtemp(folder_template);
+  std::string folder_template =
+      (std::filesystem::temp_directory_path() / "clamor-trace-XXXXXX").string();
+  ASSERT_NE(mkdtemp(folder_template.data()), nullptr);
+  const std::filesystem::path folder = folder_template;
   const std::string path = folder / "e.csv";
   std::ofstream{path} << "seconds,user,event,bytes,mentions\n0,0,online,,\n0,2,online,,\n"
                          "5,0,send,10,\n4,0,send,10,\n6,0,sent,10,\n7,0,send,0,\n8,0,send,5,9\n"

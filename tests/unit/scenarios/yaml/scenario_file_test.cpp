@@ -92,7 +92,7 @@ const std::vector<BadInput> bad_inputs{
      "s.yaml:5:12: the shares of devices sum to 1.1; expected 1\n"},
     {"device count", "contacts: 4", "contacts: 4\n  devices: {0: 1}",
      "s.yaml:5:13: devices a user: \"0\"; expected a whole number from 1 to 16\n"},
-    {"transport of another issue", "contacts: 4", "contacts: 4\n  transports: {poll: 1}",
+    {"transport not supported yet", "contacts: 4", "contacts: 4\n  transports: {poll: 1}",
      "s.yaml:5:16: transport \"poll\" is not supported yet; expected one of: websocket\n"},
     {"mistyped transport", "contacts: 4", "contacts: 4\n  transports: {websockets: 1}",
      "s.yaml:5:16: transport \"websockets\" is unknown; expected one of: websocket; did you mean "
@@ -112,6 +112,17 @@ const std::vector<BadInput> bad_inputs{
     {"reserved group name", "name: team", "name: direct",
      "s.yaml:6:12: group \"direct\": that name is kept for the contacts; expected another\n"
      "s.yaml:12:24: mix names the unknown group \"team\"; expected one of: direct\n"},
+    {"more channels than can run", "count: 5", "count: 1000000000",
+     "s.yaml:6:25: count makes 1e+09 channels; expected at most 100000000\n"},
+    {"more memberships than can run", "count: 5", "count: 60000000",
+     "s.yaml:6:25: count makes 1.2e+09 memberships; expected at most 1000000000\n"},
+    {"more groups a user than can run", "count: 5", "count: 1000000",
+     "s.yaml:6:25: count makes 200000 groups of one class a user; expected at most 100000\n"},
+    {"more messages than can run", "rate: 10", "timeUnit: 1ns\n    rate: 10",
+     "s.yaml:11:11: rate is 10 a 1ns, which makes 5e+10 messages in 5s; expected at most "
+     "1000000000 in all\n"},
+    {"rate too low for one message", "rate: 10", "rate: 0.1",
+     "s.yaml:10:11: rate is 0.1 a 1s, which makes no message in 5s; expected at least one\n"},
     {"two groups of a name", "members: 20}", "members: 20}\n  - {name: team, members: 3}",
      "s.yaml:7:12: a second group \"team\"; expected names to differ\n"},
     {"mix of an unknown group", "team: 0.5", "tean: 0.5",
@@ -151,7 +162,7 @@ const std::vector<BadInput> bad_inputs{
     {"unknown design", "", "designs: [per-user]\n",
      "s.yaml:13:11: design \"per-user\" is unknown; expected one of: per_user, per_member, "
      "per_group, hybrid; did you mean \"per_user\"?\n"},
-    {"design of a later issue", "", "designs: [per_user, adaptive]\n",
+    {"design not supported yet", "", "designs: [per_user, adaptive]\n",
      "s.yaml:13:21: design \"adaptive\" is not supported yet; expected one of: per_user, "
      "per_member, per_group, hybrid\n"},
     {"knob of another design", "", "designs: [{per_user: {threshold: 5}}]\n",
@@ -159,12 +170,14 @@ const std::vector<BadInput> bad_inputs{
     {"no designs", "", "designs: []\n",
      "s.yaml:13:10: designs is an empty list; expected at least one of: per_user, per_member, "
      "per_group, hybrid\n"},
-    {"fault of a later issue", "", "faults:\n  - {at: 1s, kind: kill, share: 1}\n",
+    {"fault not supported yet", "", "faults:\n  - {at: 1s, kind: kill, share: 1}\n",
      "s.yaml:14:20: kind \"kill\" is not supported yet; expected one of: disconnect\n"},
     {"fault after the end", "", "faults:\n  - {at: 9s, kind: disconnect, share: 1}\n",
      "s.yaml:14:10: at is 9s, but the last workload ends at 5s; expected it before\n"},
     {"share beyond 1", "", "faults:\n  - {at: 1s, kind: disconnect, share: 30}\n",
      "s.yaml:14:39: share is \"30\"; expected a number from 0 to 1\n"},
+    {"fault of nobody", "", "faults:\n  - {at: 1s, kind: disconnect, share: 0}\n",
+     "s.yaml:14:39: share is 0, so nothing happens; expected more, or the fault left out\n"},
     {"heartbeats", "", "heartbeat: {interval: 40s}\n",
      "s.yaml:13:12: offline_after is 30s; expected more than the interval of 40s\n"},
     {"backoff", "", "reconnect: {base: 5s, cap: 1s}\n",
@@ -174,6 +187,15 @@ const std::vector<BadInput> bad_inputs{
     {"threshold that is no expression", "", "thresholds:\n  ack_latency: ['p99<250']\n",
      "s.yaml:14:17: threshold of ack_latency is the text \"p99<250\"; expected p(N), avg, min, "
      "med, max or count, in milliseconds, such as p(99)<250\n"},
+    {"threshold with a unit", "", "thresholds:\n  ack_latency: ['p(99) < 2s']\n",
+     "s.yaml:14:17: threshold of ack_latency is the text \"p(99) < 2s\"; expected bare "
+     "milliseconds: p(99) < 2000\n"},
+    {"latency below 0", "", "thresholds:\n  ack_latency: ['p(99)<0']\n",
+     "s.yaml:14:17: threshold of ack_latency is the text \"p(99)<0\", which can never hold; "
+     "expected a bound that the latency can meet\n"},
+    {"share above 1", "", "thresholds:\n  reach: ['rate>1']\n",
+     "s.yaml:14:11: threshold of reach is the text \"rate>1\", which can never hold; expected a "
+     "bound that the metric can meet\n"},
     {"aggregate of another kind", "", "thresholds:\n  lost: ['p(99)<250']\n",
      "s.yaml:14:10: threshold of lost is the text \"p(99)<250\"; expected count or rate, such as "
      "count==0\n"},
@@ -259,7 +281,7 @@ TEST(ScenarioFile, SurvivesAliasesOfAliases) {
 
 TEST(ScenarioFile, NamesAMissingFileADirectoryAndAnUnreadableOne) {
   EXPECT_EQ(all_errors(read_scenario("/nowhere/s.yaml")), "/nowhere/s.yaml: no such file\n");
-  EXPECT_EQ(all_errors(read_scenario("/tmp")), "/tmp: is a directory; expected a file\n");
+  EXPECT_EQ(all_errors(read_scenario("/")), "/: is a directory; expected a file\n");
 }
 
 TEST(ScenarioFile, ReadsTheQuickstartWithEveryValue) {

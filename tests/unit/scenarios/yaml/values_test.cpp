@@ -64,6 +64,9 @@ TEST(Nearest, FindsASlipButNoOtherWord) {
   EXPECT_EQ(nearest("popluation", words), "population");
   EXPECT_EQ(nearest("group", words), "groups");
   EXPECT_EQ(nearest("sed", words), "seed");
+  EXPECT_EQ(nearest("usr", std::vector<std::string>{"devices", "users"}), "users");
+  EXPECT_EQ(nearest("cnt", std::vector<std::string>{"count", "members"}), "count");
+  EXPECT_EQ(nearest("u", std::vector<std::string>{"devices", "users"}), "");
   EXPECT_EQ(nearest("thresholds", words), "");
 }
 
