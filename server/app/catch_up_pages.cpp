@@ -247,8 +247,11 @@ store::Result<CatchUpReader::Step> CatchUpReader::emit_references(const Context&
     }
     ++operations_.log_gets;
   }
-  reference.first = reference.first + count;
-  reference.count -= static_cast<std::uint32_t>(count);
+  // The scan may have stopped at its bytes: what it did not read stays on the reference.
+  const MessageId read_to = batch_.empty() ? ids_.back() : batch_.record(batch_.size() - 1).id;
+  const std::uint64_t done = read_to + 1 - reference.first;
+  reference.first = read_to + 1;
+  reference.count -= static_cast<std::uint32_t>(done);
   if (reference.count == 0) ++catch_up.reference;
   return Step::again;
 }

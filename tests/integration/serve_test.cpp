@@ -396,6 +396,26 @@ TEST_P(CatchUpUnder, ADeviceThatWasAwayGetsWhatItMissedInPagesOnceAndInOrder) {
   EXPECT_EQ(bob.ids(10), ids_from(1, 42)) << "what it holds is not sent again";
 }
 
+TEST_P(CatchUpUnder, RecordsThatFillAPageByTheirBytesAreStillReadByWayOfTheQueue) {
+  ServerProcess server{settings("catch_up: {tail_age: 0s}\n")};
+  TestDevice alice{1, 1};
+  TestDevice bob{2, 1};
+  alice.come_online(server.port());
+  bob.come_online(server.port());
+  alice.create(10, {1, 2});
+  bob.hear();
+  bob.go_offline();
+  const std::string body(1024, 'x');
+  for (int i = 0; i < 256; ++i) alice.say(10, body);
+  wait_for_queues(server.port());
+  EXPECT_EQ(bob.come_online(server.port()), 2U);
+  EXPECT_EQ(bob.ids(10), ids_from(1, 257));
+  const std::string design = GetParam();
+  const bool queued = design != "per_group";
+  EXPECT_EQ(metric(server.port(), "clamor_log_gets_total"), queued ? 256 : 0);
+  EXPECT_EQ(metric(server.port(), "clamor_log_scans_total"), queued ? 0 : 1);
+}
+
 TEST_P(CatchUpUnder, ANewDeviceGetsTheWholeHistoryOfItsIntervals) {
   ServerProcess server{settings("catch_up: {page_records: 50, tail_age: 0s}\n")};
   TestDevice alice{1, 1};
