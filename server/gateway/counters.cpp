@@ -30,6 +30,7 @@ std::vector<NamedCounter> named(const GatewayCounters& counters) {
       {"http_refused", {}, {}, counters.http_refused},
       {"handshake_timeouts", {}, {}, counters.handshake_timeouts},
       {"sessions_max_refused", {}, {}, counters.sessions_max_refused},
+      {"connections_max_refused", {}, {}, counters.connections_max_refused},
       {"close_timeouts", {}, {}, counters.close_timeouts},
   };
   for (std::size_t i = 0; i < end_reason_count; ++i) {

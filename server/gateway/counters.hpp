@@ -32,11 +32,12 @@ struct GatewayCounters {
   std::array<std::uint64_t, end_reason_count> sessions_ended{};           ///< By EndReason.
   std::array<std::uint64_t, protocol::frame_error_count> frame_errors{};  ///< By FrameError.
   std::uint64_t pings = 0;
-  std::uint64_t http_answers = 0;          ///< Plain GETs handed to the handler.
-  std::uint64_t http_refused = 0;          ///< Bad requests, paths, methods, handshakes (4xx).
-  std::uint64_t handshake_timeouts = 0;    ///< No complete request within handshake_timeout.
-  std::uint64_t sessions_max_refused = 0;  ///< Handshakes answered with 503.
-  std::uint64_t close_timeouts = 0;        ///< Peers reset because they did not finish a close.
+  std::uint64_t http_answers = 0;             ///< Plain GETs handed to the handler.
+  std::uint64_t http_refused = 0;             ///< Bad requests, paths, methods, handshakes (4xx).
+  std::uint64_t handshake_timeouts = 0;       ///< No complete request within handshake_timeout.
+  std::uint64_t sessions_max_refused = 0;     ///< Handshakes answered with 503.
+  std::uint64_t connections_max_refused = 0;  ///< Connections answered with 503 unread.
+  std::uint64_t close_timeouts = 0;           ///< Peers reset because they did not finish a close.
 };
 
 /// One counter as a metric: `clamor_gateway_<name>_total{<label>="<value_name>"}`.

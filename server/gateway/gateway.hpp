@@ -59,6 +59,10 @@ class Handler {
   [[nodiscard]] virtual HttpAnswer on_http_get(std::string_view target) = 0;
 };
 
+/// Connections that may be open beside sessions_max sessions, for handshakes and plain HTTP; beyond
+/// that a connection is answered 503 unread.
+inline constexpr std::size_t connections_beside_sessions = 256;
+
 struct GatewaySettings {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;                                  ///< 0: any; see Gateway::port().

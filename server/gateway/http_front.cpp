@@ -61,9 +61,16 @@ void rethrow(const std::exception_ptr& failure) {
 /// A connection that is still HTTP; lives in its coroutine.
 struct HttpFront::Connection
     : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
-  explicit Connection(Socket accepted) : socket{std::move(accepted)} {}
+  Connection(Socket accepted, std::shared_ptr<std::size_t> counter)
+      : socket{std::move(accepted)}, open{std::move(counter)} {
+    ++*open;
+  }
+  ~Connection() { --*open; }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   Socket socket;
+  std::shared_ptr<std::size_t> open;
   Instant deadline;
   bool timed_out = false;
 };
@@ -81,6 +88,10 @@ class HttpFront::Serving {
       if (front.stopped_) co_return;
       if (!ec) {
         ++front.counters_.connections;
+        if (!has_room(front)) {
+          turn_away(front, socket);
+          continue;
+        }
         asio::co_spawn(front.io_.get_executor(), serve(front, std::move(socket)), rethrow);
       } else if (ec != asio::error::connection_aborted) {
         // Out of descriptors or memory: the waiting connection would be reported again at once.
@@ -92,7 +103,7 @@ class HttpFront::Serving {
   }
 
   static Awaitable<void> serve(HttpFront& front, Socket accepted) {
-    Connection connection{std::move(accepted)};
+    Connection connection{std::move(accepted), front.open_};
     beast::flat_buffer buffer{request_bytes_max};
     bool answered = false;
     for (bool keep_alive = true; keep_alive && !front.stopped_; answered = true) {
@@ -124,6 +135,24 @@ class HttpFront::Serving {
   }
 
  private:
+  static bool has_room(const HttpFront& front) {
+    return *front.open_ < connections_beside_sessions ||
+           front.owner_.has_room(*front.open_ - connections_beside_sessions);
+  }
+
+  /// Answers without a look at the request, as far as that takes no time and no descriptor.
+  static void turn_away(HttpFront& front, Socket& socket) {
+    ++front.counters_.connections_max_refused;
+    constexpr std::string_view answer =
+        "HTTP/1.1 503 Service Unavailable\r\nServer: clamor\r\nRetry-After: 1\r\n"
+        "Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        "Content-Length: 21\r\n\r\ntoo many connections\n";
+    error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(answer), ignored);
+    socket.shutdown(Socket::shutdown_send, ignored);
+  }
+
   /// Gives the connection handshake_timeout for what it does next.
   static void set_deadline(HttpFront& front, Connection& connection) {
     connection.unlink();

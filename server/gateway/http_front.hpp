@@ -30,7 +30,8 @@ class HttpFrontOwner {
 };
 
 /// Accepts connections, answers plain HTTP, and does the WebSocket handshake: all of Beast is in
-/// its one .cpp. A connection is a coroutine here, and leaves it as a bare socket.
+/// its one .cpp. A connection is a coroutine here, and leaves it as a bare socket. Connections
+/// count against the sessions' limit, so that idle ones cannot use up the descriptors.
 class HttpFront {
  public:
   /// Binds and listens. Throws boost::system::system_error where the address cannot be had.
@@ -61,6 +62,8 @@ class HttpFront {
   struct Connections;
   std::unique_ptr<Connections> connections_;
   std::size_t upgrading_ = 0;
+  /// Connections that are still HTTP; shared with them, for they may outlive this.
+  std::shared_ptr<std::size_t> open_ = std::make_shared<std::size_t>(0);
   bool stopped_ = false;
 };
 

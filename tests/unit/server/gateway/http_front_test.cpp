@@ -142,6 +142,28 @@ TEST(HttpFront, SessionsOverTheLimitAreRefusedUntilOneLeaves) {
   EXPECT_EQ(next.read_message(), "x");
 }
 
+TEST(HttpFront, ConnectionsThatSayNothingCannotTakeEveryDescriptor) {
+  GatewaySettings settings;
+  settings.sessions_max = 2;
+  LiveGateway live{settings};
+  RawPeer neighbour = RawPeer::upgraded(live.port());
+  std::vector<RawPeer> mute;
+  for (std::size_t i = 0; i < connections_beside_sessions + 1; ++i) mute.emplace_back(live.port());
+  RawPeer refused{live.port()};
+  EXPECT_EQ(refused.read_http().substr(0, 12), "HTTP/1.1 503");
+  EXPECT_TRUE(refused.reads_end());
+  EXPECT_EQ(live.counters().connections_max_refused, 1U);
+  neighbour.send(client_frame("still here"));
+  EXPECT_EQ(neighbour.read_message(), "still here");
+
+  mute.clear();
+  EXPECT_TRUE(live.eventually([&](LiveGateway& l) {
+    RawPeer next{l.port()};
+    next.send(upgrade_request);
+    return next.read_http().substr(0, 12) == "HTTP/1.1 101";
+  }));
+}
+
 /// Takes all descriptors of the process but `spare`, and gives them back.
 class DescriptorShortage {
  public:
