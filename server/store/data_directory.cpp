@@ -10,8 +10,10 @@
 #include <rocksdb/table.h>
 
 #include <charconv>
+#include <filesystem>
 #include <fmt/format.h>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace clamor::store {
@@ -65,6 +67,13 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   return number;
 }
 
+/// Whether RocksDB failed because somebody else holds the directory's lock: another process, or a
+/// store of this one.
+bool is_lock_of_another(std::string_view why) {
+  return why.find("While lock file") != std::string_view::npos ||
+         why.find("lock hold by current process") != std::string_view::npos;
+}
+
 }  // namespace
 
 DataDirectory::DataDirectory(const StoreSettings& settings)
@@ -79,6 +88,13 @@ DataDirectory::DataDirectory(const StoreSettings& settings)
 }
 
 void DataDirectory::open() {
+  std::error_code ignored;
+  const auto found = std::filesystem::status(settings_.path, ignored);
+  if (std::filesystem::exists(found) && !std::filesystem::is_directory(found)) {
+    throw OpenError(fmt::format(
+        "{}: this is a file; expected a directory, or a path where one can be made (--data)",
+        settings_.path));
+  }
   const std::vector<rocksdb::ColumnFamilyDescriptor> families{
       {rocksdb::kDefaultColumnFamilyName, family_options(settings_, cache_, 0)},
       {"log", family_options(settings_, cache_, 8)},
@@ -86,12 +102,18 @@ void DataDirectory::open() {
       {"queues", family_options(settings_, cache_, queue_prefix_bytes)},
   };
   const Status status = rocksdb::DB::Open(db_options(), settings_.path, families, &handles_, &db_);
-  if (!status.ok()) {
-    throw OpenError(fmt::format(
-        "{}: cannot open the data directory: {}. Is another server running on it, and may this "
-        "user write there? --data names another one",
-        settings_.path, status.ToString()));
+  if (status.ok()) return;
+  const std::string why = status.ToString();
+  if (is_lock_of_another(why)) {
+    throw OpenError(
+        fmt::format("{}: another server uses this data directory. Stop it first, or name another "
+                    "directory (--data)",
+                    settings_.path));
   }
+  throw OpenError(fmt::format(
+      "{}: cannot open the data directory: {}. It must be writable for this user, on a disk with "
+      "room; --data names another one",
+      settings_.path, why));
 }
 
 void DataDirectory::close() {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -214,7 +215,11 @@ TEST(Store, OpeningSaysWhyADirectoryCannotBeUsed) {
   };
   const std::string path = directory / "data";
   const Store first{{.path = path}};
-  EXPECT_NE(message_of({.path = path}).find("Is another server running on it"), std::string::npos);
+  EXPECT_NE(message_of({.path = path}).find("another server uses this data directory"),
+            std::string::npos);
+  const std::string file = directory / "file";
+  std::ofstream{file} << "text";
+  EXPECT_NE(message_of({.path = file}).find("this is a file"), std::string::npos);
   EXPECT_NE(message_of({.path = "/proc/nowhere"}).find("/proc/nowhere: cannot open"),
             std::string::npos);
   const std::string other = directory / "other";
