@@ -85,8 +85,9 @@ class Sessions {
   // --- interest
   /// Whether this was the channel's first session here: the node registers its interest.
   bool attach(std::uint32_t slot, ChannelIndex channel);
-  /// Nothing where the session was not attached. The node stays registered: withdrawal is lazy, so
-  /// that reconnects need no new registration. O(sessions of the channel).
+  /// Nothing where the session was not attached. The node stays registered, also without a session,
+  /// so that reconnects need no new registration; nothing withdraws it. O(sessions of the
+  /// channel).
   void detach(std::uint32_t slot, ChannelIndex channel);
   /// Whether the node has registered its interest in the channel.
   [[nodiscard]] bool registered(ChannelIndex channel) const {
