@@ -160,6 +160,8 @@ void add_gauges(const NodeMetrics& metrics, Families& out) {
              number(metrics.commit_queue_bytes))
       .gauge("clamor_fan_out_lag_records", "Durable records whose queue entries are not applied.",
              number(metrics.fan_out_lag_records))
+      .gauge("clamor_fan_out_lag_entries", "Planned queue entries in memory, not applied yet.",
+             number(metrics.fan_out_lag_entries))
       .gauge("clamor_queue_writer_backlog", "Commits whose queue entries are not applied.",
              number(metrics.queue_writer_backlog))
       .gauge("clamor_pages_due", "Sessions that wait for a catch-up page.",

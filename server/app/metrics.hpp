@@ -40,6 +40,7 @@ struct NodeMetrics {
   std::uint64_t commits_pending = 0;
   std::uint64_t commit_queue_bytes = 0;
   std::uint64_t fan_out_lag_records = 0;
+  std::uint64_t fan_out_lag_entries = 0;   ///< Planned in memory; a run of ids is one.
   std::uint64_t queue_writer_backlog = 0;  ///< Commits whose queue entries are not applied.
   std::uint64_t pages_due = 0;
   bool store_failed = false;

@@ -102,6 +102,7 @@ NodeMetrics Node::metrics() const {
   metrics.commits_pending = pending_.size();
   metrics.commit_queue_bytes = committer_->pending_bytes();
   metrics.fan_out_lag_records = fan_out_lag_records_;
+  metrics.fan_out_lag_entries = fan_out_lag_entries_;
   metrics.queue_writer_backlog = fan_outs_.size();
   metrics.pages_due = pages_due_.size();
   metrics.store_failed = store_failed_;

@@ -144,9 +144,11 @@ class Node final : public gateway::Handler {
   struct PendingFanOut {
     std::vector<core::RecordRun> runs;
     std::uint64_t records = 0;
+    std::uint64_t entries = 0;
   };
   std::deque<PendingFanOut> fan_outs_;  ///< At the queue writer.
   std::uint64_t fan_out_lag_records_ = 0;
+  std::uint64_t fan_out_lag_entries_ = 0;
   /// Outcomes of fan-outs from before a rebuild, or of its redo, are not in fan_outs_.
   std::atomic<std::uint64_t> queue_epoch_{0};
   std::deque<gateway::SessionId> pages_due_;

@@ -69,8 +69,10 @@ void Node::publish(const PendingCommit& pending) {
   auto planned = channels_->apply(*pending.commit);
   operations_.records += batch.size();
   operations_.record_user_partition_pairs += planned.user_partition_pairs;
-  fan_outs_.push_back({std::move(planned.runs), batch.size()});
+  const std::size_t entries = planned.fan_out.entries.size();
+  fan_outs_.push_back({std::move(planned.runs), batch.size(), entries});
   fan_out_lag_records_ += batch.size();
+  fan_out_lag_entries_ += entries;
   queue_writer_->submit(std::move(planned.fan_out));
   ++operations_.posts;
   for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -173,6 +175,7 @@ void Node::on_queued(const store::QueueOutcome& outcome, std::uint64_t epoch) {
   for (std::size_t i = 0; i < outcome.fan_outs; ++i) {
     channels_->set_covered(fan_outs_.front().runs);
     fan_out_lag_records_ -= fan_outs_.front().records;
+    fan_out_lag_entries_ -= fan_outs_.front().entries;
     fan_outs_.pop_front();
   }
 }
@@ -269,6 +272,7 @@ store::Result<void> Node::try_rebuild() {
   queue_epoch_.fetch_add(1, std::memory_order_release);
   fan_outs_.clear();
   fan_out_lag_records_ = 0;
+  fan_out_lag_entries_ = 0;
   tail_.clear();
   const auto reopened = store_.reopen();
   if (!reopened) return reopened.error();

@@ -213,7 +213,8 @@ bool Node::refuse_append(gateway::SessionId id, const protocol::Refused& naming)
     refusal.retry_after = retry_when_store_failed;
   } else if (committer_->pending_bytes() + open_.commit->batch.bytes() >
                  settings_.commit_queue_bytes ||
-             fan_out_lag_records_ > settings_.fan_out_lag_records) {
+             fan_out_lag_records_ > settings_.fan_out_lag_records ||
+             fan_out_lag_entries_ > settings_.fan_out_lag_entries) {
     refusal.code = RefusalCode::overloaded;
     refusal.retry_after = retry_when_overloaded;
   } else {

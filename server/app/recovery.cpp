@@ -8,7 +8,9 @@ namespace clamor::server {
 namespace {
 
 /// Journal rows that are planned at once: runs in them pack into one row a queue.
-constexpr std::size_t rows_per_batch = 4096;
+constexpr std::size_t rows_per_batch = 1024;
+/// Planned entries from which on the writer is waited for: large groups' take much memory.
+constexpr std::size_t entries_waiting_max = 1'000'000;
 
 }  // namespace
 
@@ -41,6 +43,7 @@ store::Result<std::unique_ptr<Channels>> recover(const store::Store& store,
 store::Result<std::uint64_t> redo_fan_out(const store::Store& store, Channels& channels,
                                           store::QueueWriter& writer) {
   std::uint64_t redone = 0;
+  std::size_t waiting = 0;
   std::vector<store::JournalRow> rows;
   for (std::uint32_t partition = 0; partition < channels.partitions(); ++partition) {
     const auto cursor = store.cursor({partition});
@@ -53,7 +56,13 @@ store::Result<std::uint64_t> redo_fan_out(const store::Store& store, Channels& c
                               [&](const store::JournalRow& row) { rows.push_back(row); });
       if (!visited) return visited.error();
       if (rows.empty()) break;
-      writer.submit(channels.redo(rows).fan_out);
+      store::FanOut fan_out = channels.redo(rows).fan_out;
+      waiting += fan_out.entries.size();
+      writer.submit(std::move(fan_out));
+      if (waiting > entries_waiting_max) {
+        if (!writer.drain()) return store::Failure{"queue entries cannot be written"};
+        waiting = 0;
+      }
       after = rows.back().place.sequence;
       redone += rows.size();
     } while (rows.size() == rows_per_batch);

@@ -93,6 +93,8 @@ void read_limits(Faults& faults, const Node& node, Settings& settings) {
   map.read_whole("commit_queue_bytes", settings.commit_queue_bytes, mebibyte, 4096 * mebibyte);
   map.read_whole("fan_out_lag_records", settings.fan_out_lag_records, 1,
                  std::numeric_limits<std::uint64_t>::max());
+  map.read_whole("fan_out_lag_entries", settings.fan_out_lag_entries, 1,
+                 std::numeric_limits<std::uint64_t>::max());
   map.read_whole("catch_up_held_records", settings.catch_up_held_records, 1U, 100'000U);
   map.finish();
 }
@@ -181,6 +183,7 @@ limits:
   session_buffer_age: {}
   commit_queue_bytes: {}
   fan_out_lag_records: {}
+  fan_out_lag_entries: {}
   catch_up_held_records: {}
 catch_up:
   page_records: {}
@@ -196,8 +199,9 @@ store:
       s.durability == store::Durability::fsync ? "fsync" : "os", text(s.heartbeat_interval),
       text(s.offline_after), s.sessions_max, s.message_bytes_max, s.body_bytes_max,
       s.group_members_max, s.session_buffer_bytes, text(s.session_buffer_age), s.commit_queue_bytes,
-      s.fan_out_lag_records, s.catch_up_held_records, s.page.records, s.page.bytes, s.tail_records,
-      text(s.tail_age), text(s.queue_linger), s.block_cache_bytes, s.write_buffer_bytes);
+      s.fan_out_lag_records, s.fan_out_lag_entries, s.catch_up_held_records, s.page.records,
+      s.page.bytes, s.tail_records, text(s.tail_age), text(s.queue_linger), s.block_cache_bytes,
+      s.write_buffer_bytes);
 }
 
 }  // namespace clamor::server

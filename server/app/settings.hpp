@@ -36,6 +36,9 @@ struct Settings {
   Duration session_buffer_age = 10s;
   std::uint64_t commit_queue_bytes = std::uint64_t{64} << 20U;
   std::uint64_t fan_out_lag_records = 200'000;  ///< Senders are slowed beyond it.
+  /// As above, by planned queue entries, which take 32 bytes each: in a large group one record has
+  /// thousands.
+  std::uint64_t fan_out_lag_entries = 4'000'000;
   /// Live records that wait for a catch-up's end.
   std::uint32_t catch_up_held_records = core::catch_up_held_records;
 

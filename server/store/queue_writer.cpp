@@ -136,15 +136,28 @@ void QueueWriter::discard() {
   unwritten_.clear();
 }
 
+void QueueWriter::take(std::vector<FanOut>& batch) {
+  std::size_t entries = 0;
+  while (!waiting_.empty()) {
+    entries += waiting_.front().entries.size();
+    if (!batch.empty() && entries > settings_.entries_per_write) return;
+    batch.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+}
+
 void QueueWriter::run() {
   std::vector<FanOut> batch;
+  bool more = false;  // The last write left something: it has lingered already.
   std::unique_lock lock{mutex_};
   for (;;) {
     wake_.wait(lock, [this] { return !waiting_.empty() || stopping_; });
     if (waiting_.empty()) break;
     busy_ = true;
-    wake_.wait_for(lock, settings_.linger, [this] { return hurry_ || discarding_ || stopping_; });
-    std::swap(batch, waiting_);
+    if (!more) {
+      wake_.wait_for(lock, settings_.linger, [this] { return hurry_ || discarding_ || stopping_; });
+    }
+    take(batch);
     QueueOutcome outcome{.fan_outs = batch.size()};
     std::chrono::milliseconds delay = retry_first;
     bool written = false;
@@ -161,6 +174,9 @@ void QueueWriter::run() {
       delay = std::min<std::chrono::milliseconds>(delay * 2, retry_cap);
     }
     batch.clear();
+    // What was given up must not be overtaken: a later cursor would say that it is there.
+    if (!written) waiting_.clear();
+    more = !waiting_.empty();
     if (written && !discarding_) {
       lock.unlock();
       done_(outcome);

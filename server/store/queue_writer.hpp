@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -61,6 +62,9 @@ struct QueueWriterSettings {
   Duration linger = std::chrono::milliseconds{20};
   /// Journal rows after which the queues are flushed and the journal is trimmed.
   std::uint64_t flush_every = 200'000;
+  /// Entries (runs of ids count once) of one write to the store; a fan-out is not divided, because
+  /// its cursors say that all of it is there.
+  std::size_t entries_per_write = 100'000;
 };
 
 /// Writes queue entries on a thread of its own, as a consumer of the journal: entries and cursor in
@@ -90,6 +94,8 @@ class QueueWriter {
 
  private:
   void run();
+  /// Takes what goes into the next write. @pre mutex_ is held, something waits
+  void take(std::vector<FanOut>& batch);
   [[nodiscard]] bool write(const std::vector<FanOut>& fan_outs, QueueOutcome& outcome);
   /// Writes rows and the cursors that are not written yet.
   [[nodiscard]] bool write_with_cursors(QueueWrite& write);
@@ -101,12 +107,12 @@ class QueueWriter {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable idle_;
-  std::vector<FanOut> waiting_;  // guarded by mutex_
-  bool busy_ = false;            // guarded by mutex_
-  bool hurry_ = false;           // guarded by mutex_; no linger
-  bool discarding_ = false;      // guarded by mutex_
-  bool failing_ = false;         // guarded by mutex_; the last write failed
-  bool stopping_ = false;        // guarded by mutex_
+  std::deque<FanOut> waiting_;  // guarded by mutex_
+  bool busy_ = false;           // guarded by mutex_
+  bool hurry_ = false;          // guarded by mutex_; no linger
+  bool discarding_ = false;     // guarded by mutex_
+  bool failing_ = false;        // guarded by mutex_; the last write failed
+  bool stopping_ = false;       // guarded by mutex_
 
   // The writer thread's own.
   std::unordered_map<UserId, QueueSequence> user_ends_;

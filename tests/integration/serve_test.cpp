@@ -343,6 +343,20 @@ TEST_F(Serve, ADeviceThatSendsWithoutEndButAsksForNoPageIsClosed) {
   EXPECT_EQ(metric(server.port(), "clamor_sessions"), 1);
 }
 
+TEST(ServeLargeGroups, SendersAreSlowedByPlannedEntriesToo) {
+  ServerProcess server{
+      "durability: os\nlimits: {fan_out_lag_entries: 5}\nstore: {queue_linger: 10s}\n"};
+  TestDevice alice{1, 1};
+  alice.come_online(server.port());
+  alice.create(10, {1, 2, 3});
+  alice.say(10, "within the limit when it came");
+  alice.send(10, 2, "one too many");
+  const auto refusal = alice.client().expect<protocol::Refused>();
+  EXPECT_EQ(refusal.code, RefusalCode::overloaded);
+  EXPECT_GT(refusal.retry_after, Duration{});
+  EXPECT_EQ(metric(server.port(), "clamor_fan_out_lag_entries"), 6);
+}
+
 // --- catch-up, under every design ----------------------------------------------------------------
 
 class CatchUpUnder : public testing::TestWithParam<const char*> {

@@ -210,6 +210,24 @@ TEST(QueueWriter, WritesEntriesAndCursorAndReportsThem) {
   EXPECT_EQ(store.user_queue_end({2}).value(), QueueSequence{3});
 }
 
+TEST(QueueWriter, WritesALargeBacklogInParts) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data"}};
+  Reports<QueueOutcome> reports;
+  QueueWriter writer{store, {.linger = 1h, .entries_per_write = 5}, [&](QueueOutcome outcome) {
+                       reports.add(outcome);
+                     }};
+  for (std::uint64_t id = 1; id <= 7; ++id) {
+    writer.submit(fan_out_of(10, core::ChannelDesign::per_user, id, 1, {1, 2}, id));
+  }
+  ASSERT_TRUE(writer.drain());
+  std::vector<std::size_t> parts;
+  for (const QueueOutcome& outcome : reports.all()) parts.push_back(outcome.fan_outs);
+  EXPECT_EQ(parts, (std::vector<std::size_t>{2, 2, 2, 1})) << "4 entries, not 6, fit below 5";
+  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{7});
+  EXPECT_EQ(store.user_queue_end({2}).value(), QueueSequence{7});
+}
+
 TEST(QueueWriter, SequencesContinueWhereTheQueueOnDiskEnds) {
   const TemporaryDirectory directory;
   for (std::uint64_t round = 0; round < 3; ++round) {
