@@ -74,6 +74,12 @@ void Node::handle(gateway::SessionId id, Session& session, const protocol::Login
         id, {.code = RefusalCode::shutting_down, .retry_after = retry_when_draining},
         CloseCode::draining);
   }
+  // Until the rebuild nobody knows what the log holds: a catch-up from that state would be wrong.
+  if (store_failed_) {
+    return refuse_and_close(
+        id, {.code = RefusalCode::store_failed, .retry_after = retry_when_store_failed},
+        CloseCode::internal_error);
+  }
   const auto user = token::verify(key_, login.token, unix_seconds());
   if (!user) {
     return refuse_and_close(
