@@ -14,13 +14,17 @@
 #include <cstdio>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace clamor::server {
 namespace {
 
-/// Descriptors beside the clients': RocksDB's files, the listener, standard streams.
-constexpr std::uint64_t descriptors_of_our_own = 400;
+/// Descriptors beside the sessions': RocksDB's files, the listener, standard streams, handshakes
+/// and scrapes.
+constexpr std::uint64_t descriptors_of_our_own = 400 + gateway::connections_beside_sessions;
 constexpr std::uint32_t servers = 1;
 constexpr Duration close_grace = 2s;
 
@@ -36,6 +40,19 @@ void raise_descriptor_limit(const Settings& settings) {
       "most {}, or a higher limit (ulimit -n)",
       settings.sessions_max, limit.rlim_cur,
       limit.rlim_cur > descriptors_of_our_own ? limit.rlim_cur - descriptors_of_our_own : 0)}};
+}
+
+constexpr int interrupted = 105;
+
+/// Ends the process at once: a second signal while it stops, whatever keeps it. In a signal handler
+/// only write and _exit are safe.
+extern "C" void end_at_once(int) {
+  constexpr std::string_view message =
+      "stopped at once by a second signal. Nothing that was acknowledged is lost; requests without "
+      "an answer may be, clients send them again. The next start redoes the queues from the "
+      "journal\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, message.data(), message.size());
+  _exit(interrupted);
 }
 
 std::unique_ptr<store::Store> open_store(const Settings& settings) {
@@ -78,14 +95,19 @@ void serve(const Settings& settings, const std::function<void(std::uint16_t port
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // A file size limit is a failed append, not the end.
   raise_descriptor_limit(settings);
-  const auto store = open_store(settings);
   boost::asio::io_context io{1};
+  // Goes after the store: its end would give the signals their default action back.
+  std::optional<boost::asio::signal_set> signals;
+  const auto store = open_store(settings);
   Node node{io, *store, settings};
   const auto gateway = open_gateway(io, settings, node);
   node.attach(*gateway);
-  boost::asio::signal_set signals{io, SIGTERM, SIGINT};
-  signals.async_wait([&](const boost::system::error_code& error, int) {
+  signals.emplace(io, SIGTERM, SIGINT);
+  signals->async_wait([&](const boost::system::error_code& error, int) {
     if (error) return;
+    // Works wherever the process hangs by then, the last flush included.
+    std::signal(SIGTERM, end_at_once);
+    std::signal(SIGINT, end_at_once);
     std::fprintf(stderr, "stopping: answering what was accepted, closing %zu sessions\n",
                  gateway->sessions());
     node.drain([&] { gateway->stop(protocol::CloseCode::draining, close_grace); });
