@@ -9,6 +9,7 @@
 #include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <fmt/format.h>
 #include <memory>
 #include <string>
 
@@ -42,6 +43,12 @@ int run(const ServeOptions& options) {
     throw scenario::ConfigError{
         {"no secret for login tokens; expected `secret: <long random text>` "
          "in the file given by --config, or CLAMOR_SECRET"}};
+  }
+  if (settings.secret.size() < secret_bytes_min) {
+    throw scenario::ConfigError{
+        {fmt::format("{} has {} characters; expected a random text of at least {}, e.g. the output "
+                     "of `openssl rand -hex 32`",
+                     secret_variable, settings.secret.size(), secret_bytes_min)}};
   }
   serve(settings, [&](std::uint16_t port) {
     std::printf("listening on %s:%u\n", settings.address.c_str(), port);

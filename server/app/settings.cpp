@@ -5,6 +5,7 @@
 #include "scenarios/yaml/reader.hpp"
 #include "scenarios/yaml/values.hpp"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <limits>
 #include <utility>
@@ -21,6 +22,14 @@ using scenario::Node;
 constexpr std::uint32_t u32_max = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
 
+/// Names are not resolved: which of their addresses would be meant?
+bool is_numeric(const std::string& address) {
+  in6_addr parsed{};
+  const std::string without_scope = address.substr(0, address.find('%'));
+  return inet_pton(AF_INET, address.c_str(), &parsed) == 1 ||
+         inet_pton(AF_INET6, without_scope.c_str(), &parsed) == 1;
+}
+
 /// Splits `ADDRESS:PORT`; false where it is none.
 bool parse_listen(const std::string& text, Settings& settings) {
   const std::size_t colon = text.rfind(':');
@@ -31,6 +40,7 @@ bool parse_listen(const std::string& text, Settings& settings) {
   if (settings.address.front() == '[' && settings.address.back() == ']') {
     settings.address = settings.address.substr(1, settings.address.size() - 2);
   }
+  if (!is_numeric(settings.address)) return false;
   settings.port = static_cast<std::uint16_t>(*port);
   return true;
 }
@@ -45,7 +55,8 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
-constexpr const char* listen_expected = "expected ADDRESS:PORT, e.g. 127.0.0.1:7100";
+constexpr const char* listen_expected =
+    "expected ADDRESS:PORT with a numeric address, e.g. 127.0.0.1:7100 or [::1]:7100";
 
 void read_design(Faults& faults, const Node& node, DesignSpec& design) {
   if (node.kind == Node::Kind::map) {
@@ -126,8 +137,10 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
     map.fault("listen", fmt::format("listen is \"{}\"; {}", listen, listen_expected));
   }
   map.read_text("data", settings.data);
-  if (map.read_text("secret", settings.secret) && settings.secret.empty()) {
-    map.fault("secret", "secret is empty; expected a long random text");
+  if (map.read_text("secret", settings.secret) && settings.secret.size() < secret_bytes_min) {
+    map.fault("secret", fmt::format("secret has {} characters; expected a random text of at least "
+                                    "{}, e.g. the output of `openssl rand -hex 32`",
+                                    settings.secret.size(), secret_bytes_min));
   }
   map.read_choice<store::Durability>(
       "durability", settings.durability,

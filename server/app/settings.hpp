@@ -14,13 +14,16 @@ namespace clamor::server {
 
 using namespace std::chrono_literals;
 
+/// Shorter ones are guessed too easily: who knows the secret may log in as anybody.
+inline constexpr std::size_t secret_bytes_min = 16;
+
 /// Everything that `clamor serve` can be told; frozen once read. Keys of the settings file are
 /// named in settings.cpp, `--print-config` prints them all.
 struct Settings {
   std::string address = "127.0.0.1";
   std::uint16_t port = 7100;  ///< 0: any free one; the ready line names it.
   std::string data = "clamor-data";
-  std::string secret;  ///< Of the login tokens. No default.
+  std::string secret;  ///< Of the login tokens; secret_bytes_min or more. No default.
   DesignSpec design{QueueDesign::per_user};
   store::Durability durability = store::Durability::fsync;
 

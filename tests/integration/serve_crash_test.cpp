@@ -164,6 +164,25 @@ TEST(ServeStops, OnSigtermItAnswersWhatItAcceptedClosesSessionsAndExitsWithZero)
   EXPECT_EQ(server.process().wait(), 0);
 }
 
+TEST(ServeStops, AtOnceOnASecondSignalAndSaysWhatThatMayLose) {
+  ServerProcess server{"durability: os\n"};
+  TestDevice alice{1, 1};
+  alice.come_online(server.port());
+  alice.create(10, {1});
+  alice.say(10, "kept");
+  server.process().signal(SIGTERM);
+  (void)alice.client().expect_close();  // It waits for alice to close in turn.
+  server.process().signal(SIGTERM);
+  EXPECT_EQ(server.process().wait(), 105);
+  EXPECT_NE(server.process().log().find("Nothing that was acknowledged is lost"),
+            std::string::npos);
+  alice.go_offline();
+  server.start();
+  TestDevice phone{1, 2};
+  phone.come_online(server.port());
+  EXPECT_EQ(phone.ids(10), ids_from(1, 2));
+}
+
 /// Bounds the size of files that a process writes: to it, the disk is full.
 void set_file_size_limit(pid_t pid, rlim_t bytes) {
   rlimit limit{};
@@ -193,6 +212,14 @@ TEST(ServeWithAFullDisk, RefusesTypedAndGoesOnFromTheLogOnceThereIsRoom) {
   EXPECT_EQ(refusal.client_message_id, ClientMessageId{2});
   EXPECT_EQ(metric(server.port(), "clamor_append_failures_total"), 1);
   EXPECT_TRUE(bob.client().is_silent(20ms)) << "nobody hears of what is not durable";
+  ASSERT_EQ(metric(server.port(), "clamor_store_failed"), 1) << "no rebuild without room";
+  TestClient early{server.port()};
+  early.upgrade();
+  const std::string token = token_of(2);
+  early.send(protocol::Login{.device = {3}, .token = token});
+  const auto turned_away = early.expect<protocol::Refused>();
+  EXPECT_EQ(turned_away.code, RefusalCode::store_failed) << "no catch-up from a state in rebuild";
+  EXPECT_GT(turned_away.retry_after, Duration{});
 
   set_file_size_limit(server.process().pid(), RLIM_INFINITY);
   const auto until = std::chrono::steady_clock::now() + 20s;
@@ -238,7 +265,7 @@ class ServeFailsToStart : public testing::Test {
 
 TEST_F(ServeFailsToStart, ForSettingsThatAreWrongNamingEachPlace) {
   const std::string path = config(
-      "secret: x\n"
+      "secret: a secret of some length\n"
       "durabilty: os\n"
       "design: per_usr\n"
       "listen: nowhere\n"
@@ -266,7 +293,7 @@ TEST_F(ServeFailsToStart, WithoutASecretOrAFile) {
 
 TEST_F(ServeFailsToStart, WhereThePortOrTheDataDirectoryIsTaken) {
   ServerProcess first{"durability: os\n"};
-  const std::string secret = config("secret: x\n");
+  const std::string secret = config("secret: a secret of some length\n");
   const std::string address = "127.0.0.1:" + std::to_string(first.port());
   const Outcome port =
       serve({"--config", secret, "--listen", address, "--data", directory_ / "data"});
@@ -275,9 +302,13 @@ TEST_F(ServeFailsToStart, WhereThePortOrTheDataDirectoryIsTaken) {
   const Outcome data =
       serve({"--config", secret, "--listen", "127.0.0.1:0", "--data", first.data()});
   EXPECT_EQ(data.exit_code, 104);
-  EXPECT_NE(data.log.find("Is another server running on it"), std::string::npos) << data.log;
+  EXPECT_NE(data.log.find("another server uses this data directory"), std::string::npos)
+      << data.log;
   const Outcome nowhere =
       serve({"--config", secret, "--listen", "127.0.0.1:0", "--data", "/proc/clamor"});
+  const Outcome file = serve({"--config", secret, "--listen", "127.0.0.1:0", "--data", secret});
+  EXPECT_EQ(file.exit_code, 104);
+  EXPECT_NE(file.log.find("this is a file; expected a directory"), std::string::npos) << file.log;
   EXPECT_EQ(nowhere.exit_code, 104);
   EXPECT_NE(nowhere.log.find("/proc/clamor: cannot open"), std::string::npos) << nowhere.log;
 }
@@ -285,8 +316,9 @@ TEST_F(ServeFailsToStart, WhereThePortOrTheDataDirectoryIsTaken) {
 TEST_F(ServeFailsToStart, OnDataThatAnotherDesignFilled) {
   ServerProcess first{"durability: os\ndesign: per_user\n"};
   EXPECT_EQ(first.stop(), 0);
-  const Outcome other = serve({"--config", config("secret: x\ndesign: per_group\n"), "--listen",
-                               "127.0.0.1:0", "--data", first.data()});
+  const Outcome other =
+      serve({"--config", config("secret: a secret of some length\ndesign: per_group\n"), "--listen",
+             "127.0.0.1:0", "--data", first.data()});
   EXPECT_EQ(other.exit_code, 104);
   EXPECT_NE(other.log.find("filled under another design"), std::string::npos) << other.log;
 }

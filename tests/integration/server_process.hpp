@@ -26,7 +26,7 @@
 
 namespace clamor::test {
 
-inline constexpr const char* test_secret = "integration";
+inline constexpr const char* test_secret = "integration tests";
 
 /// A token for one user, valid for an hour.
 inline std::string token_of(std::uint64_t user) {

@@ -33,7 +33,7 @@ class ServerProcess {
 };
 
 /// Secret of the login tokens that the started server accepts.
-inline constexpr const char* server_secret = "fanout bench";
+inline constexpr const char* server_secret = "the fan-out bench";
 
 /// Puts the calling thread on one core. Throws where the machine does not have it.
 void pin_to_core(int core);

@@ -44,9 +44,15 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
 }
 
 TEST_F(SettingsFile, TheSecretIsReadButNeverPrinted) {
-  const Settings settings = read("secret: swordfish\n");
-  EXPECT_EQ(settings.secret, "swordfish");
+  const Settings settings = read("secret: a swordfish of length\n");
+  EXPECT_EQ(settings.secret, "a swordfish of length");
   EXPECT_EQ(print_settings(settings).find("swordfish"), std::string::npos);
+}
+
+TEST_F(SettingsFile, AShortSecretIsRefusedAtItsPlace) {
+  const std::string faults = faults_of("secret: swordfish\n");
+  EXPECT_NE(faults.find(":1:9:"), std::string::npos) << faults;
+  EXPECT_NE(faults.find("at least 16"), std::string::npos) << faults;
 }
 
 TEST_F(SettingsFile, EveryFaultIsNamedWithItsPlace) {
@@ -68,7 +74,7 @@ TEST_F(SettingsFile, AnIdleSessionMustOutliveTwoHeartbeats) {
 TEST_F(SettingsFile, ListenNamesAnAddressAndAPort) {
   EXPECT_EQ(read("listen: \"[::1]:80\"\n").address, "::1");
   EXPECT_EQ(read("listen: 0.0.0.0:0\n").port, 0);
-  for (const std::string wrong : {"localhost", ":80", "a:b", "a:70000", "a:-1"}) {
+  for (const std::string wrong : {"localhost", "localhost:80", ":80", "a:b", "a:70000", "a:-1"}) {
     Settings settings;
     EXPECT_THROW(set_listen(settings, wrong, "--listen"), scenario::ConfigError) << wrong;
   }
