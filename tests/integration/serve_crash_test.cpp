@@ -216,7 +216,7 @@ TEST(ServeWithAFullDisk, RefusesTypedAndGoesOnFromTheLogOnceThereIsRoom) {
   TestClient early{server.port()};
   early.upgrade();
   const std::string token = token_of(2);
-  early.send(protocol::Login{.device = {3}, .token = token});
+  early.send(protocol::Login{.token = token, .device = {3}});
   const auto turned_away = early.expect<protocol::Refused>();
   EXPECT_EQ(turned_away.code, RefusalCode::store_failed) << "no catch-up from a state in rebuild";
   EXPECT_GT(turned_away.retry_after, Duration{});
