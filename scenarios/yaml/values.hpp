@@ -24,7 +24,8 @@ namespace clamor::scenario {
 /// nullopt otherwise; metric, tags and text are left to the caller.
 [[nodiscard]] std::optional<Threshold> parse_threshold(std::string_view expression);
 
-/// The candidate closest to `word` by edit distance, else one that it abbreviates; empty if none is close enough to be meant.
+/// The candidate closest to `word` by edit distance, else one that it abbreviates; empty if none is
+/// close enough to be meant.
 [[nodiscard]] std::string nearest(std::string_view word, std::span<const std::string> candidates);
 
 /// `; did you mean "..."?`, or nothing.

@@ -109,4 +109,50 @@ TEST(Tidy, LinesFitAHundredColumnsAndNamesSaySomething) {
   }
 }
 
+TEST(Tidy, NoFileOfOursIsAboveSixHundredLines) {
+  for (const char* top : {"server", "sim", "loadgen", "scenarios", "reports", "tests"}) {
+    for (const auto& entry : fs::recursive_directory_iterator{fs::path{CLAMOR_ROOT} / top}) {
+      if (!entry.is_directory()) continue;
+      std::map<std::string, int> lengths;
+      for (const Line& line : lines_of(entry.path())) {
+        ++lengths[line.where.substr(0, line.where.rfind(':'))];
+      }
+      for (const auto& [file, length] : lengths) EXPECT_LE(length, 600) << file << ": too long";
+    }
+  }
+}
+
+/// Our own documents: not what builds and package managers leave in the tree.
+std::vector<fs::path> documents() {
+  std::vector<fs::path> found;
+  for (fs::recursive_directory_iterator it{CLAMOR_ROOT}, end; it != end; ++it) {
+    const std::string name = it->path().filename().string();
+    const bool foreign = name == "build" || name == "node_modules" || name == "clamor-results" ||
+                         (name.starts_with('.') && name != ".ci");
+    if (it->is_directory() && foreign) it.disable_recursion_pending();
+    if (it->is_regular_file() && it->path().extension() == ".md") found.push_back(it->path());
+  }
+  return found;
+}
+
+TEST(Tidy, RelativeLinksInDocumentsLeadSomewhere) {
+  static const std::regex link{R"(\]\(([^)#\s]+)(#[^)]*)?\))"};
+  int links = 0;
+  for (const fs::path& document : documents()) {
+    std::ifstream in{document};
+    int number = 0;
+    for (std::string text; std::getline(in, text);) {
+      ++number;
+      for (std::sregex_iterator at{text.begin(), text.end(), link}, end; at != end; ++at) {
+        const std::string target = (*at)[1];
+        if (target.find(':') != std::string::npos) continue;  // http: and the like
+        ++links;
+        EXPECT_TRUE(fs::exists(document.parent_path() / target))
+            << document.string() << ":" << number << ": " << target << " is not there";
+      }
+    }
+  }
+  EXPECT_GE(links, 3) << "the pattern finds no links";
+}
+
 }  // namespace
