@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
+#include <optional>
 #include <tuple>
 #include <unistd.h>
 
@@ -263,7 +264,14 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
     if (stopped) break;
     const std::string place = fmt::format("[{}/{}] {} {}", runs.size() + 1, jobs.size(),
                                           label_of(job.design), label_of(job.engine));
-    RunResult run = comparer.run(job, place);
+    std::optional<RunResult> ran;
+    try {
+      ran = comparer.run(job, place);
+    } catch (const sim::LayOutInterrupted&) {
+      stopped = true;
+      break;
+    }
+    RunResult& run = *ran;
     run.environment.command = command;
     progress.print(done_line(place, run));
     write_run_folder(out / job.folder, run);

@@ -2,11 +2,7 @@
 
 namespace clamor::report {
 
-/// What SIGINT (Ctrl-C) and SIGTERM do. Settings of the whole process; call from one thread.
-
-/// From now on they end the program at once with the exit code of an interrupted run: while there
-/// is nothing to report yet.
-void end_on_interrupt();
+/// What SIGINT (Ctrl-C) and SIGTERM do, for the whole process; call from one thread.
 /// From now on the first one is noted, so that the run ends early and what it did is reported; a
 /// second one of the same kind ends the program.
 void note_interrupts();

@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unistd.h>
 
@@ -99,7 +100,7 @@ void print_speed(const report::RunResult& result) {
 }
 
 int simulate(const Arguments& arguments) {
-  report::end_on_interrupt();  // laying out a large population takes a while
+  report::note_interrupts();
   std::filesystem::path out;
   SimOptions options = options_of(arguments, out);
   check_traced(arguments, options);
@@ -107,16 +108,17 @@ int simulate(const Arguments& arguments) {
                                      report::label_of(options.design) + "-sim"};
   options.trace = [](std::string_view line) { fmt::print("{}\n", line); };
   const bool terminal = isatty(STDERR_FILENO) != 0;
-  options.progress = [terminal, begun = false](const SimProgress& at) mutable {
-    if (!begun && at.stage == "simulating") {
-      begun = true;
-      report::note_interrupts();
-    }
-    print_progress(at, terminal);
-  };
+  options.progress = [terminal](const SimProgress& at) { print_progress(at, terminal); };
   options.interrupted = report::interrupted;
 
-  const report::RunResult result = run_sim(options);
+  std::optional<report::RunResult> ran;
+  try {
+    ran = run_sim(options);
+  } catch (const LayOutInterrupted&) {
+    fmt::print(stderr, "\nclamor sim: interrupted before the simulation began\n");
+    return report::exit_code_of(report::Verdict::interrupted);
+  }
+  const report::RunResult& result = *ran;
   if (terminal) fmt::print(stderr, "\r\033[K");
   // First what was found: a disk that is full by now does not take it away.
   fmt::print("{}", report::run_summary(result, isatty(STDOUT_FILENO) != 0));

@@ -146,7 +146,7 @@ report::RunResult run_sim(const SimOptions& options) {
   if (options.progress) options.progress({.stage = "laying out"});
   const scenario::Plan plan{scenario_of(options)};
   check_size(plan);
-  const Topology topology{plan};
+  const Topology topology{plan, options.interrupted};
 
   ProgressMeter meter{options, to_seconds(plan.duration())};
   WorldSettings settings;
@@ -156,6 +156,7 @@ report::RunResult run_sim(const SimOptions& options) {
   settings.trace_user = options.trace_user;
   settings.trace_channel = options.trace_channel;
   settings.trace = options.trace;
+  settings.interrupted = options.interrupted;
   settings.progress = [&meter](const WorldProgress& at) { return meter(at); };
   World world{topology, settings};
   if (options.progress) {

@@ -5,6 +5,7 @@
 #include "server/base/queue_design.hpp"
 #include "server/base/time.hpp"
 #include "sim/world/costs.hpp"
+#include "sim/world/topology.hpp"  // LayOutInterrupted
 
 #include <cstdint>
 #include <functional>
@@ -37,7 +38,9 @@ struct SimOptions {
   std::optional<std::uint32_t> trace_channel;  ///< Plan index.
   std::function<void(std::string_view line)> trace;
   std::function<void(const SimProgress&)> progress;
-  std::function<bool()> interrupted;  ///< True ends the run early, marked as interrupted.
+  /// True ends the run early, marked as interrupted; while the population is still being laid out,
+  /// run_sim throws LayOutInterrupted.
+  std::function<bool()> interrupted;
 };
 
 /// The scenario that such a simulation runs: scaled, with its seed; simulated as it stands.
@@ -47,7 +50,7 @@ struct SimOptions {
 /// give the same result_hash. Throws std::runtime_error with seed, virtual time and the last
 /// events if an invariant (conservation, Little's law) does not hold: a bug, not a result.
 /// Throws scenario::ConfigError where the population is more than the simulator or this machine's
-/// memory holds. `interrupted` is asked from the stage "simulating" on.
+/// memory holds.
 [[nodiscard]] report::RunResult run_sim(const SimOptions& options);
 
 }  // namespace clamor::sim

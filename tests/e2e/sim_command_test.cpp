@@ -126,7 +126,7 @@ TEST_F(SimCommand, EndsPromptlyWhileItLaysOutALargePopulation) {
   }
   large.signal(SIGTERM);
   EXPECT_EQ(large.wait(), 105);
-  EXPECT_THAT(large.log(), HasSubstr("interrupted before there was anything to report"));
+  EXPECT_THAT(large.log(), HasSubstr("interrupted before the simulation began"));
 }
 
 }  // namespace
