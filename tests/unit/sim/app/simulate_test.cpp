@@ -83,11 +83,19 @@ TEST(RunSim, CostsChangeTimesButNoLogicalCount) {
 TEST(RunSim, AnInterruptedRunSaysSoAndClaimsNoLedger) {
   SimOptions options = hamlet();
   options.scale = 40;  // long enough to be asked
-  options.interrupted = [] { return true; };
+  bool simulating = false;
+  options.progress = [&](const SimProgress& at) { simulating = at.stage == "simulating"; };
+  options.interrupted = [&] { return simulating; };
   const report::RunResult result = run_sim(options);
   EXPECT_TRUE(result.interrupted);
   EXPECT_FALSE(result.ledger_complete);
   EXPECT_EQ(report::verdict_of(result), report::Verdict::interrupted);
+}
+
+TEST(RunSim, AnInterruptionOfTheLayOutLeavesNoResult) {
+  SimOptions options = hamlet();
+  options.interrupted = [] { return true; };
+  EXPECT_THROW(static_cast<void>(run_sim(options)), LayOutInterrupted);
 }
 
 TEST(RunSim, NamesTheScenarioThatItRanAsOneToRunAgain) {
