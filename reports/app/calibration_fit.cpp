@@ -12,10 +12,17 @@ namespace {
 
 using sim::Costs;
 
-constexpr double identified_below = 0.5;
-constexpr std::array required{"turn_ns",         "frame_in_ns",     "flush_ns",
-                              "message_ns",      "commit_batch_ns", "commit_record_ns",
-                              "commit_fsync_ns", "scan_ns",         "scan_record_ns"};
+constexpr double relative_error_below = 0.5;
+constexpr double error_share_below = 0.2;
+constexpr std::array required{
+    "wake_ns",         "turn_ns",          "frame_in_ns",     "flush_ns", "message_ns",
+    "commit_batch_ns", "commit_record_ns", "commit_fsync_ns", "scan_ns",  "scan_record_ns"};
+
+/// Known well enough, relatively or beside what it is a part of: a cost that is nothing wherever it
+/// occurs has no small relative error, and needs none.
+bool identified(const Fit& fit, std::size_t i) {
+  return fit.relative_errors[i] < relative_error_below || fit.error_shares[i] < error_share_below;
+}
 
 double number(std::uint64_t n) { return static_cast<double>(n); }
 
@@ -123,21 +130,19 @@ class Fitter {
   static std::optional<std::size_t> worst_optional(const std::vector<Term>& terms, const Fit& fit) {
     bool needed = false;  // a required one is not told apart from the others
     for (std::size_t i = 0; i < terms.size(); ++i) {
-      needed = needed ||
-               (is_required(terms[i].coefficient) && !(fit.relative_errors[i] < identified_below));
+      needed = needed || (is_required(terms[i].coefficient) && !identified(fit, i));
     }
     std::optional<std::size_t> worst;
     for (std::size_t i = 0; i < terms.size(); ++i) {
-      const double error = fit.relative_errors[i];
-      if (is_required(terms[i].coefficient) || (error < identified_below && !needed)) continue;
-      if (!worst || error > fit.relative_errors[*worst]) worst = i;
+      if (is_required(terms[i].coefficient) || (identified(fit, i) && !needed)) continue;
+      if (!worst || fit.error_shares[i] > fit.error_shares[*worst]) worst = i;
     }
     return worst;
   }
 
   void keep(FitReport report) {
     for (std::size_t i = 0; i < report.coefficients.size(); ++i) {
-      if (report.fit.relative_errors[i] < identified_below) {
+      if (identified(report.fit, i)) {
         set(report.coefficients[i], report.fit.coefficients[i], report.fit.residual);
       }
     }
@@ -216,10 +221,10 @@ void set_sizes(const Measurements& measured, Fitter& fitter) {
 /// Half of what a lone send's round trip takes beyond the server's own work on it: its two turns
 /// and the commit between them.
 void set_path_delay(const Measurements& measured, Fitter& fitter) {
-  const double work = 2 * fitter.cost("turn_ns") + fitter.cost("frame_in_ns") +
-                      2 * fitter.cost("post_ns") + fitter.cost("flush_ns") +
-                      fitter.cost("message_ns") + fitter.cost("commit_batch_ns") +
-                      fitter.cost("commit_record_ns");
+  const double work = 2 * fitter.cost("wake_ns") + 2 * fitter.cost("turn_ns") +
+                      fitter.cost("frame_in_ns") + 2 * fitter.cost("post_ns") +
+                      fitter.cost("flush_ns") + fitter.cost("message_ns") +
+                      fitter.cost("commit_batch_ns") + fitter.cost("commit_record_ns");
   const double delay = (measured.round_trip_ns - work) / 2;
   if (delay > 0) fitter.set("client_delay_ns", delay, 0);
 }
@@ -229,17 +234,13 @@ void set_path_delay(const Measurements& measured, Fitter& fitter) {
 CalibrationResult fit_calibration(const Measurements& measured, const sim::Calibration& base) {
   Fitter fitter{base};
   fit_commits(measured, fitter);
-  // The CPU less the committer's share, which has a fit of its own: as fitted, since commit_ns is
-  // wall time, in which a neighbour may have had the core.
-  const auto turn_cpu_ns = [batch = fitter.cost("commit_batch_ns"),
-                            record = fitter.cost("commit_record_ns"),
-                            byte = fitter.cost("commit_byte_ns")](const LoadPoint& p) {
-    return p.cpu_ns - batch * number(p.counted.write_batches) - record * number(p.counted.records) -
-           byte * number(p.counted.log_bytes) - number(p.counted.scan_ns);
+  const auto turn_cpu_ns = [](const LoadPoint& p) {
+    return p.io_thread_ns - number(p.counted.scan_ns);
   };
   fitter.regress(
       "turn", measured.turns,
-      {operation("turn_ns", &Operations::turns), operation("frame_in_ns", &Operations::frames_in),
+      {operation("wake_ns", &Operations::wakes), operation("turn_ns", &Operations::turns),
+       operation("frame_in_ns", &Operations::frames_in),
        operation("frame_in_byte_ns", &Operations::bytes_in),
        operation("post_ns", &Operations::posts), operation("flush_ns", &Operations::flushes),
        operation("message_ns", &Operations::frames_out),
@@ -253,7 +254,7 @@ CalibrationResult fit_calibration(const Measurements& measured, const sim::Calib
   fitter.regress("scan", measured.scans,
                  {{"scan_ns", scans},
                   operation("scan_record_ns", &Operations::catch_up_deliveries),
-                  operation("log_get_ns", &Operations::log_gets)},
+                  operation("log_seek_ns", &Operations::log_seeks)},
                  [](const LoadPoint& p) { return number(p.counted.scan_ns); });
   if (measured.accept_ns > 0) fitter.set("accept_ns", measured.accept_ns, 0);
   set_sizes(measured, fitter);
@@ -268,8 +269,9 @@ std::string fits_text(const std::vector<FitReport>& fits) {
         fmt::format("#\n# {}: {} points, residual {:.1f} %, condition number {:.0f}\n", report.name,
                     report.points.size(), report.fit.residual * 100, report.fit.condition_number);
     for (std::size_t i = 0; i < report.coefficients.size(); ++i) {
-      text += fmt::format("#   {:<20} {:>12.4g}  ± {:.0f} %\n", report.coefficients[i],
-                          report.fit.coefficients[i], report.fit.relative_errors[i] * 100);
+      text += fmt::format("#   {:<20} {:>12.4g}  ± {:.0f} %, at most {:.0f} % of a load\n",
+                          report.coefficients[i], report.fit.coefficients[i],
+                          report.fit.relative_errors[i] * 100, report.fit.error_shares[i] * 100);
     }
     for (std::size_t i = 0; i < report.points.size(); ++i) {
       const double rounds = std::max(1.0, number(report.points[i].rounds));

@@ -27,7 +27,8 @@ struct CalibrationResult {
 };
 
 /// Fits the cost model to what was measured. A coefficient is identified where its standard error
-/// is below half of it; others keep the value of `base` and are named. Pure.
+/// is below half of it, or makes less than a fifth of every load; others keep the value of `base`
+/// and are named. Pure.
 [[nodiscard]] CalibrationResult fit_calibration(const Measurements& measured,
                                                 const sim::Calibration& base);
 

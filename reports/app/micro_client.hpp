@@ -58,6 +58,8 @@ class MicroClient : private loadgen::ConnectionEvents {
   };
   [[nodiscard]] const Received& received() const { return received_; }
 
+  /// Writes what was sent.
+  void flush() { connections_.flush(); }
   /// Writes what was sent and waits until `done`; `what` stands in the error after 20 s.
   void wait_until(const std::function<bool()>& done, const char* what);
 

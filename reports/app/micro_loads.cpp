@@ -1,162 +1,34 @@
 #include "reports/app/micro_loads.hpp"
 
-#include "loadgen/app/child_process.hpp"
-#include "loadgen/app/embedded_server.hpp"
 #include "loadgen/app/load.hpp"
-#include "loadgen/app/scrape.hpp"
+#include "reports/app/micro_bench.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <fmt/format.h>
-#include <optional>
 #include <thread>
 
 namespace clamor::report {
 namespace {
 
 using namespace std::chrono_literals;
-namespace fs = std::filesystem;
 
 constexpr std::uint32_t resident_slots = 256;  // sessions that stay for fan-outs and sends
-constexpr std::uint32_t passing_slots = 512;   // sessions that come and go
+constexpr std::uint32_t passing_slots = 4096;  // sessions that come and go
+constexpr std::uint32_t slots = resident_slots + passing_slots;
 constexpr std::uint32_t absent_user = 1'000'000;
 
 using Windows = std::vector<LoadPoint>;
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string path = (fs::temp_directory_path() / "clamor-calibrate-XXXXXX").string();
-    if (mkdtemp(path.data()) == nullptr) throw MicroLoadError{"cannot make " + path};
-    path_ = path;
+/// Logs users 1..resident_slots in, each on the slot of its number less one.
+void log_residents_in(MicroBench& bench) {
+  MicroClient& client = bench.client();
+  client.open(0, resident_slots);
+  const std::uint64_t wanted = client.received().logged_in + resident_slots;
+  for (std::uint32_t slot = 0; slot < resident_slots; ++slot) {
+    client.send_login(slot, {slot + 1}, {1});
   }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-scenario::Scenario quiet_scenario(scenario::Durability durability) {
-  scenario::Scenario scenario;
-  scenario.durability = durability;
-  scenario.heartbeat.offline_after = 1h;  // nobody beats here
-  return scenario;
+  client.wait_until([&] { return client.received().logged_in >= wanted; }, "logins");
 }
-
-/// One server, one client, and the windows in which the first is measured under the second.
-class Bench {
- public:
-  Bench(const MicroLoadOptions& options, scenario::Durability durability, QueueDesign design,
-        int server_core)
-      : options_{options},
-        server_{options.program.string(),
-                folder_.path(),
-                quiet_scenario(durability),
-                DesignSpec{design},
-                {server_core}},
-        target_{target_of(server_.url())},
-        client_{target_, server_.secret(), resident_slots + passing_slots},
-        scrape_ns_{least_scrape_ns()} {}
-
-  [[nodiscard]] MicroClient& client() { return client_; }
-  [[nodiscard]] ChannelId next_channel() { return {++channels_}; }
-  [[nodiscard]] std::uint64_t device_bytes() const {
-    const auto sample = server_.sample();
-    return sample ? sample->written_bytes : 0;
-  }
-
-  [[nodiscard]] loadgen::ServerSample scrape() const {
-    const auto sample = loadgen::scrape(target_, 10s);
-    if (!sample) throw MicroLoadError{"the server's /metrics did not answer within 10 s"};
-    return *sample;
-  }
-
-  /// Runs `round` for several windows.
-  Windows measure(const std::string& load, std::uint64_t body_bytes_a_round,
-                  const std::function<void()>& round) {
-    const Duration window = options_.quick ? Duration{100ms} : Duration{400ms};
-    const int tries = options_.quick ? 3 : 6;
-    round();  // caches and buffers are warm from here on
-    Windows windows;
-    for (int i = 0; i < tries; ++i) {
-      if (options_.interrupted && options_.interrupted()) throw MicroLoadError{"interrupted"};
-      const loadgen::ServerSample before = scrape();
-      const Instant began = loadgen::monotonic_now();
-      std::uint64_t rounds = 0;
-      do {
-        round();
-        ++rounds;
-      } while (loadgen::monotonic_now() - began < window);
-      const double took = static_cast<double>(to_ns(loadgen::monotonic_now() - began));
-      windows.push_back(point(load, before, rounds));
-      windows.back().body_bytes = rounds * body_bytes_a_round;
-      windows.back().round_trip_ns = took / static_cast<double>(rounds);
-    }
-    return windows;
-  }
-
-  /// What was counted since `before`, the cost of the scrape itself taken off.
-  [[nodiscard]] LoadPoint point(const std::string& load, const loadgen::ServerSample& before,
-                                std::uint64_t rounds) const {
-    const loadgen::ServerSample after = scrape();
-    LoadPoint point{.load = load, .rounds = rounds};
-    point.counted = loadgen::difference(after.operations, before.operations);
-    point.cpu_ns = (after.cpu_seconds - before.cpu_seconds) * 1e9 - scrape_ns_;
-    return point;
-  }
-
-  /// Logs users 1..resident_slots in, each on the slot of its number less one.
-  void log_residents_in() {
-    client_.open(0, resident_slots);
-    const std::uint64_t wanted = client_.received().logged_in + resident_slots;
-    for (std::uint32_t slot = 0; slot < resident_slots; ++slot) {
-      client_.send_login(slot, {slot + 1}, {1});
-    }
-    client_.wait_until([&] { return client_.received().logged_in >= wanted; }, "logins");
-  }
-
-  void drain_queues() {
-    const Instant deadline = loadgen::monotonic_now() + 20s;
-    while (scrape().fan_out_lag_records > 0) {
-      if (loadgen::monotonic_now() > deadline) {
-        throw MicroLoadError{"waited 20 s for queue entries to be applied"};
-      }
-      std::this_thread::sleep_for(5ms);
-    }
-  }
-
- private:
-  static loadgen::Target target_of(const std::string& url) {
-    std::string error;
-    const auto target = loadgen::parse_target(url, error);
-    if (!target) throw MicroLoadError{error};
-    return *target;
-  }
-
-  /// What one scrape costs the server: it stands in every difference of two.
-  [[nodiscard]] double least_scrape_ns() const {
-    double least = 1e9;
-    for (int i = 0; i < 20; ++i) {
-      const double before = scrape().cpu_seconds;
-      least = std::min(least, (scrape().cpu_seconds - before) * 1e9);
-    }
-    return least;
-  }
-
-  const MicroLoadOptions& options_;
-  TemporaryFolder folder_;
-  loadgen::EmbeddedServer server_;
-  loadgen::Target target_;
-  MicroClient client_;
-  double scrape_ns_ = 0;
-  std::uint64_t channels_ = 0;
-};
 
 void add(std::vector<LoadPoint>& all, const Windows& windows) {
   all.insert(all.end(), windows.begin(), windows.end());
@@ -169,7 +41,7 @@ std::vector<UserId> users(std::uint32_t first, std::uint32_t count) {
 }
 
 /// `sessions` ask something that is refused at once: turns, frames and flushes without a log.
-Windows echo(Bench& bench, std::uint32_t sessions) {
+Windows echo(MicroBench& bench, std::uint32_t sessions) {
   MicroClient& client = bench.client();
   return bench.measure(fmt::format("echo, {} sessions", sessions), 0, [&] {
     const std::uint64_t wanted = client.received().refused + sessions;
@@ -179,13 +51,27 @@ Windows echo(Bench& bench, std::uint32_t sessions) {
 }
 
 /// A heartbeat from each of `sessions`, closed by one refusal: frames that are not answered.
-Windows heartbeats(Bench& bench, std::uint32_t sessions) {
+Windows heartbeats(MicroBench& bench, std::uint32_t sessions) {
   MicroClient& client = bench.client();
   return bench.measure(fmt::format("heartbeats, {} sessions", sessions), 0, [&] {
     const std::uint64_t wanted = client.received().refused + 1;
     for (std::uint32_t slot = 1; slot <= sessions; ++slot) client.send_heartbeat(slot);
     client.send_refused(0);
     client.wait_until([&] { return client.received().refused >= wanted; }, "a refusal");
+  });
+}
+
+/// A heartbeat from each of `sessions`, so far apart that the server has gone to sleep before the
+/// next: each is a turn of its own, and writes nothing.
+Windows lone_heartbeats(MicroBench& bench, std::uint32_t sessions) {
+  constexpr Duration apart = 100us;
+  MicroClient& client = bench.client();
+  return bench.measure(fmt::format("lone heartbeats, {} sessions", sessions), 0, [&] {
+    for (std::uint32_t slot = 1; slot <= sessions; ++slot) {
+      client.send_heartbeat(slot);
+      client.flush();
+      std::this_thread::sleep_for(apart);
+    }
   });
 }
 
@@ -202,7 +88,7 @@ constexpr FanOut fan_outs[] = {
     {250, 16, 1, 64},  {100, 1, 30, 16}, {50, 1, 60, 16},   {250, 1, 60, 16}, {200, 2, 30, 16},
     {50, 1, 10, 1000}, {50, 8, 1, 4000}, {250, 1, 20, 500}, {100, 4, 1, 2000}};
 
-Windows fan_out(Bench& bench, const FanOut& load) {
+Windows fan_out(MicroBench& bench, const FanOut& load) {
   MicroClient& client = bench.client();
   const ChannelId channel = bench.next_channel();
   const std::uint64_t joins = client.received().records + load.members;
@@ -228,7 +114,7 @@ Windows fan_out(Bench& bench, const FanOut& load) {
 
 /// `in_flight` users send at once, each to a channel whose other members are away. `drain`: a
 /// round ends when their queue entries are written, so that rounds are not packed together.
-Windows sends(Bench& bench, std::uint32_t in_flight, std::size_t bytes,
+Windows sends(MicroBench& bench, std::uint32_t in_flight, std::size_t bytes,
               std::uint32_t away_members = 1, bool drain = false) {
   MicroClient& client = bench.client();
   std::vector<ChannelId> channels;
@@ -254,7 +140,7 @@ Windows sends(Bench& bench, std::uint32_t in_flight, std::size_t bytes,
 }
 
 /// Channels of one user with `records` messages in each.
-std::vector<protocol::HeldPosition> fill_channels(Bench& bench, UserId reader,
+std::vector<protocol::HeldPosition> fill_channels(MicroBench& bench, UserId reader,
                                                   std::uint32_t channels, std::uint32_t records) {
   MicroClient& client = bench.client();
   std::vector<protocol::HeldPosition> positions;
@@ -277,14 +163,14 @@ std::vector<protocol::HeldPosition> fill_channels(Bench& bench, UserId reader,
 
 /// Devices of `user` log in from `positions`, over connections that are open already; the window
 /// holds logins and catch-up only.
-Windows logins(Bench& bench, const std::string& load, UserId user,
+Windows logins(MicroBench& bench, const std::string& load, UserId user,
                const std::vector<protocol::HeldPosition>& positions, std::uint32_t at_once) {
   MicroClient& client = bench.client();
   constexpr std::uint32_t first = resident_slots;
   Windows windows;
   for (int i = 0; i < 8; ++i) {
     client.open(first, first + at_once);
-    const loadgen::ServerSample before = bench.scrape();
+    const MicroBench::Mark before = bench.mark();
     const std::uint64_t wanted = client.received().logged_in + at_once;
     for (std::uint32_t k = 0; k < at_once; ++k) {
       client.send_login(first + k, user, {k + 1}, positions);
@@ -292,33 +178,35 @@ Windows logins(Bench& bench, const std::string& load, UserId user,
     client.wait_until([&] { return client.received().logged_in >= wanted; }, "logins");
     windows.push_back(bench.point(load, before, at_once));
     client.close(first, first + at_once);
-    client.wait_until([&] { return bench.scrape().sessions <= resident_slots; }, "sessions to end");
+    bench.await_sessions(resident_slots);
   }
   return windows;
 }
 
-/// CPU of one TCP accept and WebSocket upgrade, and the memory of an idle session.
-void measure_sessions(Bench& bench, Measurements& out) {
+/// CPU of one TCP accept and WebSocket upgrade, and the memory of a session that is logged in and
+/// idle. On a fresh server: memory that an earlier load left free would hide it.
+void measure_sessions(MicroBench& bench, Measurements& out) {
   MicroClient& client = bench.client();
   constexpr std::uint32_t first = resident_slots;
-  constexpr std::uint32_t last = resident_slots + passing_slots;
+  constexpr std::uint32_t last = slots;
   for (int i = 0; i < 3; ++i) {
-    const loadgen::ServerSample idle = bench.scrape();
-    const loadgen::ServerSample before = bench.scrape();
+    const MicroBench::Mark before = bench.mark();
     // few handshakes at once: what they hold is not the sessions' memory
     for (std::uint32_t slot = first; slot < last; slot += 16) client.open(slot, slot + 16);
-    const loadgen::ServerSample after = bench.scrape();
-    const double scrape_seconds = before.cpu_seconds - idle.cpu_seconds;
-    const double a_session =
-        (after.cpu_seconds - before.cpu_seconds - scrape_seconds) * 1e9 / passing_slots;
+    const double a_session = bench.point("accept", before, 1).io_thread_ns / passing_slots;
     out.accept_ns = i == 0 ? a_session : std::min(out.accept_ns, a_session);
     if (i == 0) {
-      out.session_bytes = std::max(0.0, static_cast<double>(after.resident_bytes) -
-                                            static_cast<double>(before.resident_bytes)) /
+      const std::uint64_t wanted = client.received().logged_in + passing_slots;
+      for (std::uint32_t slot = first; slot < last; ++slot) {
+        client.send_login(slot, {slot + 1}, {1});
+      }
+      client.wait_until([&] { return client.received().logged_in >= wanted; }, "logins");
+      out.session_bytes = std::max(0.0, static_cast<double>(bench.scrape().resident_bytes) -
+                                            static_cast<double>(before.sample.resident_bytes)) /
                           passing_slots;
     }
     client.close(first, last);
-    client.wait_until([&] { return bench.scrape().sessions <= resident_slots; }, "sessions to end");
+    bench.await_sessions(0);
   }
 }
 
@@ -332,7 +220,7 @@ constexpr ScanLoad scan_loads[] = {{32, 1, 64},  {128, 1, 32},  {32, 10, 64}, {8
 /// After it the server's tail in memory has forgotten everything, and the store is read.
 constexpr Duration tail_age = 5500ms;
 
-void measure_scans(Bench& bench, const char* design, std::vector<LoadPoint>& out) {
+void measure_scans(MicroBench& bench, const char* design, std::vector<LoadPoint>& out) {
   std::uint64_t reader = 2'000'000;
   std::vector<std::vector<protocol::HeldPosition>> positions;
   for (const ScanLoad& load : scan_loads) {
@@ -350,17 +238,20 @@ void measure_scans(Bench& bench, const char* design, std::vector<LoadPoint>& out
   }
 }
 
-void measure_turns(Bench& bench, Measurements& out) {
+void measure_turns(MicroBench& bench, Measurements& out) {
   for (const std::uint32_t sessions : {1U, 8U, 64U, 256U}) {
     add(out.turns, echo(bench, sessions));
   }
-  for (const std::uint32_t sessions : {8U, 32U, 128U, 255U}) {
+  for (const std::uint32_t sessions : {8U, 32U, 64U, 128U, 192U, 255U}) {
     add(out.turns, heartbeats(bench, sessions));
+  }
+  for (const std::uint32_t sessions : {1U, 16U, 64U}) {
+    add(out.turns, lone_heartbeats(bench, sessions));
   }
   for (const FanOut& load : fan_outs) add(out.turns, fan_out(bench, load));
 }
 
-void measure_commits(Bench& bench, std::vector<LoadPoint>& out) {
+void measure_commits(MicroBench& bench, std::vector<LoadPoint>& out) {
   struct Sends {
     std::uint32_t in_flight;
     std::size_t bytes;
@@ -371,7 +262,7 @@ void measure_commits(Bench& bench, std::vector<LoadPoint>& out) {
   }
 }
 
-void measure_logins(Bench& bench, Measurements& out) {
+void measure_logins(MicroBench& bench, Measurements& out) {
   std::uint64_t user = 3'000'000;
   for (const std::uint32_t channels : {0U, 8U, 32U, 128U}) {
     ++user;
@@ -393,18 +284,18 @@ Measurements measure(const MicroLoadOptions& options) {
   Measurements out;
   {
     say("turns and sessions", 0);
-    Bench bench{options, scenario::Durability::os, QueueDesign::per_group, server_core};
+    MicroBench bench{options, scenario::Durability::os, QueueDesign::per_group, server_core, slots};
     out.process_bytes = static_cast<double>(bench.scrape().resident_bytes);
-    bench.log_residents_in();
     measure_sessions(bench, out);
+    log_residents_in(bench);
     measure_turns(bench, out);
     say("commits", 0.3);
-    const std::uint64_t written = bench.device_bytes();
+    const std::uint64_t written = bench.process().written_bytes;
     const std::uint64_t logged = bench.scrape().operations.log_bytes;
     measure_commits(bench, out.commits);
     const auto rows = static_cast<double>(bench.scrape().operations.log_bytes - logged);
     if (rows > 0) {
-      out.device_log_factor = static_cast<double>(bench.device_bytes() - written) / rows;
+      out.device_log_factor = static_cast<double>(bench.process().written_bytes - written) / rows;
     }
     add(out.turns, out.commits);
     out.round_trip_ns = out.commits.front().round_trip_ns;
@@ -419,14 +310,15 @@ Measurements measure(const MicroLoadOptions& options) {
   }
   {
     say("fsync", 0.7);
-    Bench bench{options, scenario::Durability::fsync, QueueDesign::per_group, server_core};
-    bench.log_residents_in();
+    MicroBench bench{options, scenario::Durability::fsync, QueueDesign::per_group, server_core,
+                     slots};
+    log_residents_in(bench);
     measure_commits(bench, out.synced);
   }
   {
     say("queues", 0.8);
-    Bench bench{options, scenario::Durability::os, QueueDesign::per_user, server_core};
-    bench.log_residents_in();
+    MicroBench bench{options, scenario::Durability::os, QueueDesign::per_user, server_core, slots};
+    log_residents_in(bench);
     struct Load {
       std::uint32_t in_flight, away;
     };

@@ -65,10 +65,11 @@ double largest_eigenvalue(const Matrix& a) {
   return value;
 }
 
-/// The problem with rows divided by what was observed and columns scaled to length 1.
+/// The problem with rows divided by what was observed and columns scaled to length 1. Rows have
+/// weights, all 1 at first.
 class Problem {
  public:
-  explicit Problem(std::span<const Observation> observations) {
+  explicit Problem(std::span<const Observation> observations) : weights_(observations.size(), 1) {
     columns_ = observations.front().counts.size();
     scale_.assign(columns_, 0);
     for (const Observation& o : observations) {
@@ -96,11 +97,21 @@ class Problem {
     return std::inner_product(x.begin(), x.end(), rows_[row].begin(), 0.0);
   }
 
+  void set_weight(std::size_t row, double weight) { weights_[row] = weight; }
+  [[nodiscard]] double weight(std::size_t row) const { return weights_[row]; }
+
+  /// The largest part of an observation that `x` of the coefficient makes.
+  [[nodiscard]] double largest_share(std::size_t i, double x) const {
+    double largest = 0;
+    for (const Vector& row : rows_) largest = std::max(largest, row[i] * x);
+    return largest;
+  }
+
   /// How the error falls as each coefficient grows.
   [[nodiscard]] Vector gradient(const Vector& x) const {
     Vector w(columns_);
     for (std::size_t r = 0; r < rows_.size(); ++r) {
-      const double error = 1 - predict(r, x);
+      const double error = weights_[r] * (1 - predict(r, x));
       for (std::size_t i = 0; i < columns_; ++i) w[i] += rows_[r][i] * error;
     }
     return w;
@@ -108,9 +119,12 @@ class Problem {
 
   [[nodiscard]] Matrix normal(const std::vector<std::size_t>& active) const {
     Matrix a(active.size(), Vector(active.size()));
-    for (const Vector& row : rows_) {
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      const Vector& row = rows_[r];
       for (std::size_t i = 0; i < active.size(); ++i) {
-        for (std::size_t j = 0; j < active.size(); ++j) a[i][j] += row[active[i]] * row[active[j]];
+        for (std::size_t j = 0; j < active.size(); ++j) {
+          a[i][j] += weights_[r] * row[active[i]] * row[active[j]];
+        }
       }
     }
     return a;
@@ -121,8 +135,10 @@ class Problem {
     const auto inverted = inverse(normal(active));
     if (!inverted) return std::nullopt;
     Vector right(active.size());
-    for (const Vector& row : rows_) {
-      for (std::size_t i = 0; i < active.size(); ++i) right[i] += row[active[i]];
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      for (std::size_t i = 0; i < active.size(); ++i) {
+        right[i] += weights_[r] * rows_[r][active[i]];
+      }
     }
     Vector x(active.size());
     for (std::size_t i = 0; i < active.size(); ++i) {
@@ -133,6 +149,7 @@ class Problem {
 
  private:
   std::vector<Vector> rows_;
+  Vector weights_;
   Vector scale_;
   std::size_t columns_ = 0;
 };
@@ -157,34 +174,14 @@ bool advance(Vector& x, const Vector& solution, std::vector<std::size_t>& active
   return whole;
 }
 
-void describe(const Problem& problem, const Vector& x, const std::vector<std::size_t>& active,
-              std::span<const Observation> observations, Fit& fit) {
-  double squares = 0;
-  for (std::size_t r = 0; r < problem.rows(); ++r) {
-    const double predicted = problem.predict(r, x);
-    squares += (predicted - 1) * (predicted - 1);
-    fit.predicted.push_back(predicted * observations[r].observed);
-  }
-  fit.residual = std::sqrt(squares / static_cast<double>(problem.rows()));
-  const Matrix normal = problem.normal(active);
-  const auto inverted = inverse(normal);
-  if (!inverted || active.empty()) return;
-  fit.condition_number = std::sqrt(largest_eigenvalue(normal) * largest_eigenvalue(*inverted));
-  const double freedom =
-      std::max(1.0, static_cast<double>(problem.rows()) - static_cast<double>(active.size()));
-  for (std::size_t i = 0; i < active.size(); ++i) {
-    const double error = std::sqrt(squares / freedom * (*inverted)[i][i]);
-    fit.relative_errors[active[i]] = x[active[i]] > 0 ? error / x[active[i]] : infinity;
-  }
-}
+struct Solution {
+  Vector x;
+  std::vector<std::size_t> active;  ///< Those not held at 0.
+};
 
-}  // namespace
-
-Fit fit_non_negative(std::span<const Observation> observations) {
-  CLAMOR_ASSERT(!observations.empty());
-  const Problem problem{observations};
-  Vector x(problem.columns());
-  std::vector<std::size_t> active;
+Solution solve_non_negative(const Problem& problem) {
+  Solution solution{.x = Vector(problem.columns()), .active = {}};
+  auto& [x, active] = solution;
   std::vector<bool> refused(problem.columns());  // cannot be told apart from what is active
   for (std::size_t round = 0; round < 10 * problem.columns() + 10; ++round) {
     const Vector w = problem.gradient(x);
@@ -196,20 +193,85 @@ Fit fit_non_negative(std::span<const Observation> observations) {
     if (best == problem.columns()) break;
     active.push_back(best);
     for (bool whole = false; !whole && !active.empty();) {
-      const auto solution = problem.solve(active);
-      if (!solution) {
+      const auto free = problem.solve(active);
+      if (!free) {
         refused[best] = true;
         std::erase(active, best);
         break;
       }
-      whole = advance(x, *solution, active);
+      whole = advance(x, *free, active);
     }
+  }
+  return solution;
+}
+
+/// Gives rows that are far off less weight; their scale is the median of the errors.
+void reweight(Problem& problem, const Vector& x) {
+  constexpr double tuning = 1.345;  // 95 % as efficient as least squares on normal errors
+  constexpr double median_to_sigma = 1.4826;
+  Vector errors;
+  for (std::size_t r = 0; r < problem.rows(); ++r) {
+    errors.push_back(std::abs(problem.predict(r, x) - 1));
+  }
+  Vector sorted = errors;
+  std::ranges::nth_element(sorted, sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2));
+  const double bound = std::max(tuning * median_to_sigma * sorted[sorted.size() / 2], 1e-9);
+  for (std::size_t r = 0; r < errors.size(); ++r) {
+    problem.set_weight(r, errors[r] <= bound ? 1 : bound / errors[r]);
+  }
+}
+
+/// Standard error of coefficient i, scaled, for a variance of 1: with those in use beside it.
+double unit_error(const Problem& problem, std::vector<std::size_t> active, std::size_t i) {
+  if (std::ranges::find(active, i) == active.end()) active.push_back(i);
+  const auto inverted = inverse(problem.normal(active));
+  if (!inverted) return infinity;
+  const auto at = static_cast<std::size_t>(std::ranges::find(active, i) - active.begin());
+  return std::sqrt((*inverted)[at][at]);
+}
+
+void describe(const Problem& problem, const Solution& solution,
+              std::span<const Observation> observations, Fit& fit) {
+  const auto& [x, active] = solution;
+  double squares = 0;
+  double weighted_squares = 0;
+  for (std::size_t r = 0; r < problem.rows(); ++r) {
+    const double predicted = problem.predict(r, x);
+    squares += (predicted - 1) * (predicted - 1);
+    weighted_squares += problem.weight(r) * (predicted - 1) * (predicted - 1);
+    fit.predicted.push_back(predicted * observations[r].observed);
+  }
+  fit.residual = std::sqrt(squares / static_cast<double>(problem.rows()));
+  const Matrix normal = problem.normal(active);
+  const auto inverted = inverse(normal);
+  if (!inverted || active.empty()) return;
+  fit.condition_number = std::sqrt(largest_eigenvalue(normal) * largest_eigenvalue(*inverted));
+  const double freedom =
+      std::max(1.0, static_cast<double>(problem.rows()) - static_cast<double>(active.size()));
+  for (std::size_t i = 0; i < problem.columns(); ++i) {
+    const double error = std::sqrt(weighted_squares / freedom) * unit_error(problem, active, i);
+    fit.error_shares[i] = std::isinf(error) ? infinity : problem.largest_share(i, error);
+    if (x[i] > 0) fit.relative_errors[i] = error / x[i];
+  }
+}
+
+}  // namespace
+
+Fit fit_non_negative(std::span<const Observation> observations) {
+  CLAMOR_ASSERT(!observations.empty());
+  constexpr int reweightings = 20;
+  Problem problem{observations};
+  Solution solution = solve_non_negative(problem);
+  for (int i = 0; i < reweightings; ++i) {
+    reweight(problem, solution.x);
+    solution = solve_non_negative(problem);
   }
   Fit fit;
   fit.relative_errors.assign(problem.columns(), infinity);
-  describe(problem, x, active, observations, fit);
+  fit.error_shares.assign(problem.columns(), infinity);
+  describe(problem, solution, observations, fit);
   for (std::size_t i = 0; i < problem.columns(); ++i) {
-    fit.coefficients.push_back(problem.unscaled(i, x[i]));
+    fit.coefficients.push_back(problem.unscaled(i, solution.x[i]));
   }
   return fit;
 }

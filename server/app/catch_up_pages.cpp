@@ -237,6 +237,7 @@ store::Result<CatchUpReader::Step> CatchUpReader::emit_references(const Context&
                           : store_.scan_log(progress.channel, ids_.front() - 1, ids_.back(), count,
                                             limits_.bytes, batch_);
     if (!read) return read.error();
+    ++operations_.log_seeks;
   }
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     if (!emit(context, progress, batch_.record(i), batch_.body(i))) {

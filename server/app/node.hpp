@@ -47,6 +47,8 @@ class Node final : public gateway::Handler {
 
   /// Names the gateway that calls it. @pre before `io` runs; it outlives every call.
   void attach(gateway::Gateway& gateway) { gateway_ = &gateway; }
+  /// Counts that the thread had nothing to do and went to sleep.
+  void count_wake() { ++operations_.wakes; }
   /// Refuses further requests, and calls `drained` once all accepted ones are answered.
   void drain(std::function<void()> drained);
 

@@ -33,8 +33,9 @@ struct Operations {
   /// registered while it runs: withdrawal is lazy, so that reconnects need no new registration.
   std::uint64_t interest_updates = 0;
   // physical
+  std::uint64_t wakes = 0;  ///< Times an I/O thread had gone to sleep, nothing to do.
   std::uint64_t turns = 0;
-  std::uint64_t turn_ns = 0;          ///< Time inside turns.
+  std::uint64_t turn_ns = 0;          ///< Time inside turns; simulated, their wakes too.
   std::uint64_t frames_in = 0;        ///< WebSocket messages received.
   std::uint64_t bytes_in = 0;         ///< Their payload bytes.
   std::uint64_t frames_out = 0;       ///< WebSocket messages sent.
@@ -52,6 +53,7 @@ struct Operations {
   std::uint64_t bus_frames = 0;       ///< Messages between nodes.
   std::uint64_t duplicate_sends = 0;  ///< Resends answered with an earlier message_id.
   std::uint64_t tail_hits = 0;        ///< Scans served from the in-memory tail.
+  std::uint64_t log_seeks = 0;        ///< Reads of a log for a run of records that entries name.
 
   void operator+=(const Operations& other);
   bool operator==(const Operations&) const = default;
@@ -83,6 +85,7 @@ inline constexpr std::array operation_counters{
     OperationCounter{"log_scans", CounterClass::phase, &Operations::log_scans},
     OperationCounter{"log_gets", CounterClass::phase, &Operations::log_gets},
     OperationCounter{"interest_updates", CounterClass::phase, &Operations::interest_updates},
+    OperationCounter{"wakes", CounterClass::physical, &Operations::wakes},
     OperationCounter{"turns", CounterClass::physical, &Operations::turns},
     OperationCounter{"turn_ns", CounterClass::physical, &Operations::turn_ns},
     OperationCounter{"frames_in", CounterClass::physical, &Operations::frames_in},
@@ -102,6 +105,7 @@ inline constexpr std::array operation_counters{
     OperationCounter{"bus_frames", CounterClass::physical, &Operations::bus_frames},
     OperationCounter{"duplicate_sends", CounterClass::physical, &Operations::duplicate_sends},
     OperationCounter{"tail_hits", CounterClass::physical, &Operations::tail_hits},
+    OperationCounter{"log_seeks", CounterClass::physical, &Operations::log_seeks},
 };
 static_assert(sizeof(Operations) == operation_counters.size() * sizeof(std::uint64_t),
               "a counter is missing from operation_counters");

@@ -10,6 +10,7 @@ namespace clamor::sim {
 /// What one core's turn is made of, in integer picoseconds so that sums are exact and the same on
 /// every machine.
 struct TurnCosts {
+  std::int64_t wake_ps = 0;        ///< c_wake: before a turn that finds the core asleep.
   std::int64_t turn_ps = 0;        ///< c_turn: once a turn.
   std::int64_t frame_ps = 0;       ///< c_in: each frame taken in.
   std::int64_t frame_byte_ps = 0;  ///< b: each byte of it.
@@ -20,7 +21,7 @@ struct TurnCosts {
 };
 
 /// One turn of one core, a gated batch server (ARCHITECTURE.md, "The cost model"):
-///   T = c_turn + sum frames (c_in + b bytes) + sum hand-offs c_post + other work
+///   T = [c_wake +] c_turn + sum frames (c_in + b bytes) + sum hand-offs c_post + other work
 ///     + sum dirty sessions (c_flush + c_msg k + c_byte bytes).
 /// Sessions are flushed once, in the order in which they became dirty; each completes at its
 /// prefix sum. One object serves all cores of a world in turn; it keeps one slot a session.
@@ -36,7 +37,8 @@ class Turn {
   Turn(const TurnCosts& costs, std::size_t sessions);
 
   /// Starts a turn at `start_ns`, forgetting the last one. It takes stretch_up / stretch_down times
-  /// its work, where the core is shared. O(dirty sessions of the last one).
+  /// its work, where the core is shared. O(dirty sessions of the last one). No wake is in it: the
+  /// caller knows whether the core was idle, and adds one by wake().
   void begin(std::int64_t start_ns, std::int64_t stretch_up = 1, std::int64_t stretch_down = 1);
   void frames(std::uint64_t count, std::uint64_t bytes) {
     spent_ps_ += static_cast<std::int64_t>(count) * costs_.frame_ps +
@@ -46,6 +48,7 @@ class Turn {
     spent_ps_ += static_cast<std::int64_t>(count) * costs_.post_ps;
   }
   void work(std::int64_t ps) { spent_ps_ += ps; }
+  void wake() { work(costs_.wake_ps); }
   /// Appends a message to what `session` gets at the flush; returns its index in dirty().
   std::uint32_t send(std::uint32_t session, std::uint32_t bytes) {
     std::uint32_t& slot = slot_of_session_[session];

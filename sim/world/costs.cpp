@@ -7,7 +7,8 @@ namespace clamor::sim {
 std::int64_t ps_from_ns(double ns) { return std::llround(ns * 1000.0); }
 
 TurnCosts turn_costs(const Costs& costs) {
-  return {.turn_ps = ps_from_ns(costs.turn_ns),
+  return {.wake_ps = ps_from_ns(costs.wake_ns),
+          .turn_ps = ps_from_ns(costs.turn_ns),
           .frame_ps = ps_from_ns(costs.frame_in_ns),
           .frame_byte_ps = ps_from_ns(costs.frame_in_byte_ns),
           .post_ps = ps_from_ns(costs.post_ns),

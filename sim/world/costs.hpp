@@ -13,7 +13,8 @@ namespace clamor::sim {
 /// bytes as their names say. The defaults are none: they come from a calibration file.
 struct Costs {
   // A core's turn.
-  double turn_ns = 0;           ///< c_turn: wake, poll, bookkeeping of one turn.
+  double wake_ns = 0;           ///< c_wake: going to sleep and being woken, where a core idles.
+  double turn_ns = 0;           ///< c_turn: poll and bookkeeping of one turn.
   double frame_in_ns = 0;       ///< c_in: read, unframe, decode, decide on one frame.
   double frame_in_byte_ns = 0;  ///< b: each payload byte of it.
   double post_ns = 0;           ///< c_post: one hand-off between threads or nodes.
@@ -26,7 +27,7 @@ struct Costs {
   double head_comparison_ns = 0;  ///< One position against one head.
   double scan_ns = 0;             ///< Seek of one scan.
   double scan_record_ns = 0;      ///< One row that a scan yields.
-  double log_get_ns = 0;          ///< One record fetched by reference.
+  double log_seek_ns = 0;         ///< Seek of a run of records that queue entries name.
   // Committer: S(b) = c_sync + c_rec b + c_byte bytes.
   double commit_batch_ns = 0;   ///< Durability os: once a batch.
   double commit_fsync_ns = 0;   ///< Durability fsync: added once a batch.
@@ -54,6 +55,7 @@ struct CostCoefficient {
 
 /// Every coefficient under the name it has in calibration.yaml.
 inline constexpr std::array cost_coefficients{
+    CostCoefficient{"wake_ns", &Costs::wake_ns},
     CostCoefficient{"turn_ns", &Costs::turn_ns},
     CostCoefficient{"frame_in_ns", &Costs::frame_in_ns},
     CostCoefficient{"frame_in_byte_ns", &Costs::frame_in_byte_ns},
@@ -66,7 +68,7 @@ inline constexpr std::array cost_coefficients{
     CostCoefficient{"head_comparison_ns", &Costs::head_comparison_ns},
     CostCoefficient{"scan_ns", &Costs::scan_ns},
     CostCoefficient{"scan_record_ns", &Costs::scan_record_ns},
-    CostCoefficient{"log_get_ns", &Costs::log_get_ns},
+    CostCoefficient{"log_seek_ns", &Costs::log_seek_ns},
     CostCoefficient{"commit_batch_ns", &Costs::commit_batch_ns},
     CostCoefficient{"commit_fsync_ns", &Costs::commit_fsync_ns},
     CostCoefficient{"commit_record_ns", &Costs::commit_record_ns},

@@ -39,7 +39,7 @@ World::World(const Topology& topology, const WorldSettings& settings)
   head_comparison_ps_ = ps_from_ns(costs.head_comparison_ns);
   scan_ps_ = ps_from_ns(costs.scan_ns);
   scan_record_ps_ = ps_from_ns(costs.scan_record_ns);
-  log_get_ps_ = ps_from_ns(costs.log_get_ns);
+  log_seek_ps_ = ps_from_ns(costs.log_seek_ns);
 
   const std::uint32_t slots = topology.slots();
   users_.resize(slots);

@@ -376,7 +376,7 @@ class World {
   std::int64_t head_comparison_ps_ = 0;
   std::int64_t scan_ps_ = 0;
   std::int64_t scan_record_ps_ = 0;
-  std::int64_t log_get_ps_ = 0;
+  std::int64_t log_seek_ps_ = 0;
   TurnCosts turn_costs_;
   BatchCosts commit_costs_;
   BatchCosts queue_costs_;

@@ -152,10 +152,13 @@ void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, 
 
   const std::size_t before = sync.pending.size();
   std::uint64_t queued = 0;
+  std::uint64_t log_seeks = 0;
   for (const core::ChannelSync& one : channel_syncs_) {
     if (one.held >= one.durable_head) continue;
     collect_records(one, sync);
-    if (one.covered > one.held) queued += one.covered - one.held;
+    if (one.covered <= one.held) continue;
+    queued += one.covered - one.held;
+    ++log_seeks;
   }
   expect_equal("records that plan_sync promised = records found in the log", sync_plan_.records,
                sync.pending.size() - before);
@@ -166,10 +169,11 @@ void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, 
   operations_.log_scans += log_scans;
   operations_.queue_scans += sync_plan_.scans.size() - log_scans;
   operations_.log_gets += queued;  // queue entries name records; the log has them
+  operations_.log_seeks += log_seeks;
   turn_.work(static_cast<std::int64_t>(sync_plan_.head_comparisons) * head_comparison_ps_ +
              static_cast<std::int64_t>(sync_plan_.scans.size()) * scan_ps_ +
              static_cast<std::int64_t>(sync.pending.size() - before) * scan_record_ps_ +
-             static_cast<std::int64_t>(queued) * log_get_ps_);
+             static_cast<std::int64_t>(log_seeks) * log_seek_ps_);
 }
 
 /// The channel's records by id, 2 first; brought up to date. A chain of previous_record_ costs a

@@ -66,14 +66,16 @@ void World::device_ack(std::uint32_t slot) {
 
 /// A turn with nothing in it but computed frames: nobody sees when it ends but the next turn.
 void World::small_turn(Node& node, std::int64_t at_ns) {
+  const bool idle = node.busy_until_ns < at_ns;
   const std::int64_t ps =
-      turn_costs_.turn_ps +
+      (idle ? turn_costs_.wake_ps : 0) + turn_costs_.turn_ps +
       static_cast<std::int64_t>(node.computed_waiting) * turn_costs_.frame_ps +
       static_cast<std::int64_t>(node.computed_waiting_bytes) * turn_costs_.frame_byte_ps;
   const std::int64_t ns = (ps + 999) / 1000;
   node.computed_waiting = 0;
   node.computed_waiting_bytes = 0;
   node.busy_until_ns = at_ns + ns;
+  operations_.wakes += idle;
   ++operations_.turns;
   operations_.turn_ns += static_cast<std::uint64_t>(ns);
   metrics_.busy(at_ns, ns);
@@ -111,6 +113,10 @@ void World::run_turn(std::uint32_t index) {
   arrivals_.swap(node.inbox);
   const std::uint32_t others = busy_threads(node);
   turn_.begin(now_ns_, others < cores_ ? 1 : others + 1, others < cores_ ? 1 : cores_);
+  if (node.busy_until_ns < now_ns_) {
+    ++operations_.wakes;
+    turn_.wake();
+  }
   turn_.frames(node.computed_waiting, node.computed_waiting_bytes);
   node.computed_waiting = 0;
   node.computed_waiting_bytes = 0;

@@ -399,6 +399,9 @@ TEST_P(CatchUpUnder, ADeviceThatWasAwayGetsWhatItMissedInPagesOnceAndInOrder) {
   EXPECT_EQ(count("log_scans"), queued ? 0 : 2);
   EXPECT_EQ(count("log_gets"), queued ? 50 : 0);
   EXPECT_EQ(count("tail_hits"), 0);
+  EXPECT_GE(count("log_seeks"), queued ? 2 : 0);
+  EXPECT_LE(count("log_seeks"), queued ? 2 * 8 : 0) << "as many for each page of 7 at most";
+  EXPECT_GE(count("wakes"), 1);
   EXPECT_EQ(bob.ids(10), ids_from(1, 42));
   EXPECT_EQ(bob.ids(11), ids_from(1, 11));
   EXPECT_EQ(bob.ids(12), ids_from(1, 1));

@@ -16,9 +16,10 @@ using testing::IsEmpty;
 using testing::Not;
 
 // Loads of a server whose costs are known: what the fit must find again.
-constexpr double turn = 20'000, frame = 2'500, post = 1'500, flush = 6'000, message = 120;
+constexpr double wake = 15'000, turn = 6'000, frame = 2'500, post = 1'500, flush = 6'000,
+                 message = 120;
 constexpr double batch = 5'000, record = 4'500, log_byte = 1.5, fsync = 250'000;
-constexpr double scan = 9'000, row = 400, get = 2'500, entry = 3'500, queue_batch = 9'000;
+constexpr double scan = 9'000, row = 400, seek = 2'500, entry = 3'500, queue_batch = 9'000;
 
 double jitter(std::uint64_t i) {
   return 1 + 0.02 * (unit_from_bits(draw_bits(3, DrawPurpose::test, i)) - 0.5);
@@ -27,16 +28,18 @@ double jitter(std::uint64_t i) {
 double as_double(std::uint64_t n) { return static_cast<double>(n); }
 
 LoadPoint turn_point(std::uint64_t i, std::uint64_t frames, std::uint64_t flushes,
-                     std::uint64_t messages, std::uint64_t posts) {
+                     std::uint64_t messages, std::uint64_t posts, std::uint64_t turns = 2) {
   LoadPoint p{.load = "turn " + std::to_string(i), .rounds = 1};
-  p.counted.turns = 2;
+  p.counted.wakes = 2;
+  p.counted.turns = turns;
   p.counted.frames_in = frames;
   p.counted.flushes = flushes;
   p.counted.frames_out = messages;
   p.counted.posts = posts;
-  p.cpu_ns = (2 * turn + frame * as_double(frames) + flush * as_double(flushes) +
-              message * as_double(messages) + post * as_double(posts)) *
-             jitter(i);
+  p.io_thread_ns =
+      (2 * wake + turn * as_double(turns) + frame * as_double(frames) + flush * as_double(flushes) +
+       message * as_double(messages) + post * as_double(posts)) *
+      jitter(i);
   return p;
 }
 
@@ -57,10 +60,11 @@ Measurements measured() {
   Measurements m;
   std::uint64_t i = 0;
   for (const std::uint64_t n : {1U, 8U, 64U, 200U}) {
-    m.turns.push_back(turn_point(++i, n, n, n, 0));        // echoes
-    m.turns.push_back(turn_point(++i, n, 1, 1, 0));        // heartbeats
-    m.turns.push_back(turn_point(++i, 1, n, n, 2));        // fan-outs
-    m.turns.push_back(turn_point(++i, 16, n, 16 * n, 2));  // fan-outs, 16 in flight
+    m.turns.push_back(turn_point(++i, n, n, n, 0));             // echoes
+    m.turns.push_back(turn_point(++i, n, 1, 1, 0));             // heartbeats
+    m.turns.push_back(turn_point(++i, n, 1, 1, 0, 2 + n / 4));  // heartbeats, spread
+    m.turns.push_back(turn_point(++i, 1, n, n, 2));             // fan-outs
+    m.turns.push_back(turn_point(++i, 16, n, 16 * n, 2));       // fan-outs, 16 in flight
     m.turns.push_back(turn_point(++i, 4, n, 4 * n, 40));
   }
   for (const std::uint64_t n : {1U, 4U, 16U, 64U}) {
@@ -78,8 +82,8 @@ Measurements measured() {
           (scan * as_double(n) + row * as_double(n * per)) * jitter(n + per));
       m.scans.push_back(p);
       p.load = "queue " + p.load;
-      p.counted.log_gets = n * per;
-      p.counted.scan_ns += static_cast<std::uint64_t>(get * as_double(n * per));
+      p.counted.log_seeks = 3 * n;
+      p.counted.scan_ns += static_cast<std::uint64_t>(seek * as_double(3 * n));
       m.scans.push_back(p);
       LoadPoint q{.load = "entries " + std::to_string(n * per + n), .rounds = 1};
       q.counted.queue_batches = n;
@@ -108,6 +112,7 @@ TEST(CalibrationFit, FindsTheCostsOfAKnownServer) {
   const CalibrationResult result = fit_calibration(measured(), base());
   const sim::Costs& costs = result.calibration.costs;
   EXPECT_THAT(result.missing, IsEmpty());
+  EXPECT_NEAR(costs.wake_ns, wake, 0.1 * wake);
   EXPECT_NEAR(costs.turn_ns, turn, 0.1 * turn);
   EXPECT_NEAR(costs.frame_in_ns, frame, 0.05 * frame);
   EXPECT_NEAR(costs.flush_ns, flush, 0.05 * flush);
@@ -118,7 +123,7 @@ TEST(CalibrationFit, FindsTheCostsOfAKnownServer) {
   EXPECT_NEAR(costs.commit_fsync_ns, fsync, 0.05 * fsync);
   EXPECT_NEAR(costs.scan_ns, scan, 0.1 * scan);
   EXPECT_NEAR(costs.scan_record_ns, row, 0.1 * row);
-  EXPECT_NEAR(costs.log_get_ns, get, 0.05 * get);
+  EXPECT_NEAR(costs.log_seek_ns, seek, 0.05 * seek);
   EXPECT_NEAR(costs.queue_entry_ns, entry, 0.05 * entry);
   EXPECT_NEAR(costs.log_record_bytes, 90, 1e-9);
   EXPECT_NEAR(costs.queue_entry_bytes, 20, 1e-9);
@@ -146,12 +151,34 @@ TEST(CalibrationFit, NamesTheNeededCostsThatTheLoadsDidNotIdentify) {
               testing::AnyOf(Contains("flush_ns"), Contains("frame_in_ns")));
 }
 
+TEST(CalibrationFit, KnowsACostThatIsNothing) {
+  Measurements m = measured();
+  std::erase_if(m.scans, [](const LoadPoint& p) { return p.counted.log_seeks != 0; });
+  for (LoadPoint p : std::vector<LoadPoint>{m.scans}) {
+    p.load = "queue " + p.load;
+    p.counted.log_seeks = p.counted.log_scans;  // at no cost
+    p.counted.scan_ns -= p.counted.scan_ns / 100;
+    m.scans.push_back(p);
+  }
+  const CalibrationResult result = fit_calibration(m, base());
+  EXPECT_LT(result.calibration.costs.log_seek_ns, 0.02 * scan);
+  EXPECT_THAT(result.carried_over, Not(Contains("log_seek_ns")));
+}
+
+TEST(CalibrationFit, IsNotLedAstrayByALoadThatWasDisturbedThroughout) {
+  Measurements m = measured();
+  for (LoadPoint& p : m.turns) {
+    if (p.load == "turn 3" || p.load == "turn 17") p.io_thread_ns *= 2;
+  }
+  EXPECT_NEAR(fit_calibration(m, base()).calibration.costs.flush_ns, flush, 0.1 * flush);
+}
+
 TEST(CalibrationFit, TakesTheLeastDisturbedWindowOfALoad) {
   Measurements m = measured();
   const std::size_t n = m.turns.size();
   for (std::size_t i = 0; i < n; ++i) {
     LoadPoint disturbed = m.turns[i];
-    disturbed.cpu_ns *= 3;
+    disturbed.io_thread_ns *= 3;
     m.turns.push_back(disturbed);
   }
   EXPECT_NEAR(fit_calibration(m, base()).calibration.costs.flush_ns, flush, 0.05 * flush);
@@ -159,7 +186,7 @@ TEST(CalibrationFit, TakesTheLeastDisturbedWindowOfALoad) {
 
 TEST(CalibrationFit, PublishesResidualsConditionAndPoints) {
   const std::string text = fits_text(fit_calibration(measured(), base()).fits);
-  for (const char* part : {"# turn: 20 points, residual", "condition number", "commit_record_ns",
+  for (const char* part : {"# turn: 24 points, residual", "condition number", "commit_record_ns",
                            "us a round, fitted"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }

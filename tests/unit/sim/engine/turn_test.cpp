@@ -6,7 +6,8 @@ namespace clamor::sim {
 namespace {
 
 // Every expected figure below is computed by hand from the formula in turn.hpp.
-constexpr TurnCosts costs{.turn_ps = 2'000'000,
+constexpr TurnCosts costs{.wake_ps = 15'000'000,
+                          .turn_ps = 2'000'000,
                           .frame_ps = 1'500'000,
                           .frame_byte_ps = 1'000,
                           .post_ps = 700'000,
@@ -20,6 +21,15 @@ TEST(Turn, CostsOneTurnWhenNothingHappens) {
   EXPECT_EQ(turn.decided_ns(), 3'000);
   turn.flush();
   EXPECT_EQ(turn.end_ns(), 3'000);
+}
+
+TEST(Turn, WakesOnlyWhereItIsToldThatTheCoreSlept) {
+  Turn turn{costs, 4};
+  turn.begin(1'000);
+  turn.wake();
+  EXPECT_EQ(turn.decided_ns(), 18'000);
+  turn.begin(20'000);
+  EXPECT_EQ(turn.decided_ns(), 22'000);
 }
 
 TEST(Turn, CompletesEachSessionAtItsPrefixSumInOrderOfFirstDirtying) {

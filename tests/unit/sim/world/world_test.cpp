@@ -137,6 +137,17 @@ TEST(World, ADisconnectedClientReconnectsWithBackOffAndLosesNothing) {
   EXPECT_EQ(result.series[7].connected, plan.clients()) << "everybody is back";
 }
 
+TEST(World, ABusyServerSleepsLessOftenThanItTurns) {
+  Scenario scenario = small_town();
+  const auto wakes_a_turn = [&](double rate) {
+    scenario.workloads[0].rate = rate;
+    const Operations counted = simulate(Plan{scenario}, {QueueDesign::per_group}).operations;
+    return static_cast<double>(counted.wakes) / static_cast<double>(counted.turns);
+  };
+  EXPECT_GT(wakes_a_turn(2), 0.9) << "idle: it sleeps before almost every turn";
+  EXPECT_LT(wakes_a_turn(20'000), 0.5) << "each turn finds what came in during the last one";
+}
+
 TEST(World, TheLastOfALargeGroupWaitsForTheFlushesBeforeIt) {
   for (const std::uint32_t members : {50U, 500U}) {
     Scenario scenario = small_town();

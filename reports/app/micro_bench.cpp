@@ -1,0 +1,133 @@
+#include "reports/app/micro_bench.hpp"
+
+#include <cstdlib>
+#include <fmt/format.h>
+#include <fstream>
+#include <thread>
+
+namespace clamor::report {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+scenario::Scenario quiet_scenario(scenario::Durability durability) {
+  scenario::Scenario scenario;
+  scenario.durability = durability;
+  scenario.heartbeat.offline_after = 1h;  // nobody beats here
+  return scenario;
+}
+
+loadgen::Target target_of(const std::string& url) {
+  std::string error;
+  const auto target = loadgen::parse_target(url, error);
+  if (!target) throw MicroLoadError{error};
+  return *target;
+}
+
+void wait_until(const std::function<bool()>& done, const char* what) {
+  const Instant deadline = loadgen::monotonic_now() + 20s;
+  while (!done()) {
+    if (loadgen::monotonic_now() > deadline) {
+      throw MicroLoadError{fmt::format("waited 20 s for {}", what)};
+    }
+    std::this_thread::sleep_for(5ms);
+  }
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder() {
+  std::string path = (fs::temp_directory_path() / "clamor-calibrate-XXXXXX").string();
+  if (mkdtemp(path.data()) == nullptr) throw MicroLoadError{"cannot make " + path};
+  path_ = path;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+MicroBench::MicroBench(const MicroLoadOptions& options, scenario::Durability durability,
+                       QueueDesign design, int server_core, std::uint32_t client_slots)
+    : options_{options},
+      server_{options.program.string(),
+              folder_.path(),
+              quiet_scenario(durability),
+              DesignSpec{design},
+              {server_core}},
+      target_{target_of(server_.url())},
+      client_{target_, server_.secret(), client_slots} {}
+
+loadgen::ServerSample MicroBench::scrape() const {
+  const auto sample = loadgen::scrape(target_, 10s);
+  if (!sample) throw MicroLoadError{"the server's /metrics did not answer within 10 s"};
+  return *sample;
+}
+
+loadgen::ProcessSample MicroBench::process() const {
+  const auto sample = server_.sample();
+  if (!sample) throw MicroLoadError{"the server has ended"};
+  return *sample;
+}
+
+std::uint64_t MicroBench::io_thread_ns() const {
+  // The kernel adds up a thread's time when it stops running: it must have gone to sleep.
+  std::this_thread::sleep_for(300us);
+  // It is the process's first thread; committer, queue writer and RocksDB's are others.
+  const std::string path = fmt::format("/proc/{0}/task/{0}/schedstat", server_.pid());
+  std::ifstream file{path};
+  std::uint64_t ran_ns = 0;
+  if (!(file >> ran_ns)) {
+    throw MicroLoadError{path + " is not readable: this kernel does not count threads' CPU time"};
+  }
+  return ran_ns;
+}
+
+MicroBench::Mark MicroBench::mark() const {
+  Mark mark{.sample = scrape()};
+  mark.io_thread_ns = io_thread_ns();  // after the scrape: it is no part of the window
+  return mark;
+}
+
+LoadPoint MicroBench::point(const std::string& load, const Mark& before,
+                            std::uint64_t rounds) const {
+  LoadPoint point{.load = load, .rounds = rounds};
+  point.io_thread_ns = static_cast<double>(io_thread_ns() - before.io_thread_ns);
+  point.counted = loadgen::difference(scrape().operations, before.sample.operations);
+  return point;
+}
+
+std::vector<LoadPoint> MicroBench::measure(const std::string& load,
+                                           std::uint64_t body_bytes_a_round,
+                                           const std::function<void()>& round) {
+  const Duration window = options_.quick ? Duration{100ms} : Duration{150ms};
+  const int tries = options_.quick ? 3 : 16;
+  round();  // caches and buffers are warm from here on
+  std::vector<LoadPoint> windows;
+  for (int i = 0; i < tries; ++i) {
+    if (options_.interrupted && options_.interrupted()) throw MicroLoadError{"interrupted"};
+    const Mark before = mark();
+    const Instant began = loadgen::monotonic_now();
+    std::uint64_t rounds = 0;
+    do {
+      round();
+      ++rounds;
+    } while (loadgen::monotonic_now() - began < window);
+    const double took = static_cast<double>(to_ns(loadgen::monotonic_now() - began));
+    windows.push_back(point(load, before, rounds));
+    windows.back().body_bytes = rounds * body_bytes_a_round;
+    windows.back().round_trip_ns = took / static_cast<double>(rounds);
+  }
+  return windows;
+}
+
+void MicroBench::drain_queues() const {
+  wait_until([&] { return scrape().fan_out_lag_records == 0; }, "queue entries to be applied");
+}
+
+void MicroBench::await_sessions(std::uint64_t sessions) const {
+  wait_until([&] { return scrape().sessions <= sessions; }, "sessions to end");
+}
+
+}  // namespace clamor::report
