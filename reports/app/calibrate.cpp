@@ -1,7 +1,9 @@
 #include "reports/app/calibration_fit.hpp"
 #include "reports/app/commands.hpp"
 #include "reports/app/micro_loads.hpp"
+#include "reports/model/thresholds.hpp"
 #include "reports/render/environment.hpp"
+#include "reports/render/interrupt.hpp"
 #include "reports/render/progress.hpp"
 #include "reports/render/run_files.hpp"
 #include "sim/app/calibration.hpp"
@@ -37,13 +39,24 @@ std::string report_text(const CalibrationResult& result) {
 }
 
 int calibrate(const CalibrateOptions& options) {
+  expect_writable(options.out);
   ProgressLine progress{stderr};
   MicroLoadOptions loads;
   loads.quick = options.quick;
   loads.progress = [&](const std::string& what, double fraction) {
     progress.show("calibrating", fraction, what);
   };
-  const Measurements measured = measure(loads);
+  note_interrupts();
+  loads.interrupted = interrupted;
+  Measurements measured;
+  try {
+    measured = measure(loads);
+  } catch (const MicroLoadError&) {
+    if (!interrupted()) throw;
+    std::fprintf(stderr, "clamor calibrate: interrupted; %s was not written\n",
+                 options.out.c_str());
+    return exit_code_of(Verdict::interrupted);
+  }
   CalibrationResult result = fit_calibration(measured, sim::default_calibration());
 
   const Environment environment = current_environment();

@@ -85,6 +85,7 @@ std::uint64_t MicroBench::io_thread_ns() const {
 }
 
 MicroBench::Mark MicroBench::mark() const {
+  if (options_.interrupted && options_.interrupted()) throw MicroLoadError{"interrupted"};
   Mark mark{.sample = scrape()};
   mark.io_thread_ns = io_thread_ns();  // after the scrape: it is no part of the window
   return mark;
@@ -106,7 +107,6 @@ std::vector<LoadPoint> MicroBench::measure(const std::string& load,
   round();  // caches and buffers are warm from here on
   std::vector<LoadPoint> windows;
   for (int i = 0; i < tries; ++i) {
-    if (options_.interrupted && options_.interrupted()) throw MicroLoadError{"interrupted"};
     const Mark before = mark();
     const Instant began = loadgen::monotonic_now();
     std::uint64_t rounds = 0;

@@ -43,6 +43,7 @@ class MicroBench {
     loadgen::ServerSample sample;
     std::uint64_t io_thread_ns = 0;
   };
+  /// Throws where the user has interrupted.
   [[nodiscard]] Mark mark() const;
   /// What was counted since `before`.
   [[nodiscard]] LoadPoint point(const std::string& load, const Mark& before,

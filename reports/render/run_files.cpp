@@ -43,7 +43,26 @@ std::filesystem::path replaceable(const std::filesystem::path& path) {
   return std::filesystem::canonical(path);
 }
 
+/// `out` has been written to: throws where that failed, and leaves no partial file then.
+void expect_written(const std::ofstream& out, const std::filesystem::path& partial,
+                    const std::filesystem::path& path) {
+  if (out) return;
+  const int why = errno == 0 ? EIO : errno;
+  std::error_code ignored;
+  std::filesystem::remove(partial, ignored);
+  throw std::system_error{why, std::generic_category(), "cannot write " + path.string()};
+}
+
 }  // namespace
+
+void expect_writable(const std::filesystem::path& path) {
+  const std::filesystem::path partial = replaceable(path).string() + ".partial";
+  errno = 0;
+  std::ofstream out{partial, std::ios::binary | std::ios::trunc};
+  expect_written(out, partial, path);
+  std::error_code ignored;
+  std::filesystem::remove(partial, ignored);
+}
 
 void write_file(const std::filesystem::path& path, std::string_view text) {
   const std::filesystem::path target = replaceable(path);
@@ -52,12 +71,7 @@ void write_file(const std::filesystem::path& path, std::string_view text) {
   std::ofstream out{partial, std::ios::binary | std::ios::trunc};
   out.write(text.data(), static_cast<std::streamsize>(text.size()));
   out.close();
-  if (!out) {
-    const int why = errno == 0 ? EIO : errno;
-    std::error_code ignored;
-    std::filesystem::remove(partial, ignored);
-    throw std::system_error{why, std::generic_category(), "cannot write " + path.string()};
-  }
+  expect_written(out, partial, path);
   std::filesystem::rename(partial, target);
 }
 

@@ -16,6 +16,9 @@ namespace clamor::report {
 /// @throws std::system_error; also where `path` is a device, a pipe or a folder, which stay.
 void write_file(const std::filesystem::path& path, std::string_view text);
 
+/// Throws what write_file() would throw for `path`, before the work whose result it is to hold.
+void expect_writable(const std::filesystem::path& path);
+
 /// A run's series as CSV, one line a second, a header first, units in the names.
 [[nodiscard]] std::string series_csv(const RunResult& run);
 

@@ -124,6 +124,21 @@ TEST_F(CommandLine, LoadSimAndCompareRefuseTheSameArgumentsInTheSameWords) {
   EXPECT_FALSE(fs::exists(folder_ / "clamor-results")) << "nothing ran";
 }
 
+TEST_F(CommandLine, CalibrateFindsOutBeforeItMeasuresThatItCannotWrite) {
+  const Result result = clamor("calibrate --out nowhere/costs.yaml");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err, "clamor: cannot write nowhere/costs.yaml: No such file or directory\n");
+}
+
+TEST_F(CommandLine, InterruptedCalibrateLeavesNothing) {
+  const Result result = clamor(
+      "calibrate --quick --out costs.yaml 2>said & pid=$!; sleep 1; kill -INT $pid; wait $pid");
+  EXPECT_EQ(result.exit_code, 105);
+  const std::string said = read(folder_ / "said");
+  EXPECT_NE(said.find("interrupted; costs.yaml was not written"), std::string::npos) << said;
+  EXPECT_FALSE(fs::exists(folder_ / "costs.yaml"));
+}
+
 TEST_F(CommandLine, CheckReportsEveryFaultOfEveryFile) {
   std::ofstream{folder_ / "a.yaml"} << "name: a\npopulation: {users: none}\n";
   std::ofstream{folder_ / "b.yaml"} << "";
