@@ -79,9 +79,11 @@ void LiveRun::start_server() {
     url_ = server_->url();
     secret_ = server_->secret();
   }
-  auto target = parse_target(url_, error);
-  if (!target) throw scenario::ConfigError{{"--" + error}};
-  target_ = std::move(*target);
+  targets_ = parse_targets(url_, error);
+  if (targets_.empty()) throw scenario::ConfigError{{"--" + error}};
+  const auto servers = static_cast<std::uint32_t>(targets_.size());
+  result_.deployment.servers = servers;
+  result_.deployment.partitions = core::partition_count(servers);
 }
 
 void LiveRun::start_workers() {
@@ -116,7 +118,7 @@ void LiveRun::start_workers() {
       return static_cast<std::uint32_t>(of * clients / count);
     };
     started.control.send({{"scenario", scenario_file.string()},
-                          {"target", url_},
+                          {"targets", url_},
                           {"secret", secret_},
                           {"worker", worker},
                           {"workers", count},
@@ -247,7 +249,7 @@ void LiveRun::tell_progress(std::string_view stage, Instant began) {
 std::optional<ServerReading> LiveRun::read_server() {
   ServerReading reading;
   reading.at = monotonic_now();
-  const auto metrics = scrape(target_, 400ms);
+  const auto metrics = scrape(targets_, 400ms);
   if (metrics) {
     last_sample_ = metrics;
     reading.cpu_seconds = metrics->cpu_seconds;
@@ -311,7 +313,7 @@ report::RunResult LiveRun::run() {
 }
 
 void LiveRun::run_window() {
-  before_ = scrape(target_, 5s);
+  before_ = scrape(targets_, 5s);
   last_sample_ = before_;
   const auto process_before = server_ ? server_->sample() : std::nullopt;
   running_ = true;
@@ -327,7 +329,7 @@ void LiveRun::run_window() {
   result_.duration_seconds = std::clamp(ran, 0.0, to_seconds(plan_.duration()));
 
   const auto process_after = server_ ? server_->sample() : std::nullopt;
-  const auto after = scrape(target_, 2s);
+  const auto after = scrape(targets_, 2s);
   if (process_before && process_after) {
     result_.server.cpu_seconds = process_after->cpu_seconds - process_before->cpu_seconds;
     result_.server.device_write_bytes =
@@ -360,7 +362,7 @@ void LiveRun::call_roll() {
     worker.control.send({{"order", "sync"}, {"file", merged.string()}});
   }
   (void)await_stage("roll call: devices", "syncing", options_.roll_call_timeout);
-  if (const auto after = scrape(target_, 5s)) last_sample_ = after;
+  if (const auto after = scrape(targets_, 5s)) last_sample_ = after;
 }
 
 void LiveRun::collect_parts() {
@@ -387,9 +389,7 @@ void LiveRun::describe() {
   result_.scale = options_.scale;
   result_.durability = scenario_.durability == scenario::Durability::fsync ? "fsync" : "os";
   report::describe_population(plan_, result_.deployment);
-  result_.deployment.servers = 1;
   result_.deployment.cores_per_server = scenario_.deployment.cores;
-  result_.deployment.partitions = core::partition_count(1);
   result_.region = report::region_of(plan_);
   result_.environment = report::current_environment();
   result_.marks = fault_marks(scenario_);

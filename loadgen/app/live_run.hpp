@@ -71,8 +71,8 @@ class LiveRun {
   std::vector<int> server_cores_;
   std::vector<int> generator_cores_;
   std::optional<EmbeddedServer> server_;
-  Target target_;
-  std::string url_;
+  std::vector<Target> targets_;
+  std::string url_;  ///< Of all of them, commas between.
   std::string secret_;
   std::uint64_t connecting_clients_ = 0;  ///< Not dormant.
   std::vector<Worker> workers_;

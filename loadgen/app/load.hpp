@@ -33,7 +33,7 @@ struct LoadOptions {
   DesignSpec design;                  ///< Of the embedded server; a name only with a target.
   double scale = 1;                   ///< Of the population.
   std::optional<std::uint64_t> seed;  ///< Default: the scenario's.
-  std::optional<std::string> target;  ///< ws://host:port; else an embedded server is started.
+  std::optional<std::string> target;  ///< ws://host:port,...; else an embedded server is started.
   std::string secret;                 ///< Of the target's tokens; the embedded server draws one.
   std::uint32_t workers = 0;          ///< 0: as many as the clients need.
   Duration connect_timeout = std::chrono::seconds{120};   ///< Of the ramp, then the run begins.

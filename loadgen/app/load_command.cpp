@@ -107,9 +107,10 @@ void add_load_command(CLI::App& root, std::function<int()>& chosen) {
   add_text_option(*command, "--design", typed.design,
                   "per_user, per_member, per_group, hybrid or hybrid(MEMBERS) (default: the "
                   "scenario's first)");
-  add_text_option(*command, "--target", typed.target,
-                  "ws://host:port of a running server with an empty store (default: an embedded "
-                  "one is started and stopped)");
+  add_text_option(
+      *command, "--target", typed.target,
+      "ws://host:port of a running server with an empty store, several nodes with commas "
+      "between (default: an embedded one is started and stopped)");
   add_text_option(*command, "--secret", typed.secret, "Secret of the target's login tokens")
       ->envname("CLAMOR_SECRET");
   add_text_option(*command, "--scale", typed.scale, "Multiplies the population")

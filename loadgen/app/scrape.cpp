@@ -8,8 +8,10 @@
 #include <charconv>
 #include <map>
 #include <poll.h>
+#include <set>
 #include <string>
 #include <sys/socket.h>
+#include <utility>
 
 namespace clamor::loadgen {
 namespace {
@@ -86,6 +88,7 @@ std::optional<ServerSample> parse_metrics(std::string_view text) {
   sample.sessions = count_of("clamor_sessions");
   sample.cpu_seconds = value_of("clamor_process_cpu_seconds_total");
   sample.resident_bytes = count_of("clamor_process_resident_bytes");
+  sample.process_id = count_of("clamor_process_id");
   return sample;
 }
 
@@ -93,6 +96,22 @@ std::optional<ServerSample> scrape(const Target& target, Duration longest) {
   const auto text = http_get(target, "/metrics", monotonic_now() + longest);
   if (!text) return std::nullopt;
   return parse_metrics(*text);
+}
+
+std::optional<ServerSample> scrape(std::span<const Target> targets, Duration longest) {
+  ServerSample sum;
+  std::set<std::pair<std::string_view, std::uint64_t>> processes;
+  for (const Target& target : targets) {
+    const auto sample = scrape(target, longest);
+    if (!sample) return std::nullopt;
+    sum.operations += sample->operations;
+    sum.fan_out_lag_records += sample->fan_out_lag_records;
+    sum.sessions += sample->sessions;
+    if (!processes.emplace(target.host, sample->process_id).second) continue;
+    sum.cpu_seconds += sample->cpu_seconds;
+    sum.resident_bytes += sample->resident_bytes;
+  }
+  return sum;
 }
 
 Operations difference(const Operations& later, const Operations& earlier) {

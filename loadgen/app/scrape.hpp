@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,7 @@ struct ServerSample {
   std::uint64_t sessions = 0;
   double cpu_seconds = 0;
   std::uint64_t resident_bytes = 0;
+  std::uint64_t process_id = 0;  ///< Several nodes may be one process.
 };
 
 /// Reads Prometheus text; metrics that are not there stay 0. Nothing where it is no clamor server.
@@ -25,6 +27,10 @@ struct ServerSample {
 
 /// Asks the target for /metrics, once, for at most `longest`.
 [[nodiscard]] std::optional<ServerSample> scrape(const Target& target, Duration longest);
+
+/// The same for all targets, summed; a process that hosts several of them counts once. Nothing
+/// where one does not answer. At most `longest` for each.
+[[nodiscard]] std::optional<ServerSample> scrape(std::span<const Target> targets, Duration longest);
 
 /// What was counted between two samples.
 [[nodiscard]] Operations difference(const Operations& later, const Operations& earlier);

@@ -77,9 +77,8 @@ class Worker {
   static SwarmOptions options_from(const json& begin) {
     SwarmOptions options;
     std::string error;
-    auto target = parse_target(begin.at("target").get<std::string>(), error);
-    if (!target) throw std::runtime_error{error};
-    options.target = std::move(*target);
+    options.targets = parse_targets(begin.at("targets").get<std::string>(), error);
+    if (options.targets.empty()) throw std::runtime_error{error};
     options.worker = begin.at("worker");
     options.workers = begin.at("workers");
     options.first_client = begin.at("first_client");

@@ -59,10 +59,9 @@ Instant monotonic_now() {
   return instant_from_ns(now.tv_sec * 1'000'000'000LL + now.tv_nsec);
 }
 
-Connections::Connections(const Target& target, std::uint32_t slots, std::uint32_t source_group,
-                         ConnectionEvents& events)
-    : target_{target},
-      request_{handshake_request(target)},
+Connections::Connections(std::vector<Target> targets, std::uint32_t slots,
+                         std::uint32_t source_group, ConnectionEvents& events)
+    : targets_{std::move(targets)},
       source_group_{source_group},
       events_{events},
       epoll_{epoll_create1(EPOLL_CLOEXEC)},
@@ -71,6 +70,7 @@ Connections::Connections(const Target& target, std::uint32_t slots, std::uint32_
       read_buffer_(read_bytes),
       ready_(events_max * sizeof(epoll_event)) {
   if (!epoll_) throw std::system_error{errno, std::system_category(), "epoll_create1"};
+  for (const Target& target : targets_) requests_.push_back(handshake_request(target));
 }
 
 Connections::~Connections() {
@@ -79,9 +79,10 @@ Connections::~Connections() {
 
 // --- opening and closing -------------------------------------------------------------------------
 
-void Connections::open(std::uint32_t slot) {
+void Connections::open(std::uint32_t slot, std::uint16_t target) {
   Link& link = links_[slot];
-  CLAMOR_ASSERT(link.state == State::free);
+  CLAMOR_ASSERT(link.state == State::free && target < targets_.size());
+  link.target = target;
   ++link.generation;
   link.state = State::connecting;
   ++opening_;
@@ -95,7 +96,8 @@ void Connections::open(std::uint32_t slot) {
   const int fd = link.socket.get();
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (target_.loopback()) {
+  const Target& server = targets_[target];
+  if (server.loopback()) {
     // The port is chosen at connect, when the whole 4-tuple is known; else 28,000 in all is the
     // cap.
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
@@ -103,7 +105,7 @@ void Connections::open(std::uint32_t slot) {
     ::bind(fd, reinterpret_cast<const sockaddr*>(&source), sizeof source);
   }
   const int failed =
-      ::connect(fd, reinterpret_cast<const sockaddr*>(&target_.address), sizeof target_.address);
+      ::connect(fd, reinterpret_cast<const sockaddr*>(&server.address), sizeof server.address);
   if (failed != 0 && errno != EINPROGRESS) {
     failures_.push_back({slot, link.generation, "connect: " + error_text(errno)});
     return;
@@ -267,8 +269,9 @@ void Connections::finish_connect(std::uint32_t slot) {
   getsockopt(link.socket.get(), SOL_SOCKET, SO_ERROR, &code, &size);
   if (code != 0) return fail(slot, "connect: " + error_text(code));
   link.state = State::handshaking;
-  const ssize_t sent = ::send(link.socket.get(), request_.data(), request_.size(), MSG_NOSIGNAL);
-  if (sent != static_cast<ssize_t>(request_.size())) {
+  const std::string& request = requests_[link.target];
+  const ssize_t sent = ::send(link.socket.get(), request.data(), request.size(), MSG_NOSIGNAL);
+  if (sent != static_cast<ssize_t>(request.size())) {
     fail(slot, "handshake: " + error_text(errno));  // a fresh socket takes 200 bytes
   }
 }

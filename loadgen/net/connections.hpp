@@ -43,14 +43,14 @@ class Connections {
  public:
   /// @param source_group  spreads loopback source addresses: workers with different ones never
   ///        compete for ports.
-  Connections(const Target& target, std::uint32_t slots, std::uint32_t source_group,
+  Connections(std::vector<Target> targets, std::uint32_t slots, std::uint32_t source_group,
               ConnectionEvents& events);
   ~Connections();
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
 
-  /// Starts to connect a free slot; on_open or on_failed follows.
-  void open(std::uint32_t slot);
+  /// Starts to connect a free slot to one of the targets; on_open or on_failed follows.
+  void open(std::uint32_t slot, std::uint16_t target = 0);
   /// Most that one connection queues for a server that does not read.
   static constexpr std::size_t queued_bytes_max = std::size_t{1} << 20U;
 
@@ -96,6 +96,7 @@ class Connections {
     std::uint32_t generation = 0;
     State state = State::free;
     bool dirty = false;
+    std::uint16_t target = 0;
     bool stuck = false;  ///< Its queue ran over: the stream has a hole, nothing more is written.
     protocol::FrameDecoder decoder{protocol::Side::client, 0};
     std::vector<std::byte> out;
@@ -122,8 +123,8 @@ class Connections {
   void drain_lingering(int fd);
   void sweep_lingering();
 
-  Target target_;
-  std::string request_;
+  const std::vector<Target> targets_;
+  std::vector<std::string> requests_;  ///< Handshakes, by target.
   std::uint32_t source_group_;
   ConnectionEvents& events_;
   Descriptor epoll_;

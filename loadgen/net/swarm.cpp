@@ -36,7 +36,7 @@ Swarm::Swarm(const SwarmOptions& options, const scenario::Plan& plan)
     : options_{options},
       plan_{plan},
       settings_{user_settings(plan.scenario())},
-      connections_{options.target, options.last_client - options.first_client + 1, options.worker,
+      connections_{options.targets, options.last_client - options.first_client + 1, options.worker,
                    *this},
       ledger_{make_ledger(plan, options.first_client, options.last_client)},
       clients_(options.last_client - options.first_client),
@@ -45,7 +45,12 @@ Swarm::Swarm(const SwarmOptions& options, const scenario::Plan& plan)
       body_(scenario::message_bytes_max + stamp_bytes, std::byte{'.'}) {
   for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
     clients_[slot].user.client = options_.first_client + slot;
-    if (!plan_.dormant(plan_.user_of(options_.first_client + slot))) ++asked_;
+    const std::uint32_t user = plan_.user_of(options_.first_client + slot);
+    if (!plan_.dormant(user)) ++asked_;
+    if (options_.targets.size() > 1) {
+      target_of_client_.push_back(
+          target_of(scenario::Plan::user_id(user), options_.targets.size()));
+    }
   }
   class_of_channel_.reserve(plan_.channels());
   for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) {
@@ -309,7 +314,7 @@ void Swarm::tell(std::uint32_t slot, const Input& input) {
 
 void Swarm::perform(std::uint32_t slot, const OpenConnection&) {
   clients_[slot].opened_at = now_;
-  connections_.open(slot);
+  connections_.open(slot, target_of_client_.empty() ? 0 : target_of_client_[slot]);
 }
 
 void Swarm::perform(std::uint32_t slot, const CloseCleanly&) {

@@ -21,8 +21,8 @@
 namespace clamor::loadgen {
 
 struct SwarmOptions {
-  Target target;
-  std::uint32_t worker = 0;  ///< Of `workers`; takes every workers-th channel's creation.
+  std::vector<Target> targets;  ///< One a node; a user's devices go to target_of(user).
+  std::uint32_t worker = 0;     ///< Of `workers`; takes every workers-th channel's creation.
   std::uint32_t workers = 1;
   std::uint32_t first_client = 0;  ///< The block is [first_client, last_client).
   std::uint32_t last_client = 0;
@@ -168,7 +168,8 @@ class Swarm final : private ConnectionEvents {
   Ledger ledger_;
   std::unique_ptr<Schedule> schedule_;
   std::vector<Client> clients_;
-  std::vector<Timer> timers_;  ///< A heap, earliest first; stale ones do nothing.
+  std::vector<std::uint16_t> target_of_client_;  ///< Empty where there is one target.
+  std::vector<Timer> timers_;                    ///< A heap, earliest first; stale ones do nothing.
   std::vector<std::uint32_t> ramp_;
   std::size_t ramp_next_ = 0;
   std::vector<std::uint32_t> class_of_channel_;

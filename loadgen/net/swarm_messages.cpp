@@ -133,8 +133,8 @@ void Swarm::on_open(std::uint32_t slot) {
 void Swarm::on_failed(std::uint32_t slot, const std::string& why) {
   now_ = monotonic_now();
   if (slot == control_slot()) {
-    return break_off("cannot connect to " + options_.target.host + ":" +
-                     std::to_string(options_.target.port) + ": " + why);
+    return break_off("cannot connect to " + options_.targets.front().host + ":" +
+                     std::to_string(options_.targets.front().port) + ": " + why);
   }
   find_once("handshake", "a connection could not be opened: " + why);
   tell(slot, ConnectFailed{});

@@ -1,5 +1,7 @@
 #include "loadgen/net/target.hpp"
 
+#include "server/core/placement.hpp"
+
 #include <arpa/inet.h>
 #include <charconv>
 #include <memory>
@@ -47,6 +49,31 @@ std::optional<Target> parse_target(std::string_view url, std::string& error) {
   target.address = *reinterpret_cast<const sockaddr_in*>(found->ai_addr);
   target.address.sin_port = htons(target.port);
   return target;
+}
+
+std::vector<Target> parse_targets(std::string_view urls, std::string& error) {
+  std::vector<Target> targets;
+  for (;;) {
+    const std::size_t comma = urls.find(',');
+    auto target = parse_target(urls.substr(0, comma), error);
+    if (!target) return {};
+    targets.push_back(std::move(*target));
+    if (comma == std::string_view::npos) break;
+    urls.remove_prefix(comma + 1);
+  }
+  if (targets.size() > targets_max) {
+    error = "target: " + std::to_string(targets.size()) + " are named, expected at most " +
+            std::to_string(targets_max);
+    return {};
+  }
+  return targets;
+}
+
+std::uint16_t target_of(UserId user, std::size_t targets) {
+  if (targets < 2) return 0;
+  std::vector<NodeId> nodes(targets);
+  for (std::uint32_t i = 0; i < targets; ++i) nodes[i] = {i};
+  return static_cast<std::uint16_t>(core::gateway_of(user, nodes).value);
 }
 
 }  // namespace clamor::loadgen

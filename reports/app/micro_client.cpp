@@ -18,7 +18,7 @@ constexpr ChannelId no_channel{~std::uint64_t{0}};
 
 MicroClient::MicroClient(const loadgen::Target& target, std::string_view secret,
                          std::uint32_t slots)
-    : key_{token::derive_key(secret)}, connections_{target, slots, 0, *this} {}
+    : key_{token::derive_key(secret)}, connections_{{target}, slots, 0, *this} {}
 
 void MicroClient::open(std::uint32_t first, std::uint32_t last) {
   const std::uint64_t wanted = received_.opened + (last - first);

@@ -173,6 +173,8 @@ void add_gauges(const NodeMetrics& metrics, Families& out) {
 void add_process(const ProcessUsage& usage, Families& out) {
   out.counter("clamor_process_cpu_seconds_total", "CPU time of all threads.", usage.cpu_seconds)
       .gauge("clamor_process_resident_bytes", "Resident memory.", number(usage.resident_bytes))
+      .gauge("clamor_process_id", "Process: nodes in one have the same process metrics.",
+             static_cast<double>(getpid()))
       .counter("clamor_process_written_bytes_total",
                "Bytes this process caused to be written to devices.", number(usage.written_bytes));
 }

@@ -97,7 +97,7 @@ class ConnectionsTest : public testing::Test {
  protected:
   ConnectionsTest() {
     std::string error;
-    connections.emplace(*parse_target("ws://127.0.0.1:" + std::to_string(peer.port), error), 4, 7,
+    connections.emplace(parse_targets("ws://127.0.0.1:" + std::to_string(peer.port), error), 4, 7,
                         told);
   }
   /// Turns until `done`; fails after ten seconds.
@@ -253,7 +253,7 @@ TEST_F(ConnectionsTest, TellsWhyAConnectionFailed) {
   socklen_t size = sizeof address;
   ::getsockname(unused.get(), reinterpret_cast<sockaddr*>(&address), &size);
   connections.emplace(
-      *parse_target("ws://127.0.0.1:" + std::to_string(ntohs(address.sin_port)), error), 4, 7,
+      parse_targets("ws://127.0.0.1:" + std::to_string(ntohs(address.sin_port)), error), 4, 7,
       told);
   connections->open(1);
   turn_until([this] { return has_told("failed 1"); });

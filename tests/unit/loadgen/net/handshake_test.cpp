@@ -1,6 +1,7 @@
 #include "loadgen/net/handshake.hpp"
 
 #include "loadgen/net/target.hpp"
+#include "server/core/placement.hpp"
 
 #include <gtest/gtest.h>
 
@@ -49,6 +50,27 @@ TEST(Target, ReadsHostPortAndPath) {
   EXPECT_EQ(target->path, "/chat");
   EXPECT_TRUE(target->loopback());
   EXPECT_EQ(parse_target("ws://localhost:1/", error)->path, "/ws");
+}
+
+TEST(Target, AListNamesOneANode) {
+  std::string error;
+  const auto targets = parse_targets("ws://127.0.0.1:7100,ws://127.0.0.2:7200", error);
+  ASSERT_EQ(targets.size(), 2U);
+  EXPECT_EQ(targets[1].host, "127.0.0.2");
+  EXPECT_EQ(targets[1].port, 7200);
+  EXPECT_TRUE(parse_targets("ws://127.0.0.1:7100,", error).empty());
+  EXPECT_NE(error.find("expected ws://host:port"), std::string::npos) << error;
+}
+
+TEST(Target, AUserGoesToTheNodeThatTheSimulatorChooses) {
+  const std::vector<NodeId> nodes{{0}, {1}, {2}};
+  std::vector<int> users(3);
+  for (std::uint64_t user = 1; user <= 300; ++user) {
+    EXPECT_EQ(target_of({user}, 3), core::gateway_of({user}, nodes).value);
+    ++users[target_of({user}, 3)];
+    EXPECT_EQ(target_of({user}, 1), 0);
+  }
+  for (const int count : users) EXPECT_GT(count, 60);
 }
 
 TEST(Target, SaysWhatIsWrongWithAUrl) {
