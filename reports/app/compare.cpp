@@ -273,6 +273,7 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
     }
     RunResult& run = *ran;
     run.environment.command = command;
+    run.order = static_cast<std::uint32_t>(runs.size() + 1);
     progress.print(done_line(place, run));
     write_run_folder(out / job.folder, run);
     write_file(out / job.folder / "scenario.yaml",

@@ -1,37 +1,18 @@
 #include "reports/model/comparison.hpp"
 
+#include "reports/model/fairness.hpp"
+#include "reports/model/verdict_text.hpp"
 #include "reports/model/wording.hpp"
-
-#include <boost/math/distributions/students_t.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <iterator>
 
 namespace clamor::report {
 namespace {
 
 double user_hours(const RunResult& run) {
   return static_cast<double>(run.deployment.users) * run.duration_seconds / 3600;
-}
-
-double cost_of(const RunResult& run, Criterion criterion) {
-  const double hours = user_hours(run);
-  switch (criterion) {
-    case Criterion::server_cpu:
-      return hours > 0 ? run.server.cpu_seconds / hours : 0;
-    case Criterion::device_bytes:
-      return hours > 0 ? static_cast<double>(run.server.device_write_bytes) / hours : 0;
-    case Criterion::catch_up_p99:
-      return static_cast<double>(select_histogram(run, "catch_up_latency").quantile(0.99));
-  }
-  return 0;
-}
-
-double mean_lag(const RunResult& run, std::size_t from, std::size_t to) {
-  double sum = 0;
-  for (std::size_t i = from; i < to; ++i) sum += static_cast<double>(run.series[i].fan_out_lag);
-  return to > from ? sum / static_cast<double>(to - from) : 0;
 }
 
 std::string first_failure(const RunResult& run) {
@@ -54,28 +35,14 @@ void add_run(DesignFigures& figures, const RunResult& run) {
   }
   if (!sustains_load(run)) {
     figures.sustained = false;
-    if (figures.fails.empty()) figures.fails = "lets its fan-out lag grow";
+    if (figures.fails.empty()) {
+      figures.fails = "does not sustain the load (its fan-out lag grows by " +
+                      short_number(fan_out_lag_trend(run).slope) + " records a second)";
+    }
   }
   for (std::size_t c = 0; c < criteria.size(); ++c) {
     figures.values[c].push_back(cost_of(run, criteria[c]));
   }
-}
-
-/// Whether a's and b's costs cannot be told apart.
-bool tie(const DesignFigures& a, const DesignFigures& b, std::size_t criterion, double tolerance) {
-  const std::vector<double>& left = a.values[criterion];
-  const std::vector<double>& right = b.values[criterion];
-  const std::size_t pairs = std::min(left.size(), right.size());
-  if (pairs < 2) {
-    const double x = a.costs[criterion].mean;
-    const double y = b.costs[criterion].mean;
-    return std::abs(x - y) <= tolerance * std::max(x, y);
-  }
-  // Repetition i of every design draws the same arrivals: pairs are sharper than two means.
-  std::vector<double> differences(pairs);
-  for (std::size_t i = 0; i < pairs; ++i) differences[i] = left[i] - right[i];
-  const Estimate difference = estimate(differences);
-  return std::abs(difference.mean) <= difference.half_width;
 }
 
 void decide(EngineComparison& comparison) {
@@ -85,136 +52,24 @@ void decide(EngineComparison& comparison) {
   }
   for (std::size_t c = 0; c < criteria.size() && left.size() > 1; ++c) {
     const auto cheaper = [&](std::size_t a, std::size_t b) {
-      return comparison.designs[a].costs[c].mean < comparison.designs[b].costs[c].mean;
+      return comparison.designs[a].costs[c].median < comparison.designs[b].costs[c].median;
     };
     const std::size_t best = *std::ranges::min_element(left, cheaper);
+    const std::vector<std::size_t> before = left;
     std::erase_if(left, [&](std::size_t i) {
-      return i != best &&
-             !tie(comparison.designs[best], comparison.designs[i], c, comparison.tolerance);
+      return i != best && !tie(comparison.designs[best].costs[c], comparison.designs[i].costs[c],
+                               comparison.tolerance);
     });
-    if (left.size() == 1) comparison.decided_by = criteria[c];
+    if (left.size() > 1) continue;
+    comparison.decided_by = criteria[c];
+    std::ranges::copy_if(before, std::back_inserter(comparison.runners_up),
+                         [&](std::size_t i) { return i != best; });
   }
   if (left.size() == 1) comparison.winner = left.front();
   if (left.size() > 1) comparison.tied = left;
 }
 
-std::string cost_text(Criterion criterion, double value) {
-  switch (criterion) {
-    case Criterion::server_cpu:
-      return short_number(value) + " CPU-seconds per user-hour";
-    case Criterion::device_bytes:
-      return short_number(value / 1024) + " KiB written to disk per user-hour";
-    case Criterion::catch_up_p99:
-      return short_number(value / 1e6) + " ms at the 99th percentile of catch-up";
-  }
-  return "";
-}
-
-std::string listed(const EngineComparison& comparison, const std::vector<std::size_t>& which) {
-  std::string text;
-  for (std::size_t i = 0; i < which.size(); ++i) {
-    if (i > 0) text += i + 1 == which.size() ? " and " : ", ";
-    text += label_of(comparison.designs[which[i]].design);
-  }
-  return text;
-}
-
-std::string scene(const EngineComparison& comparison) {
-  const DeploymentFacts& d = comparison.designs.front().runs.front()->deployment;
-  return (comparison.engine == Engine::live ? "Live, with " : "Simulated, with ") +
-         grouped(d.users) + " users on " + grouped(d.servers) +
-         (d.servers == 1 ? " server" : " servers") + ": ";
-}
-
-std::string win_text(const EngineComparison& comparison) {
-  const DesignFigures& winner = comparison.designs[*comparison.winner];
-  const Criterion criterion = comparison.decided_by.value_or(Criterion::server_cpu);
-  const double cost = winner.cost(criterion).mean;
-  std::string text = label_of(winner.design);
-  if (!comparison.decided_by) {
-    text += comparison.designs.size() > 1 ? " alone meets every threshold, at "
-                                          : " meets every threshold, at ";
-    return text + cost_text(criterion, cost);
-  }
-  text += " costs least: " + cost_text(criterion, cost);
-  std::string separator = ", against ";
-  for (const DesignFigures& other : comparison.designs) {
-    if (&other == &winner || !other.candidate()) continue;
-    text +=
-        separator +
-        short_number(other.cost(criterion).mean / (criterion == Criterion::device_bytes   ? 1024
-                                                   : criterion == Criterion::catch_up_p99 ? 1e6
-                                                                                          : 1)) +
-        " for " + label_of(other.design);
-    separator = " and ";
-  }
-  return text;
-}
-
-std::string failures_text(const EngineComparison& comparison) {
-  std::string text;
-  for (const DesignFigures& figures : comparison.designs) {
-    if (figures.candidate()) continue;
-    text += (text.empty() ? "" : "; ") + label_of(figures.design) + " " + figures.fails;
-  }
-  return text;
-}
-
-std::string sentence_of(const EngineComparison& comparison) {
-  std::string text = scene(comparison);
-  if (comparison.winner) {
-    text += win_text(comparison);
-  } else if (!comparison.tied.empty()) {
-    text += listed(comparison, comparison.tied) + " tie in server CPU, device bytes and catch-up";
-  } else {
-    text += "no design meets the thresholds";
-  }
-  if (const std::string failures = failures_text(comparison); !failures.empty()) {
-    text += "; " + failures;
-  }
-  text += ".";
-  const bool judged = comparison.decided_by || !comparison.tied.empty();
-  if (comparison.repetitions < 2 && judged) {
-    text += " One repetition: a difference below " + short_number(comparison.tolerance * 100) +
-            " % would count as a tie.";
-  }
-  return text;
-}
-
-std::string short_verdict(const EngineComparison& comparison) {
-  if (comparison.designs.size() == 1) {
-    const DesignFigures& only = comparison.designs.front();
-    return label_of(only.design) +
-           (only.candidate() ? " meets every threshold" : " does not meet the thresholds");
-  }
-  if (comparison.winner) return label_of(comparison.designs[*comparison.winner].design) + " wins";
-  if (!comparison.tied.empty()) return listed(comparison, comparison.tied) + " tie";
-  return "no design meets the thresholds";
-}
-
-std::string headline_of(const std::vector<EngineComparison>& engines) {
-  if (engines.empty()) return "nothing ran";
-  if (engines.size() == 1) {
-    return short_verdict(engines[0]) + ", " + std::string{label_of(engines[0].engine)};
-  }
-  const std::string live = short_verdict(engines[0]);
-  const std::string sim = short_verdict(engines[1]);
-  return live == sim ? live + ", live and simulated" : "live: " + live + "; simulated: " + sim;
-}
-
 }  // namespace
-
-Estimate estimate(std::span<const double> values) {
-  if (values.empty()) return {};
-  const auto n = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  if (values.size() < 2) return {mean, 0};
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  const double error = std::sqrt(squares / (n - 1) / n);
-  const boost::math::students_t_distribution<double> t{n - 1};
-  return {mean, boost::math::quantile(t, 0.975) * error};
-}
 
 std::string_view name_of(Criterion criterion) {
   switch (criterion) {
@@ -228,14 +83,47 @@ std::string_view name_of(Criterion criterion) {
   return "?";
 }
 
+double cost_of(const RunResult& run, Criterion criterion) {
+  const double hours = user_hours(run);
+  switch (criterion) {
+    case Criterion::server_cpu:
+      return hours > 0 ? run.server.cpu_seconds / hours : 0;
+    case Criterion::device_bytes:
+      return hours > 0 ? static_cast<double>(run.server.device_write_bytes) / hours : 0;
+    case Criterion::catch_up_p99:
+      return static_cast<double>(select_histogram(run, "catch_up_latency").quantile(0.99));
+  }
+  return 0;
+}
+
+bool tie(const Estimate& a, const Estimate& b, double tolerance) {
+  if (a.has_interval() && b.has_interval()) return a.low <= b.high && b.low <= a.high;
+  return std::abs(a.median - b.median) <= tolerance * std::max(a.median, b.median);
+}
+
+Trend fan_out_lag_trend(const RunResult& run) {
+  // A long run is thinned to means: the test looks at all pairs.
+  constexpr std::size_t points_max = 600;
+  const std::size_t step = run.series.size() / points_max + 1;
+  std::vector<double> seconds;
+  std::vector<double> lags;
+  for (std::size_t from = 0; from < run.series.size(); from += step) {
+    const std::size_t to = std::min(from + step, run.series.size());
+    double lag = 0;
+    for (std::size_t i = from; i < to; ++i) lag += static_cast<double>(run.series[i].fan_out_lag);
+    seconds.push_back(run.series[to - 1].t_seconds);
+    lags.push_back(lag / static_cast<double>(to - from));
+  }
+  return trend_of(seconds, lags);
+}
+
 bool sustains_load(const RunResult& run) {
-  const std::size_t n = run.series.size();
-  if (n < 6) return true;
-  const double middle = mean_lag(run, n / 3, 2 * n / 3);
-  const double last = mean_lag(run, 2 * n / 3, n);
+  const Trend trend = fan_out_lag_trend(run);
+  if (!trend.upward()) return true;
   double rate = 0;
-  for (const SeriesPoint& point : run.series) rate += point.ack_rate / static_cast<double>(n);
-  return last <= 1.5 * middle + 0.5 * rate + 1;
+  for (const SeriesPoint& point : run.series) rate += point.ack_rate;
+  rate /= static_cast<double>(run.series.size());
+  return trend.rise <= std::max(1.0, 0.5 * rate);
 }
 
 Comparison compare_designs(std::span<const RunResult> runs) {
@@ -245,7 +133,7 @@ Comparison compare_designs(std::span<const RunResult> runs) {
     comparison.engine = engine;
     comparison.tolerance = tie_tolerance(engine);
     for (const RunResult& run : runs) {
-      if (run.engine != engine) continue;
+      if (run.engine != engine || run.twin) continue;
       auto found = std::ranges::find(comparison.designs, run.design, &DesignFigures::design);
       if (found == comparison.designs.end()) {
         found = comparison.designs.emplace(comparison.designs.end());
@@ -262,11 +150,17 @@ Comparison compare_designs(std::span<const RunResult> runs) {
       comparison.repetitions =
           std::min(comparison.repetitions, static_cast<std::uint32_t>(figures.runs.size()));
     }
-    decide(comparison);
+    std::vector<const RunResult*> all;
+    for (const DesignFigures& figures : comparison.designs) {
+      all.insert(all.end(), figures.runs.begin(), figures.runs.end());
+    }
+    comparison.unequal = check_same_budget(all);
+    if (comparison.unequal.empty()) decide(comparison);
     comparison.sentence = sentence_of(comparison);
     result.engines.push_back(std::move(comparison));
   }
   result.headline = headline_of(result.engines);
+  result.intervals = interval_text(result.engines);
   if (!runs.empty()) {
     result.region = "This holds for " + region_text(runs.front().region) +
                     "; outside of it nothing was measured.";

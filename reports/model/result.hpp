@@ -69,6 +69,23 @@ struct DeploymentFacts {
   std::uint64_t channels = 0;
 };
 
+/// What every design of a comparison had to work with; the rest of it is `durability` and
+/// `deployment`. As the server says that it has it; 0: it did not say.
+struct Budget {
+  std::uint64_t block_cache_bytes = 0;
+  std::uint64_t write_buffer_bytes = 0;  ///< Of all column families together.
+
+  bool operator==(const Budget&) const = default;
+};
+
+/// What the store held before the measured window, put there by the scenario's `prefill`.
+struct PrefillFacts {
+  std::uint32_t messages_per_channel = 0;
+  std::uint64_t records = 0;
+  std::uint64_t store_bytes = 0;  ///< Of the data directory, write-ahead log included; 0: unknown.
+  double seconds = 0;             ///< What it took.
+};
+
 struct ServerFacts {
   double cpu_seconds = 0;  ///< Of all server threads in the measured window.
   std::uint64_t rss_max_bytes = 0;
@@ -120,11 +137,15 @@ struct RunResult {
   double scale = 1;
   std::uint32_t repetition = 1;
   std::uint32_t repetitions = 1;
+  std::uint32_t order = 0;  ///< Which run of the comparison it was, from 1; 0: not one of any.
+  bool twin = false;        ///< Simulated at the live population, to measure the simulator's error.
   std::string durability;
   double duration_seconds = 0;
   double wall_seconds = 0;
   bool interrupted = false;
   DeploymentFacts deployment;
+  Budget budget;
+  PrefillFacts prefill;
   Region region;  ///< region_of(plan), region.hpp.
   Environment environment;
   LedgerTotals ledger;

@@ -1,6 +1,7 @@
 #include "reports/render/document.hpp"
 
 #include "reports/model/design_check.hpp"
+#include "reports/model/fairness.hpp"
 #include "reports/model/wording.hpp"
 
 #include <algorithm>
@@ -15,15 +16,7 @@ bool has(std::span<const Arm> arms, Engine engine) {
 
 std::vector<std::string> caveats_of(const Comparison& comparison, std::span<const Arm> arms) {
   std::vector<std::string> caveats;
-  std::uint32_t repetitions = ~0U;
-  for (const EngineComparison& engine : comparison.engines) {
-    repetitions = std::min(repetitions, engine.repetitions);
-  }
-  if (repetitions < 2) {
-    caveats.push_back(
-        "One repetition: no interval can be given, so small differences are called ties. "
-        "A figure to publish wants three or more (--repetitions 3).");
-  }
+  caveats.push_back(comparison.intervals);
   for (const Arm& arm : arms) {
     for (const RunResult* run : arm.figures->runs) {
       const std::string who = label_of(run->design) + ", " + std::string{label_of(run->engine)};
@@ -88,6 +81,32 @@ Section operations_section(std::span<const RunResult> runs, std::span<const Arm>
   return s;
 }
 
+/// What made the comparison fair, once for all designs.
+Section fairness_section(const Comparison& comparison) {
+  Section s = section("fairness", "The same for every design", {}, {});
+  for (const EngineComparison& engine : comparison.engines) {
+    const RunResult& first = *engine.designs.front().runs.front();
+    const bool live = engine.engine == Engine::live;
+    std::string text = live ? "Live: " : "Simulated: ";
+    text += budget_text(first) + "; " + prefill_text(first) + ". ";
+    if (!live) {
+      text +=
+          "The simulator has no memory budget and no store that fills: its reads and writes "
+          "cost what calibration measured. ";
+    }
+    if (engine.unequal.empty()) text += "Checked: all its runs had the same. ";
+    if (const std::string order = order_text(engine); !order.empty()) {
+      text += "Order of the runs, drawn from the seed: " + order + ".";
+    }
+    s.paragraphs.push_back(std::move(text));
+  }
+  s.paragraphs.push_back(
+      "The live path (accept, commit, acknowledge, fan out to sessions) is the same code under "
+      "every "
+      "design; what differs is what is written for, and read by, devices that were away.");
+  return s;
+}
+
 std::vector<Section> sections_of(std::span<const RunResult> runs, const Comparison& comparison,
                                  std::span<const Arm> arms) {
   std::vector<Section> sections;
@@ -101,6 +120,7 @@ std::vector<Section> sections_of(std::span<const RunResult> runs, const Comparis
       {"Delivery latency counts from the moment a message was due, to the receiving device; "
        "p50 / p99. Queue entries are what one message adds to the designs' sync queues."},
       {groups_table(arms)}));
+  sections.push_back(fairness_section(comparison));
   sections.push_back(section("latency", "Latency by percentile",
                              {"Both axes are logarithmic: the tail is what users feel."},
                              {latency_table(arms)}, Chart::percentiles));
@@ -122,7 +142,7 @@ std::vector<Section> sections_of(std::span<const RunResult> runs, const Comparis
                              {generator_table(arms), simulator_table(arms)}));
   sections.push_back(section("reproduce", "Do it again", {}, {environment_table(arms)}));
   std::erase_if(sections, [](const Section& s) {
-    return s.tables.empty() && s.chart == Chart::none && s.id != "reproduce";
+    return s.tables.empty() && s.chart == Chart::none && s.id != "reproduce" && s.id != "fairness";
   });
   return sections;
 }
@@ -137,7 +157,8 @@ std::vector<Arm> arms_of(const Comparison& comparison, std::vector<std::string>&
       auto found = std::ranges::find(designs, label);
       if (found == designs.end()) found = designs.insert(designs.end(), label);
       arms.push_back({engine.engine, &engine.designs[i],
-                      static_cast<std::size_t>(found - designs.begin()), engine.winner == i});
+                      static_cast<std::size_t>(found - designs.begin()), engine.winner == i,
+                      std::ranges::find(engine.tied, i) != engine.tied.end()});
     }
   }
   return arms;

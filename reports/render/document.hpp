@@ -73,6 +73,7 @@ struct Arm {
   const DesignFigures* figures = nullptr;
   std::size_t design = 0;  ///< Index into Document::designs.
   bool winner = false;
+  bool tied = false;  ///< With others, so that nobody wins.
 
   [[nodiscard]] const RunResult& first() const { return *figures->runs.front(); }
 };

@@ -40,75 +40,79 @@ double per_cpu_second(const RunResult& run) {
              : 0;
 }
 
+enum class Best : std::uint8_t { least, most, neither };
+
+/// A row of the designs' table: one figure a run.
 struct Measure {
   const char* name;
-  std::function<double(const Arm&)> value;
+  std::function<double(const RunResult&)> value;
   std::function<std::string(double)> text;
-  enum class Best { least, most, neither } best = Best::least;
-  std::function<double(const Arm&)> half_width = [](const Arm&) { return 0.0; };
+  Best best = Best::least;
 };
 
-Measure criterion(const char* name, Criterion c, std::function<std::string(double)> text) {
-  return {name, [c](const Arm& arm) { return arm.figures->cost(c).mean; }, std::move(text),
-          Measure::Best::least, [c](const Arm& arm) { return arm.figures->cost(c).half_width; }};
-}
+std::string time_text(double ns) { return ns > 0 ? duration_text(ns) : "–"; }
 
 Measure quantile(const char* name, const char* metric, double q) {
-  return {name,
-          [=](const Arm& arm) { return to_double(merged_histogram(arm, metric).quantile(q)); },
-          [](double ns) { return ns > 0 ? duration_text(ns) : "–"; }};
+  return {
+      name,
+      [=](const RunResult& run) { return to_double(select_histogram(run, metric).quantile(q)); },
+      time_text};
+}
+
+Measure criterion(const char* name, Criterion c, std::function<std::string(double)> text) {
+  return {name, [c](const RunResult& run) { return cost_of(run, c); }, std::move(text)};
 }
 
 std::vector<Measure> measures() {
   return {
       criterion("Server CPU per user-hour", Criterion::server_cpu,
                 [](double s) { return short_number(s) + " s"; }),
-      criterion("Written to disk per user-hour", Criterion::device_bytes,
-                [](double b) { return bytes_text(b); }),
-      criterion("Catch-up after a reconnect, p99", Criterion::catch_up_p99,
-                [](double ns) { return ns > 0 ? duration_text(ns) : "–"; }),
+      criterion("Written to disk per user-hour", Criterion::device_bytes, bytes_text),
+      criterion("Catch-up after a reconnect, p99", Criterion::catch_up_p99, time_text),
       quantile("Delivery latency, p50", "delivery_latency", 0.5),
       quantile("Delivery latency, p99", "delivery_latency", 0.99),
       quantile("Acknowledgement latency, p99", "ack_latency", 0.99),
-      {"Deliveries per server CPU-second", [](const Arm& arm) { return mean(arm, per_cpu_second); },
-       [](double n) { return short_number(n); }, Measure::Best::most},
+      {"Deliveries per server CPU-second", per_cpu_second, short_number, Best::most},
       {"Queue entries per message",
-       [](const Arm& arm) {
-         return mean(arm, [](const RunResult& run) {
-           return per_message(run, run.operations.queue_entries);
-         });
-       },
-       [](double n) { return short_number(n); }, Measure::Best::neither},
+       [](const RunResult& run) { return per_message(run, run.operations.queue_entries); },
+       short_number, Best::neither},
       {"Fan-out lag at most, records",
-       [](const Arm& arm) {
-         return mean(arm, [](const RunResult& r) { return to_double(r.server.fan_out_lag_max); });
-       },
-       [](double n) { return short_number(n); }, Measure::Best::neither},
+       [](const RunResult& run) { return to_double(run.server.fan_out_lag_max); }, short_number,
+       Best::neither},
+      {"Fan-out lag grows by, records/s",
+       [](const RunResult& run) { return fan_out_lag_trend(run).slope; }, short_number,
+       Best::neither},
   };
 }
 
-/// Bars and emphasis compare designs under one engine, never live with simulated.
+std::string estimate_text(const Measure& measure, const Estimate& e) {
+  std::string text = measure.text(e.median);
+  if (e.has_interval()) {
+    text += " (" + range_text(measure.text(e.low), measure.text(e.high), "–") + ")";
+  }
+  return text;
+}
+
+/// Bars and emphasis compare designs under one engine, never live with simulated. Emphasis: the
+/// best, and what ties with it, where something does not.
 Row measure_row(const Measure& measure, const Comparison& comparison, std::span<const Arm> arms) {
   Row row{.name = measure.name, .cells = {}};
   for (const EngineComparison& engine : comparison.engines) {
-    std::vector<double> values;
-    std::vector<const Arm*> columns;
+    std::vector<Estimate> figures;
     for (const Arm& arm : arms) {
       if (arm.engine != engine.engine) continue;
-      values.push_back(measure.value(arm));
-      columns.push_back(&arm);
+      std::vector<double> values;
+      for (const RunResult* run : arm.figures->runs) values.push_back(measure.value(*run));
+      figures.push_back(estimate(values));
     }
-    const auto [least, most] = std::ranges::minmax(values);
-    const bool apart = most > 0 && (most - least) > engine.tolerance * most;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const bool best = apart && ((measure.best == Measure::Best::least && values[i] == least) ||
-                                  (measure.best == Measure::Best::most && values[i] == most));
-      std::string text = measure.text(values[i]);
-      if (const double half = measure.half_width(*columns[i]); half > 0) {
-        text += " ± " + measure.text(half);
-      }
-      row.cells.push_back({std::move(text), best ? Tone::strong : Tone::plain,
-                           most > 0 ? std::optional{values[i] / most} : std::nullopt});
+    const auto [least, most] = std::ranges::minmax(figures, {}, &Estimate::median);
+    const Estimate best = measure.best == Best::most ? most : least;
+    const auto ties = [&](const Estimate& e) { return tie(e, best, engine.tolerance); };
+    const bool apart = measure.best != Best::neither && !std::ranges::all_of(figures, ties);
+    for (const Estimate& e : figures) {
+      row.cells.push_back(
+          {estimate_text(measure, e), apart && ties(e) ? Tone::strong : Tone::plain,
+           most.median > 0 ? std::optional{std::max(0.0, e.median / most.median)} : std::nullopt});
     }
   }
   return row;
@@ -122,20 +126,17 @@ Cell thresholds_cell(const Arm& arm) {
     met +=
         static_cast<std::size_t>(std::ranges::count_if(run->thresholds, &ThresholdOutcome::passed));
   }
-  if (!arm.figures->sustained) return {"✗ fan-out lag grows", Tone::bad, {}};
+  if (!arm.figures->sustained) return {"✗ not sustained", Tone::bad, {}};
   return {fmt::format("{} {} of {}", met == all ? "✓" : "✗", met, all),
           met == all ? Tone::good : Tone::bad,
           {}};
 }
 
-/// "1.57 / 32.2 ms": the unit once where it is the same.
+/// "1.57 / 32.2 ms"
 std::string quantiles_text(const Histogram& h) {
   if (h.count() == 0) return "–";
-  std::string low = duration_text(to_double(h.quantile(0.5)));
-  const std::string high = duration_text(to_double(h.quantile(0.99)));
-  const std::size_t unit = low.rfind(' ');
-  if (unit != std::string::npos && high.ends_with(low.substr(unit))) low.resize(unit);
-  return low + " / " + high;
+  return range_text(duration_text(to_double(h.quantile(0.5))),
+                    duration_text(to_double(h.quantile(0.99))), " / ");
 }
 
 /// Entries that one message to a group of that size adds: M, or none; ARCHITECTURE, "The designs".
@@ -145,14 +146,26 @@ std::uint64_t entries_of(const DesignSpec& design, std::uint32_t members) {
   return none ? 0 : members;
 }
 
+std::string designs_caption(const Comparison& comparison) {
+  std::string text = "Cost, latency and thresholds of every design";
+  const auto repeated = [](const EngineComparison& e) {
+    return e.repetitions >= repetitions_for_interval;
+  };
+  if (std::ranges::any_of(comparison.engines, repeated)) {
+    text += ": median and interval over the repetitions";
+  }
+  return text + ". ★ wins, = ties, ✗ cannot win.";
+}
+
 std::string percent(double share) { return short_number(share * 100) + " %"; }
 
 }  // namespace
 
 Table designs_table(const Comparison& comparison, std::span<const Arm> arms) {
-  Table table{"Cost, latency and thresholds of every design.", "", arm_columns(arms), {}};
+  Table table{designs_caption(comparison), "", arm_columns(arms), {}};
   for (std::size_t i = 0; i < arms.size(); ++i) {
     if (arms[i].winner) table.columns[i].name += " ★";
+    if (arms[i].tied) table.columns[i].name += " =";
   }
   Row thresholds{.name = "Thresholds met", .cells = {}};
   for (const Arm& arm : arms) thresholds.cells.push_back(thresholds_cell(arm));

@@ -137,7 +137,7 @@ std::string section_html(const Section& section, const Document& document) {
   std::string html =
       fmt::format("<section id=\"{}\"><h2>{}</h2>\n", section.id, escape_markup(section.title));
   for (const std::string& paragraph : section.paragraphs) {
-    html += "<p>" + prose(paragraph, {}) + "</p>\n";
+    html += "<p>" + prose(paragraph, document.designs) + "</p>\n";
   }
   if (section.id == "reproduce" && !document.command.empty()) {
     html += "<pre class=command>" + escape_markup(document.command) + "</pre>\n";

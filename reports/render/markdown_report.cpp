@@ -56,7 +56,7 @@ std::string markdown_report(std::span<const RunResult> runs) {
   text += document.region + "\n\n";
   for (const std::string& caveat : document.caveats) text += "- " + caveat + "\n";
   for (const Section& section : document.sections) {
-    if (section.tables.empty() && section.id != "reproduce") continue;  // a chart alone
+    if (section.tables.empty() && section.chart != Chart::none) continue;  // a chart alone
     text += "\n## " + section.title + "\n\n";
     for (const std::string& paragraph : section.paragraphs) {
       if (section.chart == Chart::none) text += paragraph + "\n\n";

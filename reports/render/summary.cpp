@@ -7,6 +7,8 @@
 #include <array>
 #include <cmath>
 #include <fmt/format.h>
+#include <functional>
+#include <vector>
 
 namespace clamor::report {
 namespace {
@@ -170,30 +172,64 @@ void add_simulator(Page& page, const RunResult& run) {
   page.dotted("result hash", fmt::format("{:016x}", run.result_hash));
 }
 
-std::string cell(const Histogram& h, double q) {
-  return h.count() == 0 ? "–" : duration_text(static_cast<double>(h.quantile(q)));
+struct DesignColumn {
+  const char* name;
+  std::function<double(const RunResult&)> value;
+  std::function<std::string(double)> text;
+};
+
+std::vector<DesignColumn> design_columns() {
+  const auto time = [](double ns) { return ns > 0 ? duration_text(ns) : std::string{"–"}; };
+  const auto cost = [](Criterion c) {
+    return [c](const RunResult& run) { return cost_of(run, c); };
+  };
+  const auto delivery = [](double q) {
+    return [q](const RunResult& run) {
+      return static_cast<double>(select_histogram(run, "delivery_latency").quantile(q));
+    };
+  };
+  return {{"CPU-s/user-h", cost(Criterion::server_cpu), short_number},
+          {"disk/user-h", cost(Criterion::device_bytes), bytes_text},
+          {"catch-up p99", cost(Criterion::catch_up_p99), time},
+          {"delivery p50", delivery(0.5), time},
+          {"p99", delivery(0.99), time}};
 }
 
-void add_design_row(Page& page, const DesignFigures& figures, bool winner) {
-  Histogram delivery;
-  bool clean = true;
-  for (const RunResult* run : figures.runs) {
-    delivery.merge(select_histogram(*run, "delivery_latency"));
-    const auto must_be_zero = [&](const LedgerCounter& c) {
-      return !c.must_be_zero || run->ledger.*c.member == 0;
-    };
-    clean = clean && run->ledger_complete && std::ranges::all_of(ledger_counters, must_be_zero);
+bool is_clean(const RunResult& run) {
+  return run.ledger_complete && std::ranges::all_of(ledger_counters, [&](const LedgerCounter& c) {
+           return !c.must_be_zero || run.ledger.*c.member == 0;
+         });
+}
+
+constexpr std::size_t design_width = 18;
+constexpr std::size_t figure_width = 16;
+
+void add_design_table(Page& page, const EngineComparison& engine) {
+  const std::vector<DesignColumn> columns = design_columns();
+  std::string header = "    " + padded("design", design_width);
+  for (const DesignColumn& column : columns) header += right(column.name, figure_width);
+  page.line(header + right("ledger", 11));
+  for (std::size_t i = 0; i < engine.designs.size(); ++i) {
+    const DesignFigures& figures = engine.designs[i];
+    const bool tied = std::ranges::find(engine.tied, i) != engine.tied.end();
+    const char* sign = engine.winner == i ? " *" : tied ? " =" : "";
+    std::string row = "    " + page.mark(figures.candidate()) + " ";
+    row += padded(label_of(figures.design) + sign, design_width - 2);
+    std::string intervals = "    " + std::string(design_width, ' ');
+    bool any_interval = false;
+    for (const DesignColumn& column : columns) {
+      std::vector<double> values;
+      for (const RunResult* run : figures.runs) values.push_back(column.value(*run));
+      const Estimate e = estimate(values);
+      row += right(column.text(e.median), figure_width);
+      any_interval = any_interval || e.has_interval();
+      intervals += right(range_text(column.text(e.low), column.text(e.high), "–"), figure_width);
+    }
+    const bool clean =
+        std::ranges::all_of(figures.runs, [](const RunResult* run) { return is_clean(*run); });
+    page.line(row + right(clean ? "clean" : "NOT CLEAN", 11));
+    if (any_interval) page.line(page.paint("2", intervals));
   }
-  std::string row = "    " + page.mark(figures.candidate()) + " ";
-  row += padded(label_of(figures.design) + (winner ? " *" : ""), 16);
-  for (const std::string& text : {short_number(figures.cost(Criterion::server_cpu).mean),
-                                  bytes_text(figures.cost(Criterion::device_bytes).mean),
-                                  duration_text(figures.cost(Criterion::catch_up_p99).mean),
-                                  cell(delivery, 0.5), cell(delivery, 0.99)}) {
-    row += right(text, 13);
-  }
-  row += right(clean ? "clean" : "NOT CLEAN", 11);
-  page.line(row);
 }
 
 }  // namespace
@@ -213,6 +249,14 @@ std::string bytes_text(double bytes) {
     ++unit;
   }
   return short_number(bytes) + " " + units[unit];
+}
+
+std::string range_text(std::string low, const std::string& high, std::string_view between) {
+  const std::size_t unit = low.rfind(' ');
+  if (unit != std::string::npos && high.ends_with(std::string_view{low}.substr(unit))) {
+    low.resize(unit);
+  }
+  return low + std::string{between} + high;
 }
 
 std::string observed_text(const ThresholdOutcome& outcome) {
@@ -248,16 +292,10 @@ std::string comparison_summary(std::span<const RunResult> runs, bool colour) {
   for (const EngineComparison& engine : comparison.engines) {
     page.line("");
     page.paragraph(engine.sentence);
-    std::string header = "    " + padded("design", 18);
-    for (const char* name :
-         {"CPU-s/user-h", "disk/user-h", "catch-up p99", "delivery p50", "p99"}) {
-      header += right(name, 13);
-    }
-    page.line(header + right("ledger", 11));
-    for (std::size_t i = 0; i < engine.designs.size(); ++i) {
-      add_design_row(page, engine.designs[i], engine.winner == i);
-    }
+    add_design_table(page, engine);
   }
+  page.line("");
+  page.paragraph(comparison.intervals);
   page.line("");
   page.paragraph(comparison.region);
   return page.text_;

@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace clamor::report {
 
@@ -19,6 +20,9 @@ namespace clamor::report {
 [[nodiscard]] std::string duration_text(double ns);
 /// 1.23 GiB, 512 B: three significant digits.
 [[nodiscard]] std::string bytes_text(double bytes);
+/// "1.57–32.2 ms": the unit once where it is the same.
+[[nodiscard]] std::string range_text(std::string low, const std::string& high,
+                                     std::string_view between);
 /// "34.2 ms", "0", "unknown: the roll call did not finish".
 [[nodiscard]] std::string observed_text(const ThresholdOutcome& outcome);
 

@@ -1,5 +1,6 @@
 #include "reports/model/comparison.hpp"
 
+#include "reports/model/fairness.hpp"
 #include "reports/model/wording.hpp"
 #include "tests/unit/reports/sample_results.hpp"
 
@@ -14,15 +15,6 @@ std::vector<RunResult> both_designs(Engine engine = Engine::live) {
   return {sample::run(engine, QueueDesign::per_user), sample::run(engine, QueueDesign::per_group)};
 }
 
-TEST(Estimate, MatchesStudentsIntervalOfAKnownSample) {
-  const std::vector<double> values{10, 12, 14};
-  const Estimate e = estimate(values);
-  EXPECT_DOUBLE_EQ(e.mean, 12);
-  EXPECT_NEAR(e.half_width, 4.3027 * 2 / std::sqrt(3.0), 1e-3);  // t(0.975, 2) = 4.3027
-  const std::vector<double> one{3};
-  EXPECT_DOUBLE_EQ(estimate(one).half_width, 0);
-}
-
 TEST(Comparison, LeastServerCpuWinsAmongDesignsThatMeetTheThresholds) {
   const std::vector<RunResult> runs = both_designs();
   const Comparison c = compare_designs(runs);
@@ -32,7 +24,7 @@ TEST(Comparison, LeastServerCpuWinsAmongDesignsThatMeetTheThresholds) {
   EXPECT_EQ(live.designs[*live.winner].design.design, QueueDesign::per_group);
   EXPECT_EQ(live.decided_by, Criterion::server_cpu);
   EXPECT_EQ(c.headline, "per_group wins, live");
-  EXPECT_NE(live.sentence.find("One repetition"), std::string::npos) << live.sentence;
+  EXPECT_NE(c.intervals.find("One repetition, live"), std::string::npos) << c.intervals;
 }
 
 TEST(Comparison, ADesignThatFailsAThresholdCannotWinByPrice) {
@@ -81,27 +73,102 @@ TEST(Comparison, OfOneDesignSaysWhetherItMeetsTheThresholdsAndCallsNobodyTheWinn
   EXPECT_EQ(compare_designs(runs).headline, "per_user does not meet the thresholds, live");
 }
 
-TEST(Comparison, RepetitionsArePairedSoThatACommonDriftHidesNoDifference) {
+/// Three repetitions of two designs with these costs.
+std::vector<RunResult> repeated(const std::vector<double>& per_user,
+                                const std::vector<double>& per_group) {
   std::vector<RunResult> runs;
-  const std::vector<double> drift{0, 40, 90};  // the machine got slower, for both alike
-  for (std::uint32_t i = 0; i < 3; ++i) {
-    runs.push_back(sample::run(Engine::live, QueueDesign::per_user, i + 1, 3));
-    runs.back().server.cpu_seconds = 105 + drift[i] + 0.1 * i;
-    runs.push_back(sample::run(Engine::live, QueueDesign::per_group, i + 1, 3));
-    runs.back().server.cpu_seconds = 100 + drift[i];
+  const auto n = static_cast<std::uint32_t>(per_user.size());
+  for (std::uint32_t i = 0; i < n; ++i) {
+    for (const QueueDesign design : {QueueDesign::per_user, QueueDesign::per_group}) {
+      runs.push_back(sample::run(Engine::live, design, i + 1, n));
+      runs.back().server.cpu_seconds = (design == QueueDesign::per_user ? per_user : per_group)[i];
+      runs.back().server.device_write_bytes = 1000;
+      runs.back().histograms.erase("catch_up_latency");
+    }
   }
-  const EngineComparison live = compare_designs(runs).engines.front();
-  EXPECT_EQ(live.repetitions, 3U);
-  EXPECT_EQ(live.decided_by, Criterion::server_cpu);
-  runs[0].server.cpu_seconds -= 20;  // once the other way: no longer apart
-  EXPECT_NE(compare_designs(runs).engines.front().decided_by, Criterion::server_cpu);
+  return runs;
 }
 
-TEST(Comparison, GrowingFanOutLagIsNotSustained) {
+TEST(Comparison, RepetitionsWinOnlyWhereTheirIntervalsDoNotOverlap) {
+  const std::vector<RunResult> apart = repeated({12, 14, 11}, {9, 10.9, 10});
+  const Comparison win = compare_designs(apart);
+  const EngineComparison& live = win.engines.front();
+  EXPECT_EQ(live.repetitions, 3U);
+  EXPECT_EQ(live.decided_by, Criterion::server_cpu);
+  EXPECT_EQ(win.headline, "per_group wins, live");
+  EXPECT_NE(live.sentence.find("(0.81–0.981) CPU-seconds per user-hour, against 1.08 (0.99–1.26)"),
+            std::string::npos)
+      << live.sentence;
+  EXPECT_NE(win.intervals.find("3 repetitions, live"), std::string::npos) << win.intervals;
+
+  const std::vector<RunResult> overlapping = repeated({12, 14, 11}, {9, 11.1, 10});
+  const Comparison tie = compare_designs(overlapping);
+  EXPECT_FALSE(tie.engines.front().winner);
+  EXPECT_EQ(tie.headline, "per_user and per_group tie, live");
+}
+
+TEST(Comparison, TwoRepetitionsHaveNoIntervalAndSaySo) {
+  const std::vector<RunResult> runs = repeated({12, 12}, {9, 9});
+  const Comparison c = compare_designs(runs);
+  EXPECT_FALSE(c.engines.front().designs.front().costs.front().has_interval());
+  EXPECT_NE(c.intervals.find("Only 2 repetitions, live"), std::string::npos) << c.intervals;
+}
+
+TEST(Comparison, SaysWhoTiesInWhatBeforeALaterCriterionDecides) {
+  std::vector<RunResult> runs = repeated({12, 14, 11}, {9, 11.1, 10});
+  for (RunResult& run : runs) {
+    if (run.design.design == QueueDesign::per_user) run.server.device_write_bytes = 50'000'000;
+  }
+  const EngineComparison live = compare_designs(runs).engines.front();
+  EXPECT_EQ(live.decided_by, Criterion::device_bytes);
+  EXPECT_NE(live.sentence.find("per_user and per_group tie in server CPU; per_group costs least"),
+            std::string::npos)
+      << live.sentence;
+}
+
+TEST(Comparison, ADesignWhoseFanOutLagGrowsCannotWin) {
+  std::vector<RunResult> runs = both_designs();
+  EXPECT_TRUE(sustains_load(runs[1]));
+  for (std::size_t i = 0; i < runs[1].series.size(); ++i) runs[1].series[i].fan_out_lag = 100 * i;
+  EXPECT_FALSE(sustains_load(runs[1]));
+  const EngineComparison live = compare_designs(runs).engines.front();
+  ASSERT_TRUE(live.winner);
+  EXPECT_EQ(live.designs[*live.winner].design.design, QueueDesign::per_user);
+  EXPECT_NE(live.sentence.find("per_group does not sustain the load (its fan-out lag grows by 100 "
+                               "records a second)"),
+            std::string::npos)
+      << live.sentence;
+}
+
+TEST(Comparison, AStormThatIsWorkedOffIsSustained) {
   RunResult run = sample::run(Engine::live, QueueDesign::per_user);
+  for (std::size_t i = 0; i < run.series.size(); ++i) {
+    run.series[i].fan_out_lag = i < 10 ? 40 : i < 15 ? 9'000 - 1'500 * (i - 10) : 60;
+  }
   EXPECT_TRUE(sustains_load(run));
-  for (std::size_t i = 0; i < run.series.size(); ++i) run.series[i].fan_out_lag = 100 * i;
-  EXPECT_FALSE(sustains_load(run));
+}
+
+TEST(Comparison, NobodyWinsWhereTheDesignsDidNotHaveTheSame) {
+  std::vector<RunResult> runs = both_designs();
+  runs[0].budget = {.block_cache_bytes = 64U << 20U, .write_buffer_bytes = 96U << 20U};
+  runs[1].budget = {.block_cache_bytes = 128U << 20U, .write_buffer_bytes = 96U << 20U};
+  const Comparison c = compare_designs(runs);
+  EXPECT_FALSE(c.engines.front().winner);
+  EXPECT_EQ(c.headline, "not comparable, live");
+  EXPECT_NE(c.engines.front().sentence.find("memory: 160 MiB for the store (64 MiB block cache, 96 "
+                                            "MiB write buffers) for per_user, but 224 MiB"),
+            std::string::npos)
+      << c.engines.front().sentence;
+}
+
+TEST(Fairness, TellsTheOrderOfTheRunsByRepetition) {
+  std::vector<RunResult> runs = repeated({1, 1, 1}, {1, 1, 1});
+  const std::vector<std::uint32_t> order{2, 1, 3, 4, 6, 5};
+  for (std::size_t i = 0; i < runs.size(); ++i) runs[i].order = order[i];
+  const Comparison c = compare_designs(runs);
+  EXPECT_EQ(order_text(c.engines.front()),
+            "repetition 1: per_group, per_user; repetition 2: per_user, per_group; repetition 3: "
+            "per_group, per_user");
 }
 
 TEST(Comparison, TheVerdictNamesTheRegionAndBothEngines) {

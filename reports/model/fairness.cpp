@@ -1,0 +1,106 @@
+#include "reports/model/fairness.hpp"
+
+#include "reports/model/wording.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+namespace clamor::report {
+namespace {
+
+std::string mebibytes(std::uint64_t bytes) {
+  return short_number(static_cast<double>(bytes) / (1U << 20U)) + " MiB";
+}
+
+std::string memory_text(const Budget& budget) {
+  if (budget == Budget{}) return "a memory budget that the server did not tell";
+  return mebibytes(budget.block_cache_bytes + budget.write_buffer_bytes) + " for the store (" +
+         mebibytes(budget.block_cache_bytes) + " block cache, " +
+         mebibytes(budget.write_buffer_bytes) + " write buffers)";
+}
+
+std::string servers_text(const DeploymentFacts& d) {
+  return grouped(d.servers) + (d.servers == 1 ? " server" : " servers") + " with " +
+         grouped(d.cores_per_server) + (d.cores_per_server == 1 ? " core" : " cores") +
+         (d.servers == 1 ? "" : " each");
+}
+
+struct Condition {
+  const char* name;
+  std::function<std::string(const RunResult&)> text;
+};
+
+const std::vector<Condition>& conditions() {
+  static const std::vector<Condition> all{
+      {"memory", [](const RunResult& r) { return memory_text(r.budget); }},
+      {"servers", [](const RunResult& r) { return servers_text(r.deployment); }},
+      {"durability", [](const RunResult& r) { return r.durability; }},
+      {"network path", [](const RunResult& r) { return r.environment.path; }},
+      {"machine", [](const RunResult& r) { return r.environment.machine; }},
+      {"placement", [](const RunResult& r) { return r.environment.placement; }},
+      {"users", [](const RunResult& r) { return grouped(r.deployment.users); }},
+      {"messages pre-filled a channel",
+       [](const RunResult& r) { return grouped(r.prefill.messages_per_channel); }},
+  };
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::string> check_same_budget(std::span<const RunResult* const> runs) {
+  std::vector<std::string> findings;
+  for (const Condition& condition : conditions()) {
+    for (const RunResult* run : runs) {
+      const std::string first = condition.text(*runs.front());
+      const std::string other = condition.text(*run);
+      if (first == other) continue;
+      findings.push_back(std::string{condition.name} + ": " + first + " for " +
+                         label_of(runs.front()->design) + ", but " + other + " for " +
+                         label_of(run->design));
+      break;
+    }
+  }
+  return findings;
+}
+
+std::string budget_text(const RunResult& run) {
+  std::string text = servers_text(run.deployment);
+  text += run.engine == Engine::live ? ", " + memory_text(run.budget) : "";
+  text += ", durability " + run.durability + ", network path " + run.environment.path;
+  return text;
+}
+
+std::string prefill_text(const RunResult& run) {
+  const PrefillFacts& p = run.prefill;
+  if (p.messages_per_channel == 0) {
+    return "the store was empty when the channels were created (no `prefill`)";
+  }
+  std::string text = "the store was pre-filled with " + grouped(p.messages_per_channel) +
+                     " messages a channel, " + grouped(p.records) + " in all";
+  if (p.store_bytes > 0) text += ", " + mebibytes(p.store_bytes) + " on disk";
+  return text;
+}
+
+std::string order_text(const EngineComparison& comparison) {
+  std::vector<const RunResult*> runs;
+  for (const DesignFigures& figures : comparison.designs) {
+    runs.insert(runs.end(), figures.runs.begin(), figures.runs.end());
+  }
+  if (std::ranges::any_of(runs, [](const RunResult* run) { return run->order == 0; })) return "";
+  std::ranges::sort(runs, {}, &RunResult::order);
+  std::string text;
+  std::uint32_t repetition = 0;
+  for (const RunResult* run : runs) {
+    if (run->repetition != repetition && comparison.repetitions > 1) {
+      text += (text.empty() ? "repetition " : "; repetition ") + grouped(run->repetition) + ": ";
+    } else if (!text.empty()) {
+      text += ", ";
+    }
+    repetition = run->repetition;
+    text += label_of(run->design);
+  }
+  return text;
+}
+
+}  // namespace clamor::report
