@@ -134,6 +134,7 @@ struct Scenario {
   Deployment deployment;
   std::vector<DesignSpec> designs{{QueueDesign::per_user}, {QueueDesign::per_group}};
   Durability durability = Durability::os;
+  AckAfter ack_after = AckAfter::log;
   std::vector<Workload> workloads;
   Heartbeat heartbeat;
   Reconnect reconnect;

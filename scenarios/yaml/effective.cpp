@@ -60,7 +60,9 @@ std::string servers_text(const Scenario& scenario) {
   return fmt::format("deployment: {{cores: {}, clients_per_server: {}}}\n",
                      scenario.deployment.cores, scenario.deployment.clients_per_server) +
          fmt::format("designs: [{}]\n", designs) +
-         fmt::format("durability: {}\n", scenario.durability == Durability::fsync ? "fsync" : "os");
+         fmt::format("durability: {}\n",
+                     scenario.durability == Durability::fsync ? "fsync" : "os") +
+         fmt::format("ack_after: {}\n", name_of(scenario.ack_after));
 }
 
 std::string workload_text(const Workload& workload) {

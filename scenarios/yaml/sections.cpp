@@ -268,6 +268,8 @@ void read_servers(Faults& faults, MapReader& root, Scenario& scenario) {
   }
   root.read_choice<Durability>("durability", scenario.durability,
                                {{"fsync", Durability::fsync}, {"os", Durability::os}});
+  root.read_choice<AckAfter>("ack_after", scenario.ack_after,
+                             {{"log", AckAfter::log}, {"fanout", AckAfter::fanout}});
 }
 
 void read_clients(Faults& faults, MapReader& root, Scenario& scenario) {

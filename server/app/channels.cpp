@@ -179,10 +179,11 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
   return out;
 }
 
-void Channels::plan_run(const Channel& channel, const core::RecordRun& run, Planned& out) {
+void Channels::plan_run(Channel& channel, const core::RecordRun& run, Planned& out) {
   plan_.clear();
   core::plan_durable(channel.head.design, run, channel.members, plan_);
   out.entries += plan_.entry_count;
+  if (plan_.entry_count != 0) channel.owed = run.first + (run.count - 1);
   out.user_partition_pairs += plan_.user_partition_pairs;
   auto& fan_out = out.fan_out;
   fan_out.entries.insert(fan_out.entries.end(), plan_.entries.begin(), plan_.entries.end());

@@ -33,10 +33,14 @@ struct Channel {
   PartitionId partition;
   core::ChannelHead head;  ///< `design` is the one that durable records have.
   MessageId covered;       ///< Highest id whose queue entries are applied.
+  MessageId owed;          ///< Highest durable id that queue entries were planned for.
   MessageId queue_from;    ///< The latest design_changed; 0: never changed.
   core::ChannelDesign next_design = core::ChannelDesign::per_user;  ///< After tentative records.
   std::uint32_t members_now = 0;                                    ///< After tentative records.
   std::vector<core::MemberRow> members;  ///< One row an interval, by (partition, user, join).
+
+  /// Whether queue entries of a durable record are still to be applied.
+  [[nodiscard]] bool lags(MessageId of) const { return covered < of && of <= owed; }
 };
 
 struct ChannelsSettings {
@@ -145,7 +149,7 @@ class Channels {
                    Instant now, store::Commit& commit);
   /// Appends a design_changed record where the number of members asks for it.
   void follow_design(Channel& channel, Instant now, store::Commit& commit);
-  void plan_run(const Channel& channel, const core::RecordRun& run, Planned& out);
+  void plan_run(Channel& channel, const core::RecordRun& run, Planned& out);
 
   const ChannelsSettings settings_;
   std::vector<Channel> channels_;

@@ -132,6 +132,9 @@ void add_incidents(const Incidents& incidents, Families& out) {
                number(incidents.queue_write_failures))
       .counter("clamor_rebuilds_total", "Rebuilds of the state from the log after a failed append.",
                number(incidents.rebuilds))
+      .counter("clamor_fan_out_redone_records_total",
+               "Records whose durable fan-out was planned anew at the start or by a rebuild.",
+               number(incidents.fan_out_redone_records))
       .counter("clamor_device_acks_total", "Cumulative acknowledgements by devices.",
                number(incidents.device_acks))
       .counter("clamor_pages_total", "Catch-up pages sent.", number(incidents.pages));

@@ -12,7 +12,7 @@ namespace clamor::server {
 namespace {
 
 store::QueueWriterSettings queue_writer_settings(const Settings& settings) {
-  return {.linger = settings.queue_linger};
+  return {.linger = settings.queue_linger, .flush_every = settings.queue_flush_records};
 }
 
 }  // namespace
@@ -52,6 +52,7 @@ void Node::drain(std::function<void()> drained) {
 
 void Node::finish_drain() {
   if (!draining_ || !drained_ || !pending_.empty() || !open_.requests.empty()) return;
+  if (!due_acks_.empty() && !store_failed_) return;
   std::exchange(drained_, nullptr)();
 }
 

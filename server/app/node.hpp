@@ -71,6 +71,13 @@ class Node final : public gateway::Handler {
     std::vector<Request> requests;  ///< One a record.
   };
 
+  /// The ack of a send, and for whom.
+  struct DueAck {
+    protocol::Ack ack;
+    DeviceIndex device = 0;
+    std::uint32_t device_incarnation = 0;
+  };
+
   // --- requests (node_requests.cpp)
   void handle(gateway::SessionId id, Session& session, const protocol::Login& login);
   void handle(gateway::SessionId id, Session& session, const protocol::Send& send);
@@ -101,7 +108,11 @@ class Node final : public gateway::Handler {
   void on_committed(const store::CommitOutcome& outcome);
   void on_queued(const store::QueueOutcome& outcome, std::uint64_t epoch);
   void publish(const PendingCommit& pending);
-  void acknowledge(const core::Record& record, const Request& request);
+  /// Acknowledges a send, or notes the ack for when its queue entries are applied. True: now.
+  bool acknowledge(const Channel& channel, const core::Record& record, DeviceIndex device);
+  void send_ack(const DueAck& due);
+  void send_due_acks(std::size_t count);
+  void answer_change(const core::Record& record, const Request& request);
   /// Live fan-out of a durable record to local sessions, but for the sending device.
   void deliver(ChannelIndex index, const core::Record& record, std::span<const std::byte> body,
                DeviceIndex sender);
@@ -147,8 +158,10 @@ class Node final : public gateway::Handler {
     std::vector<core::RecordRun> runs;
     std::uint64_t records = 0;
     std::uint64_t entries = 0;
+    std::size_t acks = 0;  ///< So many of due_acks_ wait for it.
   };
   std::deque<PendingFanOut> fan_outs_;  ///< At the queue writer.
+  std::deque<DueAck> due_acks_;         ///< AckAfter::fanout, in the order of fan_outs_.
   std::uint64_t fan_out_lag_records_ = 0;
   std::uint64_t fan_out_lag_entries_ = 0;
   /// Outcomes of fan-outs from before a rebuild, or of its redo, are not in fan_outs_.

@@ -70,7 +70,8 @@ void Node::publish(const PendingCommit& pending) {
   operations_.records += batch.size();
   operations_.record_user_partition_pairs += planned.user_partition_pairs;
   const std::size_t entries = planned.fan_out.entries.size();
-  fan_outs_.push_back({std::move(planned.runs), batch.size(), entries});
+  PendingFanOut& fan_out =
+      fan_outs_.emplace_back(PendingFanOut{std::move(planned.runs), batch.size(), entries});
   fan_out_lag_records_ += batch.size();
   fan_out_lag_entries_ += entries;
   queue_writer_->submit(std::move(planned.fan_out));
@@ -79,31 +80,57 @@ void Node::publish(const PendingCommit& pending) {
     const core::Record& record = batch.record(i);
     const ChannelIndex index = *channels_->find(record.channel);
     tail_.add(index, pending.commit, i, now_);
-    acknowledge(record, pending.requests[i]);
+    const Request& request = pending.requests[i];
+    // Whose ack is the receipt of this record, so that it gets no live one.
+    DeviceIndex receipt = no_device;
+    if (request.kind == Request::Kind::send) {
+      const bool now = acknowledge(channels_->channel(index), record, request.device);
+      // An ack that comes later would leave a gap meanwhile: the sender gets the record first.
+      if (now) receipt = request.device;
+      if (!now) ++fan_out.acks;
+    } else if (request.kind == Request::Kind::change) {
+      answer_change(record, request);
+    }
     const bool joins = record.kind == core::RecordKind::join;
     if (joins) change_interest(index, record, batch.body(i));
-    deliver(index, record, batch.body(i),
-            record.kind == core::RecordKind::message ? pending.requests[i].device : no_device);
+    deliver(index, record, batch.body(i), receipt);
     if (!joins) change_interest(index, record, batch.body(i));
   }
 }
 
-void Node::acknowledge(const core::Record& record, const Request& request) {
-  if (request.kind == Request::Kind::send) {
-    // To the device, wherever it is logged in by now; but another incarnation sent nothing.
-    const auto& id = sessions_.device(request.device).session;
-    if (!id) return;
-    Session& session = *sessions_.find(*id);
-    if (session.device_incarnation != record.device_incarnation) return;
-    send_after_pages(*id, session,
-                     frame_of(protocol::Ack{record.channel, record.client_message_id, record.id}),
-                     false);
-  } else if (request.kind == Request::Kind::change) {
-    Session* const session = sessions_.find(request.session);
-    if (session == nullptr) return;
-    send_after_pages(request.session, *session,
-                     frame_of(protocol::ChannelChanged{record.channel, record.id}), false);
+bool Node::acknowledge(const Channel& channel, const core::Record& record, DeviceIndex device) {
+  const DueAck due{.ack = {record.channel, record.client_message_id, record.id},
+                   .device = device,
+                   .device_incarnation = record.device_incarnation};
+  if (settings_.ack_after == AckAfter::fanout && channel.lags(record.id)) {
+    due_acks_.push_back(due);
+    return false;
   }
+  send_ack(due);
+  return true;
+}
+
+void Node::send_ack(const DueAck& due) {
+  // To the device, wherever it is logged in by now; but another incarnation sent nothing.
+  const auto& id = sessions_.device(due.device).session;
+  if (!id) return;
+  Session& session = *sessions_.find(*id);
+  if (session.device_incarnation != due.device_incarnation) return;
+  send_after_pages(*id, session, frame_of(due.ack), false);
+}
+
+void Node::send_due_acks(std::size_t count) {
+  for (; count != 0; --count) {
+    send_ack(due_acks_.front());
+    due_acks_.pop_front();
+  }
+}
+
+void Node::answer_change(const core::Record& record, const Request& request) {
+  Session* const session = sessions_.find(request.session);
+  if (session == nullptr) return;
+  send_after_pages(request.session, *session,
+                   frame_of(protocol::ChannelChanged{record.channel, record.id}), false);
 }
 
 void Node::change_interest(ChannelIndex index, const core::Record& record,
@@ -172,12 +199,15 @@ void Node::on_queued(const store::QueueOutcome& outcome, std::uint64_t epoch) {
   operations_.queue_ns += static_cast<std::uint64_t>(to_ns(outcome.took));
   incidents_.queue_write_failures += outcome.failures;
   if (epoch != queue_epoch_.load(std::memory_order_relaxed)) return;
+  if (!due_acks_.empty()) gateway_->begin_turn();
   for (std::size_t i = 0; i < outcome.fan_outs; ++i) {
     channels_->set_covered(fan_outs_.front().runs);
+    send_due_acks(fan_outs_.front().acks);
     fan_out_lag_records_ -= fan_outs_.front().records;
     fan_out_lag_entries_ -= fan_outs_.front().entries;
     fan_outs_.pop_front();
   }
+  finish_drain();
 }
 
 // --- catch-up pages ------------------------------------------------------------------------------
@@ -253,6 +283,7 @@ void Node::rebuild() {
   if (rebuilt) {
     store_failed_ = false;
     committer_->resume();
+    send_due_acks(due_acks_.size());  // What they are for was durable, and is redone.
     ++incidents_.rebuilds;
     std::fprintf(stderr, "the state was rebuilt from the log; appending again\n");
     return;
@@ -291,6 +322,7 @@ store::Result<void> Node::recover_all() {
   channels_ = std::move(*channels);
   const auto redone = redo_fan_out(store_, *channels_, *queue_writer_);
   if (!redone) return redone.error();
+  incidents_.fan_out_redone_records += *redone;
   if (!queue_writer_->drain()) return store::Failure{"queue entries cannot be written"};
   queue_epoch_.fetch_add(1, std::memory_order_release);
   channels_->set_all_covered();

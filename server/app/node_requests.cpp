@@ -151,6 +151,10 @@ void Node::handle(gateway::SessionId id, Session& session, const protocol::Send&
       return note_requests(Request::Kind::send, id, session);
     case core::AcceptOutcome::duplicate:
       ++operations_.duplicate_sends;
+      if (settings_.ack_after == AckAfter::fanout &&
+          channels_->channel(*channels_->find(send.channel)).lags(answer.accepted.id)) {
+        return;  // Its ack is due and goes to the device's session.
+      }
       return send_after_pages(
           id, session,
           frame_of(protocol::Ack{send.channel, send.client_message_id, answer.accepted.id}), false);

@@ -125,6 +125,7 @@ void read_catch_up(Faults& faults, const Node& node, Settings& settings) {
 void read_store(Faults& faults, const Node& node, Settings& settings) {
   MapReader map{faults, node, "store"};
   map.read_duration("queue_linger", settings.queue_linger, Duration{}, 10s);
+  map.read_whole("queue_flush_records", settings.queue_flush_records, 1, 1'000'000'000);
   map.read_whole("block_cache_bytes", settings.block_cache_bytes, mebibyte, mebibyte << 20U);
   map.read_whole("write_buffer_bytes", settings.write_buffer_bytes, mebibyte, 4096 * mebibyte);
   map.finish();
@@ -145,6 +146,8 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
   map.read_choice<store::Durability>(
       "durability", settings.durability,
       {{"fsync", store::Durability::fsync}, {"os", store::Durability::os}});
+  map.read_choice<AckAfter>("ack_after", settings.ack_after,
+                            {{"log", AckAfter::log}, {"fanout", AckAfter::fanout}});
   if (const Node* const node = map.find("design")) read_design(faults, *node, settings.design);
   if (const Node* const node = map.find("heartbeat")) read_heartbeat(faults, *node, settings);
   if (const Node* const node = map.find("limits")) read_limits(faults, *node, settings);
@@ -186,6 +189,7 @@ data: {}
 # secret: {}
 design: {}
 durability: {}
+ack_after: {}
 heartbeat: {{interval: {}, offline_after: {}}}
 limits:
   sessions: {}
@@ -205,16 +209,17 @@ catch_up:
   tail_age: {}
 store:
   queue_linger: {}
+  queue_flush_records: {}
   block_cache_bytes: {}
   write_buffer_bytes: {}
 )",
       s.address, s.port, quoted(s.data), s.secret.empty() ? "not set" : "set, not shown", design,
-      s.durability == store::Durability::fsync ? "fsync" : "os", text(s.heartbeat_interval),
-      text(s.offline_after), s.sessions_max, s.message_bytes_max, s.body_bytes_max,
-      s.group_members_max, s.session_buffer_bytes, text(s.session_buffer_age), s.commit_queue_bytes,
-      s.fan_out_lag_records, s.fan_out_lag_entries, s.catch_up_held_records, s.page.records,
-      s.page.bytes, s.tail_records, text(s.tail_age), text(s.queue_linger), s.block_cache_bytes,
-      s.write_buffer_bytes);
+      s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
+      text(s.heartbeat_interval), text(s.offline_after), s.sessions_max, s.message_bytes_max,
+      s.body_bytes_max, s.group_members_max, s.session_buffer_bytes, text(s.session_buffer_age),
+      s.commit_queue_bytes, s.fan_out_lag_records, s.fan_out_lag_entries, s.catch_up_held_records,
+      s.page.records, s.page.bytes, s.tail_records, text(s.tail_age), text(s.queue_linger),
+      s.queue_flush_records, s.block_cache_bytes, s.write_buffer_bytes);
 }
 
 }  // namespace clamor::server

@@ -4,6 +4,7 @@
 #include "server/base/time.hpp"
 #include "server/core/limits.hpp"
 #include "server/core/sync.hpp"
+#include "server/store/queue_writer.hpp"
 #include "server/store/store.hpp"
 
 #include <cstddef>
@@ -26,6 +27,7 @@ struct Settings {
   std::string secret;  ///< Of the login tokens; secret_bytes_min or more. No default.
   DesignSpec design{QueueDesign::per_user};
   store::Durability durability = store::Durability::fsync;
+  AckAfter ack_after = AckAfter::log;
 
   Duration heartbeat_interval = 5s;
   Duration offline_after = 30s;
@@ -51,6 +53,8 @@ struct Settings {
 
   /// Queue entries wait so long for others to be packed with.
   Duration queue_linger = core::queue_linger;
+  /// Journal rows after which the queues are flushed: what a kill leaves to redo.
+  std::uint64_t queue_flush_records = store::QueueWriterSettings{}.flush_every;
   std::uint64_t block_cache_bytes = std::uint64_t{64} << 20U;
   std::uint64_t write_buffer_bytes = std::uint64_t{32} << 20U;
 };

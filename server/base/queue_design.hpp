@@ -17,6 +17,16 @@ struct DesignSpec {
   bool operator==(const DesignSpec&) const = default;
 };
 
+/// What the ack of a send waits for, beside the log.
+enum class AckAfter : std::uint8_t {
+  log,     ///< Nothing else: queue entries follow, and are redone after a crash.
+  fanout,  ///< Its queue entries are applied, where the design has any.
+};
+
+[[nodiscard]] constexpr std::string_view name_of(AckAfter what) {
+  return what == AckAfter::log ? "log" : "fanout";
+}
+
 [[nodiscard]] constexpr std::string_view name_of(QueueDesign design) {
   switch (design) {
     case QueueDesign::per_user:

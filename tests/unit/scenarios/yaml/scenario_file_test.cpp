@@ -233,14 +233,15 @@ INSTANTIATE_TEST_SUITE_P(Every, BadScenario, testing::ValuesIn(bad_inputs),
 TEST(ScenarioFile, ReportsEveryFaultInTheOrderOfTheFile) {
   const Parsed<Scenario> parsed = parse_scenario(
       "name: x y\npopulation: {users: 0}\nscenarios: {}\nthreshold: {}\n", "s.yaml", ".");
-  EXPECT_EQ(all_errors(parsed),
-            "s.yaml:1:7: name \"x y\"; expected letters, digits, _, - and ., since result folders "
-            "are called by it\n"
-            "s.yaml:2:21: users is \"0\"; expected a whole number from 1 to 2000000000\n"
-            "s.yaml:3:12: scenarios is empty; expected at least one workload\n"
-            "s.yaml:4:1: unknown key \"threshold\" in the scenario; expected deployment, "
-            "description, designs, durability, faults, groups, heartbeat, name, population, "
-            "reconnect, scenarios, seed, simulate, thresholds; did you mean \"thresholds\"?\n");
+  EXPECT_EQ(
+      all_errors(parsed),
+      "s.yaml:1:7: name \"x y\"; expected letters, digits, _, - and ., since result folders "
+      "are called by it\n"
+      "s.yaml:2:21: users is \"0\"; expected a whole number from 1 to 2000000000\n"
+      "s.yaml:3:12: scenarios is empty; expected at least one workload\n"
+      "s.yaml:4:1: unknown key \"threshold\" in the scenario; expected ack_after, "
+      "deployment, description, designs, durability, faults, groups, heartbeat, name, population, "
+      "reconnect, scenarios, seed, simulate, thresholds; did you mean \"thresholds\"?\n");
 }
 
 TEST(ScenarioFile, RefusesWhatIsNoScenarioAtAll) {
@@ -305,6 +306,7 @@ TEST(ScenarioFile, ReadsTheQuickstartWithEveryValue) {
   ASSERT_EQ(s.designs.size(), 4U);
   EXPECT_EQ(s.designs[3], (DesignSpec{QueueDesign::hybrid, 500}));
   EXPECT_EQ(s.durability, Durability::os);
+  EXPECT_EQ(s.ack_after, AckAfter::log);
   ASSERT_EQ(s.workloads.size(), 1U);
   EXPECT_EQ(s.workloads[0].name, "chat");
   EXPECT_DOUBLE_EQ(s.workloads[0].rate, 200);

@@ -36,6 +36,8 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   settings.data = "/var/lib/a \"quoted\" place";
   settings.design = {QueueDesign::hybrid, 77};
   settings.durability = store::Durability::os;
+  settings.ack_after = AckAfter::fanout;
+  settings.queue_flush_records = 1234;
   settings.heartbeat_interval = 1500ms;
   settings.tail_age = 0s;
   settings.page = {3, 4096};
@@ -60,8 +62,11 @@ TEST_F(SettingsFile, EveryFaultIsNamedWithItsPlace) {
       "durability: never\n"
       "limits: {sessions: 0, nonsense: 1}\n"
       "catch_up: [1]\n"
-      "design: {hybrid: {threshold: 0}}\n");
-  for (const std::string expected : {":1:13:", ":2:20:", ":2:23:", ":3:11:", ":4:30:"}) {
+      "design: {hybrid: {threshold: 0}}\n"
+      "ack_after: fan_out\n"
+      "store: {queue_flush_records: 0}\n");
+  for (const std::string expected : {":1:13:", ":2:20:", ":2:23:", ":3:11:", ":4:30:", ":5:12:",
+                                     "did you mean \"fanout\"?", ":6:30:"}) {
     EXPECT_NE(faults.find(expected), std::string::npos) << expected << "\n" << faults;
   }
 }
