@@ -6,13 +6,26 @@
 #include <utility>
 
 namespace clamor::server {
+namespace {
+
+template <class Rows>
+auto place_of(Rows& rows, ChannelId channel) {
+  return std::lower_bound(rows.begin(), rows.end(), channel,
+                          [](const auto& row, ChannelId wanted) { return row.channel < wanted; });
+}
+
+}  // namespace
 
 CatchUp::Progress* CatchUp::find(ChannelId channel) {
-  const auto found = std::lower_bound(
-      channels.begin(), channels.end(), channel,
-      [](const Progress& progress, ChannelId wanted) { return progress.channel < wanted; });
+  const auto found = place_of(channels, channel);
   if (found == channels.end() || found->channel != channel) return nullptr;
   return &*found;
+}
+
+CatchUp::Progress& CatchUp::add(ChannelId channel) {
+  const auto place = place_of(channels, channel);
+  if (place != channels.end() && place->channel == channel) return *place;
+  return *channels.insert(place, {.channel = channel});
 }
 
 void hold(CatchUp& catch_up, CatchUp::Waiting frame, std::size_t records_max) {
@@ -27,82 +40,50 @@ void hold(CatchUp& catch_up, CatchUp::Waiting frame, std::size_t records_max) {
   }
 }
 
-void CatchUpReader::begin(const Channels& channels, UserId user,
-                          std::span<const protocol::HeldPosition> positions,
-                          QueueSequence queue_position, CatchUp& out) {
-  out.user = user;
-  out.queue_at = queue_position;
-  out.queue_position = queue_position;
-  for (const ChannelIndex index : channels.channels_of(user)) {
-    out.channels.push_back({.channel = channels.channel(index).id, .index = index});
+void CatchUpReader::learn(CatchUp& catch_up, const bus::ChannelState& state,
+                          core::Intervals intervals) {
+  CatchUp::Progress& progress = catch_up.add(state.channel);
+  progress.up_to = state.head;
+  progress.design = state.design;
+  progress.covered = state.covered;
+  progress.queue_from = state.queue_from;
+  progress.intervals_begin = static_cast<std::uint32_t>(catch_up.intervals.size());
+  catch_up.intervals.insert(catch_up.intervals.end(), intervals.begin(), intervals.end());
+  progress.intervals_end = static_cast<std::uint32_t>(catch_up.intervals.size());
+  const auto held = place_of(catch_up.held, state.channel);
+  if (held == catch_up.held.end() || held->channel != state.channel) return;
+  // A position counts once: from here on `at` is ahead of it.
+  if (held->held.incarnation == state.incarnation) {
+    progress.at = std::max(progress.at, held->held.message_id);
   }
-  std::sort(out.channels.begin(), out.channels.end(),
-            [](const auto& a, const auto& b) { return a.channel < b.channel; });
-  for (const protocol::HeldPosition& position : positions) {
-    CatchUp::Progress* const progress = out.find(position.channel);
-    if (progress == nullptr) continue;
-    const bool same_history =
-        position.held.incarnation == channels.channel(progress->index).head.incarnation;
-    progress->at = same_history ? position.held.message_id : MessageId{};
-  }
-  plan(channels, out);
 }
 
-void CatchUpReader::begin_again(const Channels& channels, CatchUp& catch_up) {
-  // Indices are looked up anew: channels may have been rebuilt from the log since.
-  std::erase_if(catch_up.channels, [&](CatchUp::Progress& progress) {
-    const auto index = channels.find(progress.channel);
-    progress.index = index.value_or(0);
-    return !index;
-  });
-  catch_up.queue_at = catch_up.queue_position;
-  for (const ChannelIndex index : channels.channels_of(catch_up.user)) {
-    const ChannelId id = channels.channel(index).id;
-    if (catch_up.find(id) != nullptr) continue;
-    const auto place = std::lower_bound(catch_up.channels.begin(), catch_up.channels.end(), id,
-                                        [](const CatchUp::Progress& progress, ChannelId wanted) {
-                                          return progress.channel < wanted;
-                                        });
-    catch_up.channels.insert(place, {.channel = id, .index = index});
-  }
-  plan(channels, catch_up);
-}
-
-void CatchUpReader::plan(const Channels& channels, CatchUp& catch_up) {
+void CatchUpReader::plan(CatchUp& catch_up) {
   syncs_.clear();
-  intervals_.clear();
-  interval_ends_.clear();
-  for (const CatchUp::Progress& progress : catch_up.channels) {
-    channels.intervals(progress.index, catch_up.user, own_);
-    intervals_.insert(intervals_.end(), own_.begin(), own_.end());
-    interval_ends_.push_back(intervals_.size());
-  }
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i < catch_up.channels.size(); ++i) {
-    CatchUp::Progress& progress = catch_up.channels[i];
-    const Channel& channel = channels.channel(progress.index);
-    const std::size_t end = interval_ends_[i];
-    syncs_.push_back({.channel = channel.id,
+  for (CatchUp::Progress& progress : catch_up.channels) {
+    syncs_.push_back({.channel = progress.channel,
                       .held = progress.at,
-                      .durable_head = channel.head.durable_head,
-                      .covered = channel.covered,
-                      .queue_from = channel.queue_from,
-                      .design = channel.head.design,
-                      .intervals = std::span{intervals_}.subspan(begin, end - begin)});
-    begin = end;
-    progress.up_to = channel.head.durable_head;
+                      .durable_head = progress.up_to,
+                      .covered = std::min(progress.covered, progress.up_to),
+                      .queue_from = progress.queue_from,
+                      .design = progress.design,
+                      .intervals = catch_up.intervals_of(progress)});
     progress.queued = core::served_by_queue(syncs_.back());
   }
   plan_.scans.clear();
   plan_.head_comparisons = 0;
   plan_.records = 0;
   core::plan_sync(syncs_, plan_);
-  operations_.head_comparisons += plan_.head_comparisons;
+  node_.operations.head_comparisons += plan_.head_comparisons;
   for (const core::Scan& scan : plan_.scans) {
-    ++(scan.kind == core::ScanKind::log ? operations_.log_scans : operations_.queue_scans);
+    ++(scan.kind == core::ScanKind::log ? node_.operations.log_scans
+                                        : node_.operations.queue_scans);
   }
   catch_up.scans = plan_.scans;
   catch_up.scan = 0;
+  catch_up.queue_at = catch_up.queue_position;
+  catch_up.overflowed = false;
+  catch_up.planned = true;
   next_scan(catch_up);
 }
 

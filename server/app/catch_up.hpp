@@ -1,9 +1,8 @@
 #pragma once
 
-#include "server/app/channels.hpp"
-#include "server/app/tail.hpp"
+#include "server/app/node_context.hpp"
 #include "server/base/id.hpp"
-#include "server/base/operations.hpp"
+#include "server/bus/messages.hpp"
 #include "server/core/sync.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/protocol/codec.hpp"
@@ -12,20 +11,30 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
+#include <variant>
 #include <vector>
 
 namespace clamor::server {
 
 /// One device's way from its positions to the durable heads at its login. Exists while the session
-/// catches up; memory is bounded by the user's channels, one batch of references and the buffer.
+/// catches up; memory is bounded by the user's channels, one batch of references, one page and the
+/// buffer.
 struct CatchUp {
   struct Progress {
     ChannelId channel;
-    ChannelIndex index = 0;
-    MessageId at;      ///< Held by the device, or written to a page.
-    MessageId queued;  ///< Up to here its queue serves it; 0: not at all.
-    MessageId up_to;   ///< Durable head when this round was planned.
+    MessageId at;           ///< Held by the device, or written to a page.
+    MessageId queued;       ///< Up to here its queue serves it; 0: not at all.
+    MessageId up_to;        ///< Here the round ends: what comes later comes live.
+    bool attached = false;  ///< Live records come to the session.
+    // As the channel's owner said:
+    core::ChannelDesign design = core::ChannelDesign::per_user;
+    MessageId covered;
+    MessageId queue_from;
+    std::uint32_t intervals_begin = 0;
+    std::uint32_t intervals_end = 0;
   };
   /// Records that a queue names and that are still to be fetched from the log.
   struct Reference {
@@ -38,12 +47,30 @@ struct CatchUp {
     gateway::SharedFrame frame;
     bool is_record = true;  ///< Records may be dropped and scanned again, acks may not.
   };
+  /// The page being filled; survives a read that another node has to answer.
+  struct OpenPage {
+    std::vector<std::byte> bytes;
+    protocol::PageWriter writer{bytes};
+  };
 
   /// The user's progress in a channel, or nullptr. O(log channels).
   [[nodiscard]] Progress* find(ChannelId channel);
+  /// As find(), added where it was missing.
+  [[nodiscard]] Progress& add(ChannelId channel);
+  /// The user's intervals in the channel.
+  [[nodiscard]] core::Intervals intervals_of(const Progress& progress) const {
+    return std::span{intervals}.subspan(progress.intervals_begin,
+                                        progress.intervals_end - progress.intervals_begin);
+  }
 
   UserId user;
-  std::vector<Progress> channels;  ///< By channel id.
+  std::vector<protocol::HeldPosition> held;  ///< By channel, as the device sent them.
+  std::vector<Progress> channels;            ///< By channel id.
+  std::vector<core::Interval> intervals;
+  std::size_t answers_due = 0;  ///< Registrations under way; the plan needs them all.
+  bool accepted = false;        ///< The device was told that the login holds.
+  bool planned = false;
+
   std::vector<core::Scan> scans;
   std::size_t scan = 0;          ///< The one under way.
   bool store_read = false;       ///< It has read the store: it is no tail hit.
@@ -52,78 +79,78 @@ struct CatchUp {
   QueueSequence queue_at;        ///< user_queue: rows are read up to here.
   QueueSequence queue_position;  ///< Rows up to here are written to pages.
   std::vector<Reference> references;
-  std::size_t reference = 0;  ///< The next one.
+  std::size_t reference = 0;        ///< The next one.
+  std::vector<bus::LogRead> tails;  ///< user_queue: what tails hold of its channels.
+  std::size_t probed = 0;           ///< So many channels' tails were asked.
+
+  std::unique_ptr<OpenPage> page;
+  bool asking = false;  ///< A read is under way, or was answered.
+  std::variant<std::monostate, bus::LogRead, bus::UserQueueRead, bus::MemberQueueRead> answer;
 
   std::vector<Waiting> waiting;
-  bool overflowed = false;  ///< Records were dropped from `waiting`: another round is due.
-  bool page_due = false;    ///< The device asked for a page, or is owed its first.
+  /// Records are not held but dropped until the next round is planned: it reads them.
+  bool overflowed = true;
+  bool page_due = false;  ///< The device asked for a page, or is owed its first.
 };
 
 /// Adds a frame to what waits for the end of the catch-up. Once more than `records_max` wait,
 /// waiting records are dropped, to be scanned again; acks stay.
 void hold(CatchUp& catch_up, CatchUp::Waiting frame, std::size_t records_max);
 
-/// Plans catch-ups by core's plan_sync and executes them page by page: from the tail where it has
-/// everything a scan needs, else from the store. One I/O thread; reads block it for one page.
+/// Plans catch-ups by core's plan_sync and executes them page by page, by reads that it asks of the
+/// owners of channels and users: from a tail where it has everything a scan needs, else from the
+/// store. The own node answers at once, its reads block the I/O thread for one page. One I/O
+/// thread.
 class CatchUpReader {
  public:
-  CatchUpReader(const store::Store& store, const Tail& tail, const core::PageLimits& limits,
-                Operations& operations)
-      : store_{store}, tail_{tail}, limits_{limits}, operations_{operations} {}
+  CatchUpReader(NodeContext& node, const core::PageLimits& limits) : node_{node}, limits_{limits} {}
 
-  /// Plans the way of a device that logs in with these positions.
-  void begin(const Channels& channels, UserId user,
-             std::span<const protocol::HeldPosition> positions, QueueSequence queue_position,
-             CatchUp& out);
-  /// Plans the next round, from what is written to pages to the heads now. Also for channels that
-  /// were rebuilt from the log meanwhile.
-  void begin_again(const Channels& channels, CatchUp& catch_up);
+  /// Takes what a channel's owner said of it, to be planned with.
+  void learn(CatchUp& catch_up, const bus::ChannelState& state, core::Intervals intervals);
+  /// Plans a round, from what is held or written to pages to every channel's `up_to`.
+  void plan(CatchUp& catch_up);
 
-  /// Writes as many records as the page takes. True: the round's end is reached. A failure: the
-  /// store cannot be read, or has a hole.
-  [[nodiscard]] store::Result<bool> fill(const Channels& channels, CatchUp& catch_up,
-                                         protocol::PageWriter& page);
+  enum class Filled : std::uint8_t {
+    page_full,
+    complete,  ///< The round's end is reached.
+    waits,     ///< For another node's answer: call again once it is in `catch_up.answer`.
+  };
+  /// Writes as many records to the open page as it takes. `session` names the catch-up to owners. A
+  /// failure: a store cannot be read, or has a hole.
+  [[nodiscard]] store::Result<Filled> fill(CatchUp& catch_up, bus::Ticket session);
 
  private:
-  enum class Step : std::uint8_t { page_full, again, scan_done };
+  enum class Step : std::uint8_t { page_full, again, scan_done, waits };
   struct Context;
 
-  void plan(const Channels& channels, CatchUp& catch_up);
   void next_scan(CatchUp& catch_up);
   [[nodiscard]] bool add_missing(const Context& context);
   [[nodiscard]] store::Result<Step> step(const Context& context);
-  [[nodiscard]] store::Result<Step> step_log(const Context& context, CatchUp::Progress& progress);
+  [[nodiscard]] store::Result<Step> step_channel(const Context& context,
+                                                 CatchUp::Progress& progress);
   [[nodiscard]] store::Result<Step> step_rows(const Context& context);
-  [[nodiscard]] store::Result<void> collect_user_queue(const Context& context);
-  [[nodiscard]] store::Result<void> collect_member_queue(const Context& context);
+  [[nodiscard]] store::Result<Step> collect_user_queue(const Context& context);
+  [[nodiscard]] store::Result<Step> collect_member_queue(const Context& context);
   [[nodiscard]] store::Result<Step> emit_references(const Context& context);
-  [[nodiscard]] bool tail_serves_user_queue(const Context& context);
-  [[nodiscard]] Step emit_tail(const Context& context, CatchUp::Progress& progress,
-                               MessageId up_to);
+  /// scan_done: the tails served the whole scan. again: they do not.
+  [[nodiscard]] store::Result<Step> step_tails(const Context& context);
+  [[nodiscard]] bool emit_all(const Context& context, CatchUp::Progress& progress,
+                              const bus::LogRead& read);
   /// False: the page is full. A record that is not the channel's next one is passed over.
   [[nodiscard]] bool emit(const Context& context, CatchUp::Progress& progress,
                           const core::Record& record, std::span<const std::byte> body);
-  [[nodiscard]] std::optional<MessageId> next_of(const Context& context,
-                                                 const CatchUp::Progress& progress);
+  [[nodiscard]] static std::optional<MessageId> next_of(const Context& context,
+                                                        const CatchUp::Progress& progress);
+  /// The answer to a read, or nothing: it is on its way.
+  template <class Answer, class Read>
+  [[nodiscard]] std::optional<Answer> ask(const Context& context, NodeId owner, Read&& read);
 
-  const store::Store& store_;
-  const Tail& tail_;
+  NodeContext& node_;
   const core::PageLimits limits_;
-  Operations& operations_;
 
   // Scratch, kept for its memory.
   core::SyncPlan plan_;
   std::vector<core::ChannelSync> syncs_;
-  std::vector<core::Interval> intervals_;
-  std::vector<std::size_t> interval_ends_;
-  std::vector<core::Interval> own_;
-  ChannelIndex own_of_ = 0;
-  bool own_valid_ = false;
-  store::RecordBatch batch_;
-  std::vector<store::UserQueueRow> rows_;
-  std::vector<store::QueueRun> runs_;
-  std::vector<MessageId> ids_;
-  std::vector<Tail::Reference> tail_records_;
 };
 
 }  // namespace clamor::server

@@ -1,9 +1,9 @@
 // Catch-up, page by page; catch_up.cpp has the planning.
 
 #include "server/app/catch_up.hpp"
-#include "server/base/assert.hpp"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 namespace clamor::server {
@@ -52,16 +52,35 @@ void join_consecutive(std::vector<CatchUp::Reference>& references) {
 
 /// What one fill() works on.
 struct CatchUpReader::Context {
-  const Channels& channels;
   CatchUp& catch_up;
   protocol::PageWriter& page;
+  bus::Ticket session;
+
+  [[nodiscard]] const core::Scan& scan() const { return catch_up.scans[catch_up.scan]; }
 };
+
+template <class Answer, class Read>
+std::optional<Answer> CatchUpReader::ask(const Context& context, NodeId owner, Read&& read) {
+  CatchUp& catch_up = context.catch_up;
+  if (!catch_up.asking) {
+    catch_up.asking = true;
+    node_.bus.send(owner, std::forward<Read>(read));
+  }
+  auto* const found = std::get_if<Answer>(&catch_up.answer);
+  if (found == nullptr) return std::nullopt;
+  std::optional<Answer> answer{std::move(*found)};
+  catch_up.answer = std::monostate{};
+  catch_up.asking = false;
+  return answer;
+}
 
 void CatchUpReader::next_scan(CatchUp& catch_up) {
   catch_up.store_read = false;
   catch_up.rows_exhausted = false;
   catch_up.references.clear();
   catch_up.reference = 0;
+  catch_up.tails.clear();
+  catch_up.probed = 0;
   if (catch_up.scan < catch_up.scans.size()) {
     catch_up.rows_after = catch_up.scans[catch_up.scan].after;
   }
@@ -74,96 +93,125 @@ bool CatchUpReader::add_missing(const Context& context) {
     if (!next || *next > progress.up_to) continue;
     context.catch_up.scans.push_back(
         {core::ScanKind::log, progress.channel, progress.at, progress.up_to});
-    ++operations_.log_scans;
+    ++node_.operations.log_scans;
     missing = true;
   }
   return missing;
 }
 
-store::Result<bool> CatchUpReader::fill(const Channels& channels, CatchUp& catch_up,
-                                        protocol::PageWriter& page) {
-  const Context context{channels, catch_up, page};
-  own_valid_ = false;
+store::Result<CatchUpReader::Filled> CatchUpReader::fill(CatchUp& catch_up, bus::Ticket session) {
+  const Context context{catch_up, catch_up.page->writer, session};
   for (std::size_t steps = 0; steps < steps_per_page; ++steps) {
     if (catch_up.scan == catch_up.scans.size()) {
       // A queue may turn out to hold less than planned; the log has it.
-      if (!add_missing(context)) return true;
+      if (!add_missing(context)) return Filled::complete;
       next_scan(catch_up);
     }
     const auto done = step(context);
     if (!done) return done.error();
-    if (*done == Step::page_full) return false;
+    if (*done == Step::page_full) return Filled::page_full;
+    if (*done == Step::waits) return Filled::waits;
     if (*done == Step::scan_done) {
       ++catch_up.scan;
       next_scan(catch_up);
     }
   }
-  return false;
+  return Filled::page_full;
 }
 
 store::Result<CatchUpReader::Step> CatchUpReader::step(const Context& context) {
   CatchUp& catch_up = context.catch_up;
-  const core::Scan scan = catch_up.scans[catch_up.scan];
+  const core::Scan& scan = context.scan();
   if (catch_up.reference < catch_up.references.size()) return emit_references(context);
   if (scan.kind == core::ScanKind::user_queue) {
-    if (!catch_up.store_read && tail_serves_user_queue(context)) {
-      for (CatchUp::Progress& progress : catch_up.channels) {
-        if (progress.queued <= progress.at) continue;
-        if (emit_tail(context, progress, progress.queued) == Step::page_full) {
-          return Step::page_full;
-        }
-      }
-      ++operations_.tail_hits;
-      return Step::scan_done;
-    }
+    if (!catch_up.store_read) return step_tails(context);
     return step_rows(context);
   }
   CatchUp::Progress& progress = *catch_up.find(scan.channel);
   const auto next = next_of(context, progress);
   if (!next || *next > scan.up_to) return Step::scan_done;
-  if (!catch_up.store_read && tail_.read(progress.index, *next - 1, scan.up_to, tail_records_)) {
-    const Step emitted = emit_tail(context, progress, scan.up_to);
-    if (emitted == Step::scan_done) ++operations_.tail_hits;
-    return emitted;
+  if (scan.kind == core::ScanKind::log || !catch_up.store_read) {
+    return step_channel(context, progress);
   }
-  catch_up.store_read = true;
-  if (scan.kind == core::ScanKind::log) return step_log(context, progress);
   return step_rows(context);
 }
 
-store::Result<CatchUpReader::Step> CatchUpReader::step_log(const Context& context,
-                                                           CatchUp::Progress& progress) {
-  const core::Scan& scan = context.catch_up.scans[context.catch_up.scan];
+store::Result<CatchUpReader::Step> CatchUpReader::step_channel(const Context& context,
+                                                               CatchUp::Progress& progress) {
+  CatchUp& catch_up = context.catch_up;
+  const core::Scan& scan = context.scan();
   const MessageId next = *next_of(context, progress);
   const std::size_t items = context.page.items();
   const std::size_t bytes = context.page.bytes();
   if (items >= limits_.records || (items != 0 && bytes >= limits_.bytes)) return Step::page_full;
-  batch_.clear();
-  const auto read =
-      store_.scan_log(scan.channel, next - 1, scan.up_to, limits_.records - items,
-                      std::max<std::size_t>(limits_.bytes, bytes + 1) - bytes, batch_);
-  if (!read) return read.error();
-  if (batch_.empty() || batch_.record(0).id != next) {
+  const auto read = ask<bus::LogRead>(
+      context, node_.directory.owner(scan.channel),
+      bus::ReadLog{.session = context.session,
+                   .channel = scan.channel,
+                   .after = next - 1,
+                   .up_to = scan.up_to,
+                   .may_use_tail = !catch_up.store_read,
+                   .tail_only = scan.kind != core::ScanKind::log,
+                   .records_max = limits_.records - items,
+                   .bytes_max = std::max<std::size_t>(limits_.bytes, bytes + 1) - bytes});
+  if (!read) return Step::waits;
+  if (!read->failure.empty()) return store::Failure{read->failure};
+  if (read->from_tail) {
+    if (!emit_all(context, progress, *read)) return Step::page_full;
+    ++node_.operations.tail_hits;
+    return Step::scan_done;
+  }
+  catch_up.store_read = true;
+  if (scan.kind != core::ScanKind::log) return Step::again;
+  if (read->size() == 0 || read->record(0).id != next) {
     return store::Failure{"a record is missing in the log of channel " +
                           std::to_string(scan.channel.value) + ", message " +
                           std::to_string(next.value)};
   }
-  for (std::size_t i = 0; i < batch_.size(); ++i) {
-    if (!emit(context, progress, batch_.record(i), batch_.body(i))) return Step::page_full;
+  return emit_all(context, progress, *read) ? Step::again : Step::page_full;
+}
+
+store::Result<CatchUpReader::Step> CatchUpReader::step_tails(const Context& context) {
+  CatchUp& catch_up = context.catch_up;
+  for (; catch_up.probed < catch_up.channels.size(); ++catch_up.probed) {
+    const CatchUp::Progress& progress = catch_up.channels[catch_up.probed];
+    if (progress.design != core::ChannelDesign::per_user || progress.queued <= progress.at) {
+      continue;
+    }
+    const auto next = next_of(context, progress);
+    if (!next || *next > progress.queued) continue;
+    auto read = ask<bus::LogRead>(context, node_.directory.owner(progress.channel),
+                                  bus::ReadLog{.session = context.session,
+                                               .channel = progress.channel,
+                                               .after = *next - 1,
+                                               .up_to = progress.queued,
+                                               .tail_only = true});
+    if (!read) return Step::waits;
+    if (!read->from_tail) {
+      catch_up.store_read = true;
+      catch_up.tails.clear();
+      return Step::again;
+    }
+    catch_up.tails.push_back(std::move(*read));
   }
-  return Step::again;
+  const auto tails = std::exchange(catch_up.tails, {});
+  catch_up.probed = 0;  // Of a page that is full the next one asks again.
+  for (const bus::LogRead& read : tails) {
+    if (!emit_all(context, *catch_up.find(read.channel), read)) return Step::page_full;
+  }
+  ++node_.operations.tail_hits;
+  return Step::scan_done;
 }
 
 store::Result<CatchUpReader::Step> CatchUpReader::step_rows(const Context& context) {
   CatchUp& catch_up = context.catch_up;
-  const bool user_queue = catch_up.scans[catch_up.scan].kind == core::ScanKind::user_queue;
+  const bool user_queue = context.scan().kind == core::ScanKind::user_queue;
   if (user_queue) catch_up.queue_position = catch_up.queue_at;
   if (catch_up.rows_exhausted) return Step::scan_done;
-  catch_up.store_read = true;
   catch_up.references.clear();
   catch_up.reference = 0;
   const auto read = user_queue ? collect_user_queue(context) : collect_member_queue(context);
-  if (!read) return read.error();
+  if (!read || *read == Step::waits) return read;
   // Between channels a queue's order means nothing; together, a channel's records are one read.
   std::stable_sort(catch_up.references.begin(), catch_up.references.end(),
                    [](const auto& a, const auto& b) { return a.progress < b.progress; });
@@ -171,47 +219,53 @@ store::Result<CatchUpReader::Step> CatchUpReader::step_rows(const Context& conte
   return Step::again;
 }
 
-store::Result<void> CatchUpReader::collect_user_queue(const Context& context) {
+store::Result<CatchUpReader::Step> CatchUpReader::collect_user_queue(const Context& context) {
   CatchUp& catch_up = context.catch_up;
-  rows_.clear();
-  const QueueSequence asked = catch_up.queue_at;
-  const auto read = store_.scan_user_queue(catch_up.user, asked, rows_per_read, rows_);
-  if (!read) return read.error();
+  const auto read = ask<bus::UserQueueRead>(context, node_.directory.owner(catch_up.user),
+                                            bus::ReadUserQueue{.session = context.session,
+                                                               .user = catch_up.user,
+                                                               .after = catch_up.queue_at,
+                                                               .rows_max = rows_per_read});
+  if (!read) return Step::waits;
+  if (!read->failure.empty()) return store::Failure{read->failure};
+  const auto& rows = read->rows;
   std::size_t collected = 0;
   std::size_t used = 0;
-  for (; used < rows_.size() && collected < references_max; ++used) {
-    for (const store::QueueRun& run : rows_[used].runs) {
+  for (; used < rows.size() && collected < references_max; ++used) {
+    for (const store::QueueRun& run : rows[used].runs) {
       const CatchUp::Progress* const progress = catch_up.find(run.channel);
       if (progress != nullptr) collected += collect(catch_up, run, progress->queued);
     }
-    catch_up.queue_at = rows_[used].last;
+    catch_up.queue_at = rows[used].last;
   }
-  catch_up.rows_exhausted = rows_.size() < rows_per_read && used == rows_.size();
-  if (!rows_.empty() || asked == QueueSequence{}) return {};
+  catch_up.rows_exhausted = rows.size() < rows_per_read && used == rows.size();
   // A position beyond the queue's end names another queue: what it lacks comes from the log, and
   // the device starts from this queue's end.
-  const auto end = store_.user_queue_end(catch_up.user);
-  if (!end) return end.error();
-  catch_up.queue_at = std::min(catch_up.queue_at, *end);
-  return {};
+  if (rows.empty()) catch_up.queue_at = std::min(catch_up.queue_at, read->end);
+  return Step::again;
 }
 
-store::Result<void> CatchUpReader::collect_member_queue(const Context& context) {
+store::Result<CatchUpReader::Step> CatchUpReader::collect_member_queue(const Context& context) {
   CatchUp& catch_up = context.catch_up;
-  const core::Scan& scan = catch_up.scans[catch_up.scan];
-  runs_.clear();
-  const auto read = store_.scan_member_queue(scan.channel, catch_up.user, catch_up.rows_after,
-                                             rows_per_read, runs_);
-  if (!read) return read.error();
+  const core::Scan& scan = context.scan();
+  const auto read = ask<bus::MemberQueueRead>(context, node_.directory.owner(catch_up.user),
+                                              bus::ReadMemberQueue{.session = context.session,
+                                                                   .user = catch_up.user,
+                                                                   .channel = scan.channel,
+                                                                   .after = catch_up.rows_after,
+                                                                   .rows_max = rows_per_read});
+  if (!read) return Step::waits;
+  if (!read->failure.empty()) return store::Failure{read->failure};
+  const auto& runs = read->runs;
   std::size_t collected = 0;
   std::size_t used = 0;
-  for (; used < runs_.size() && collected < references_max; ++used) {
-    collected += collect(catch_up, runs_[used], scan.up_to);
-    catch_up.rows_after = runs_[used].first + (runs_[used].count - 1);
+  for (; used < runs.size() && collected < references_max; ++used) {
+    collected += collect(catch_up, runs[used], scan.up_to);
+    catch_up.rows_after = runs[used].first + (runs[used].count - 1);
   }
   catch_up.rows_exhausted =
-      (runs_.size() < rows_per_read && used == runs_.size()) || catch_up.rows_after >= scan.up_to;
-  return {};
+      (runs.size() < rows_per_read && used == runs.size()) || catch_up.rows_after >= scan.up_to;
+  return Step::again;
 }
 
 store::Result<CatchUpReader::Step> CatchUpReader::emit_references(const Context& context) {
@@ -224,68 +278,43 @@ store::Result<CatchUpReader::Step> CatchUpReader::emit_references(const Context&
   }
   const auto count =
       std::min<std::uint64_t>({reference.count, references_per_read, limits_.records - items});
-  ids_.clear();
-  for (std::uint64_t i = 0; i < count; ++i) ids_.push_back(reference.first + i);
-  batch_.clear();
-  if (tail_.read(progress.index, ids_.front() - 1, ids_.back(), tail_records_)) {
-    for (const Tail::Reference& found : tail_records_) {
-      batch_.add(found.commit->batch.record(found.index), found.commit->batch.body(found.index));
-    }
-  } else {
-    const auto read = count < references_per_scan
-                          ? store_.get_log(progress.channel, ids_, batch_)
-                          : store_.scan_log(progress.channel, ids_.front() - 1, ids_.back(), count,
-                                            limits_.bytes, batch_);
-    if (!read) return read.error();
-    ++operations_.log_seeks;
-  }
-  for (std::size_t i = 0; i < batch_.size(); ++i) {
-    if (!emit(context, progress, batch_.record(i), batch_.body(i))) {
-      const std::uint64_t done = batch_.record(i).id - reference.first;
-      reference.first = reference.first + done;
-      reference.count -= static_cast<std::uint32_t>(done);
+  const MessageId last = reference.first + (count - 1);
+  const auto read = ask<bus::LogRead>(context, node_.directory.owner(progress.channel),
+                                      bus::ReadLog{.session = context.session,
+                                                   .channel = progress.channel,
+                                                   .after = reference.first - 1,
+                                                   .up_to = last,
+                                                   .as_gets = count < references_per_scan,
+                                                   .records_max = count,
+                                                   .bytes_max = limits_.bytes});
+  if (!read) return Step::waits;
+  if (!read->failure.empty()) return store::Failure{read->failure};
+  if (!read->from_tail) ++node_.operations.log_seeks;
+  const auto advance_to = [&](MessageId first) {
+    reference.count -= static_cast<std::uint32_t>(first - reference.first);
+    reference.first = first;
+  };
+  for (std::size_t i = 0; i < read->size(); ++i) {
+    if (!emit(context, progress, read->record(i), read->body(i))) {
+      advance_to(read->record(i).id);
       return Step::page_full;
     }
-    ++operations_.log_gets;
+    ++node_.operations.log_gets;
   }
   // The scan may have stopped at its bytes: what it did not read stays on the reference.
-  const MessageId read_to = batch_.empty() ? ids_.back() : batch_.record(batch_.size() - 1).id;
-  const std::uint64_t done = read_to + 1 - reference.first;
-  reference.first = read_to + 1;
-  reference.count -= static_cast<std::uint32_t>(done);
+  advance_to((read->size() == 0 ? last : read->record(read->size() - 1).id) + 1);
   if (reference.count == 0) ++catch_up.reference;
   return Step::again;
 }
 
-bool CatchUpReader::tail_serves_user_queue(const Context& context) {
-  for (const CatchUp::Progress& progress : context.catch_up.channels) {
-    const Channel& channel = context.channels.channel(progress.index);
-    if (channel.head.design != core::ChannelDesign::per_user || progress.queued <= progress.at) {
-      continue;
-    }
-    const auto next = next_of(context, progress);
-    if (!next || *next > progress.queued) continue;
-    if (!tail_.read(progress.index, *next - 1, progress.queued, tail_records_)) return false;
+bool CatchUpReader::emit_all(const Context& context, CatchUp::Progress& progress,
+                             const bus::LogRead& read) {
+  const bool by_reference = context.scan().kind != core::ScanKind::log;
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    if (!emit(context, progress, read.record(i), read.body(i))) return false;
+    if (by_reference) ++node_.operations.log_gets;
   }
   return true;
-}
-
-CatchUpReader::Step CatchUpReader::emit_tail(const Context& context, CatchUp::Progress& progress,
-                                             MessageId up_to) {
-  const bool by_reference =
-      context.catch_up.scans[context.catch_up.scan].kind != core::ScanKind::log;
-  const auto next = next_of(context, progress);
-  if (!next || *next > up_to) return Step::scan_done;
-  const bool read = tail_.read(progress.index, *next - 1, up_to, tail_records_);
-  CLAMOR_ASSERT(read);
-  for (const Tail::Reference& found : tail_records_) {
-    const auto& batch = found.commit->batch;
-    if (!emit(context, progress, batch.record(found.index), batch.body(found.index))) {
-      return Step::page_full;
-    }
-    if (by_reference) ++operations_.log_gets;
-  }
-  return Step::scan_done;
 }
 
 bool CatchUpReader::emit(const Context& context, CatchUp::Progress& progress,
@@ -299,18 +328,13 @@ bool CatchUpReader::emit(const Context& context, CatchUp::Progress& progress,
   }
   context.page.add(protocol::RecordFrame{record, body});
   progress.at = record.id;
-  ++operations_.catch_up_deliveries;
+  ++node_.operations.catch_up_deliveries;
   return true;
 }
 
 std::optional<MessageId> CatchUpReader::next_of(const Context& context,
                                                 const CatchUp::Progress& progress) {
-  if (!own_valid_ || own_of_ != progress.index) {
-    context.channels.intervals(progress.index, context.catch_up.user, own_);
-    own_of_ = progress.index;
-    own_valid_ = true;
-  }
-  return core::next_after(own_, progress.at);
+  return core::next_after(context.catch_up.intervals_of(progress), progress.at);
 }
 
 }  // namespace clamor::server

@@ -94,7 +94,8 @@ ChangeResult Channels::create(ChannelId id, std::span<const UserId> members, Ins
 ChangeResult Channels::join(ChannelId id, UserId user, Instant now, store::Commit& commit) {
   const auto index = find(id);
   if (!index) return RefusalCode::no_such_channel;
-  intervals(*index, user, scratch_);
+  scratch_.clear();
+  add_intervals(*index, user, scratch_);
   if (core::decide_join(scratch_) == core::JoinOutcome::already_member) {
     return RefusalCode::already_member;
   }
@@ -112,7 +113,8 @@ ChangeResult Channels::join(ChannelId id, UserId user, Instant now, store::Commi
 ChangeResult Channels::leave(ChannelId id, UserId user, Instant now, store::Commit& commit) {
   const auto index = find(id);
   if (!index) return RefusalCode::no_such_channel;
-  intervals(*index, user, scratch_);
+  scratch_.clear();
+  add_intervals(*index, user, scratch_);
   if (core::decide_leave(scratch_) == core::LeaveOutcome::not_member) {
     return RefusalCode::not_member;
   }
@@ -204,6 +206,7 @@ void Channels::restore(const core::Record& record, std::span<const std::byte> bo
   const ChannelIndex index = known ? *known : add_channel(record.channel);
   channels_[index].head.head = record.id;
   channels_[index].head.durable_head = record.id;
+  channels_[index].announced = record.id;
   switch (record.kind) {
     case RecordKind::message: {
       Sender& row = sender(index, record.sender, record.device);
@@ -274,14 +277,8 @@ Channel& Channels::known(ChannelId id) {
   return channels_[*index];
 }
 
-std::span<const ChannelIndex> Channels::channels_of(UserId user) const {
-  const auto found = user_index_.find(user);
-  if (found == user_index_.end()) return {};
-  return users_[found->second].channels;
-}
-
-void Channels::intervals(ChannelIndex index, UserId user, std::vector<core::Interval>& out) const {
-  out.clear();
+void Channels::add_intervals(ChannelIndex index, UserId user,
+                             std::vector<core::Interval>& out) const {
   const Channel& channel = channels_[index];
   const auto [first, last] = rows_of(channel, user);
   for (std::size_t i = first; i < last; ++i) out.push_back(channel.members[i].interval);
@@ -306,9 +303,7 @@ bool Channels::is_member(const Channel& channel, UserId user) const {
 }
 
 UserIndex Channels::user_index(UserId user) {
-  const auto [found, added] = user_index_.try_emplace(user, static_cast<UserIndex>(users_.size()));
-  if (added) users_.push_back({user, {}});
-  return found->second;
+  return user_index_.try_emplace(user, static_cast<UserIndex>(user_index_.size())).first->second;
 }
 
 ChannelIndex Channels::add_channel(ChannelId id) {
@@ -324,11 +319,10 @@ Channels::Sender& Channels::sender(ChannelIndex channel, UserId user, DeviceId d
 
 void Channels::open_interval(ChannelIndex index, UserId user, MessageId at) {
   Channel& channel = channels_[index];
-  const auto [first, last] = rows_of(channel, user);
+  const std::size_t last = rows_of(channel, user).second;
   channel.members.insert(channel.members.begin() + static_cast<std::ptrdiff_t>(last),
                          {user, core::partition_of(user, settings_.partitions), {.join = at}});
   ++channel.members_now;
-  if (first == last) users_[user_index(user)].channels.push_back(index);
 }
 
 void Channels::close_interval(Channel& channel, UserId user, MessageId at) {

@@ -32,6 +32,7 @@ struct Channel {
   ChannelId id;
   PartitionId partition;
   core::ChannelHead head;  ///< `design` is the one that durable records have.
+  MessageId announced;     ///< Highest id given to live fan-out.
   MessageId covered;       ///< Highest id whose queue entries are applied.
   MessageId owed;          ///< Highest durable id that queue entries were planned for.
   MessageId queue_from;    ///< The latest design_changed; 0: never changed.
@@ -87,6 +88,8 @@ class Channels {
     std::vector<core::RecordRun> runs;  ///< As in fan_out, for covered() once it is applied.
   };
   [[nodiscard]] Planned apply(const store::Commit& commit);
+  /// Live fan-out has the channel's records up to `id`.
+  void set_announced(ChannelIndex channel, MessageId id) { channels_[channel].announced = id; }
   /// The queue writer has applied these runs.
   void set_covered(std::span<const core::RecordRun> runs);
 
@@ -105,10 +108,8 @@ class Channels {
   [[nodiscard]] std::optional<ChannelIndex> find(ChannelId channel) const;
   [[nodiscard]] const Channel& channel(ChannelIndex index) const { return channels_[index]; }
   [[nodiscard]] std::size_t size() const { return channels_.size(); }
-  /// Channels in which the user has or had an interval, in order of joining.
-  [[nodiscard]] std::span<const ChannelIndex> channels_of(UserId user) const;
-  /// Replaces `out` by the user's intervals in the channel. O(log members).
-  void intervals(ChannelIndex channel, UserId user, std::vector<core::Interval>& out) const;
+  /// Appends the user's intervals in the channel to `out`. O(log members).
+  void add_intervals(ChannelIndex channel, UserId user, std::vector<core::Interval>& out) const;
   [[nodiscard]] std::uint32_t partitions() const { return settings_.partitions; }
 
  private:
@@ -128,11 +129,6 @@ class Channels {
     std::vector<MessageId> ring;
     void make_room();
   };
-  struct User {
-    UserId id;
-    std::vector<ChannelIndex> channels;
-  };
-
   /// The channel of a record that is in the log. @pre it exists.
   [[nodiscard]] Channel& known(ChannelId id);
   [[nodiscard]] UserIndex user_index(UserId user);
@@ -153,7 +149,6 @@ class Channels {
 
   const ChannelsSettings settings_;
   std::vector<Channel> channels_;
-  std::vector<User> users_;
   std::unordered_map<ChannelId, ChannelIndex> channel_index_;
   std::unordered_map<UserId, UserIndex> user_index_;
   std::unordered_map<SenderKey, Sender, SenderHash> senders_;

@@ -135,6 +135,8 @@ void add_incidents(const Incidents& incidents, Families& out) {
       .counter("clamor_fan_out_redone_records_total",
                "Records whose durable fan-out was planned anew at the start or by a rebuild.",
                number(incidents.fan_out_redone_records))
+      .counter("clamor_repairs_total", "Gaps of live fan-out that were read from a channel's log.",
+               number(incidents.repairs))
       .counter("clamor_device_acks_total", "Cumulative acknowledgements by devices.",
                number(incidents.device_acks))
       .counter("clamor_pages_total", "Catch-up pages sent.", number(incidents.pages));

@@ -24,6 +24,7 @@ struct Incidents {
   std::uint64_t queue_write_failures = 0;
   std::uint64_t rebuilds = 0;
   std::uint64_t fan_out_redone_records = 0;  ///< Journal rows, at the start and by rebuilds.
+  std::uint64_t repairs = 0;                 ///< Gaps of live fan-out that were read from a log.
   std::uint64_t device_acks = 0;
   std::uint64_t pages = 0;
 };

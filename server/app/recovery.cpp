@@ -15,7 +15,7 @@ constexpr std::size_t entries_waiting_max = 1'000'000;
 }  // namespace
 
 store::Result<std::unique_ptr<Channels>> recover(const store::Store& store,
-                                                 const ChannelsSettings& settings) {
+                                                 const ChannelsSettings& settings, Users& users) {
   auto channels = std::make_unique<Channels>(settings);
   std::string fault;
   const auto visited =
@@ -28,7 +28,10 @@ store::Result<std::unique_ptr<Channels>> recover(const store::Store& store,
               "directory from a copy",
               record.channel.value, head.value, record.id.value);
         }
-        if (fault.empty()) channels->restore(record, body);
+        if (!fault.empty()) return;
+        channels->restore(record, body);
+        if (record.kind != core::RecordKind::join) return;
+        for_each_user(body, [&](UserId user) { users.add_channel(user, record.channel); });
       });
   if (!visited) return visited.error();
   if (!fault.empty()) return store::Failure{fault};

@@ -3,6 +3,7 @@
 #include "scenarios/yaml/config_error.hpp"
 #include "server/app/node.hpp"
 #include "server/core/placement.hpp"
+#include "server/directory/directory.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/store/store.hpp"
 
@@ -25,7 +26,7 @@ namespace {
 /// Descriptors beside the sessions': RocksDB's files, the listener, standard streams, handshakes
 /// and scrapes.
 constexpr std::uint64_t descriptors_of_our_own = 400 + gateway::connections_beside_sessions;
-constexpr std::uint32_t servers = 1;
+constexpr NodeId only_node{1};
 constexpr Duration close_grace = 2s;
 
 void raise_descriptor_limit(const Settings& settings) {
@@ -60,7 +61,7 @@ std::unique_ptr<store::Store> open_store(const Settings& settings) {
     return std::make_unique<store::Store>(
         store::StoreSettings{.path = settings.data,
                              .durability = settings.durability,
-                             .partitions = core::partition_count(servers),
+                             .partitions = core::partition_count(1),
                              .layout = layout_of(settings.design),
                              .block_cache_bytes = settings.block_cache_bytes,
                              .write_buffer_bytes = settings.write_buffer_bytes});
@@ -109,7 +110,8 @@ void serve(const Settings& settings, const std::function<void(std::uint16_t port
   // Goes after the store: its end would give the signals their default action back.
   std::optional<boost::asio::signal_set> signals;
   const auto store = open_store(settings);
-  Node node{io, *store, settings};
+  const directory::Directory directory{{only_node}, store->settings().partitions};
+  Node node{io, *store, settings, only_node, directory};
   const auto gateway = open_gateway(io, settings, node);
   node.attach(*gateway);
   signals.emplace(io, SIGTERM, SIGINT);

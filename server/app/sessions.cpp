@@ -67,29 +67,4 @@ DeviceIndex Sessions::device_index(UserId user, DeviceId device) {
   return index;
 }
 
-bool Sessions::attach(std::uint32_t slot, ChannelIndex channel) {
-  if (channel >= interested_.size()) {
-    interested_.resize(std::max<std::size_t>(channel + std::size_t{1}, interested_.size() * 2));
-    registered_.resize(interested_.size());
-  }
-  interested_[channel].push_back(slot);
-  const bool first = !registered_[channel];
-  registered_[channel] = true;
-  return first;
-}
-
-void Sessions::detach(std::uint32_t slot, ChannelIndex channel) {
-  if (channel >= interested_.size()) return;
-  auto& slots = interested_[channel];
-  const auto found = std::find(slots.begin(), slots.end(), slot);
-  if (found == slots.end()) return;
-  *found = slots.back();
-  slots.pop_back();
-}
-
-std::span<const std::uint32_t> Sessions::interested(ChannelIndex channel) const {
-  if (channel >= interested_.size()) return {};
-  return interested_[channel];
-}
-
 }  // namespace clamor::server

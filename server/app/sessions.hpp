@@ -1,7 +1,7 @@
 #pragma once
 
 #include "server/app/catch_up.hpp"
-#include "server/app/channels.hpp"
+#include "server/app/live_channels.hpp"
 #include "server/base/id.hpp"
 #include "server/gateway/gateway.hpp"
 
@@ -29,13 +29,14 @@ enum class Phase : std::uint8_t {
 
 inline constexpr DeviceIndex no_device = 0xFFFFFFFFU;
 
-/// What the node knows of one session, at the gateway's slot. 24 bytes when live.
+/// What the node knows of one session, at the gateway's slot. 48 bytes when live, and 4 a channel.
 struct Session {
   std::uint32_t generation = 0;
   Phase phase = Phase::closed;
   std::uint32_t device_incarnation = 0;
   DeviceIndex device = no_device;
   std::unique_ptr<CatchUp> catch_up;  ///< While catching up.
+  std::vector<LiveIndex> channels;    ///< Whose live records it gets.
 };
 
 /// One device of one user, known since its first login.
@@ -46,20 +47,19 @@ struct Device {
   DeviceIndex next_of_user = 0;               ///< Another device of the user; itself: the last.
 };
 
-/// The gateway half of a node: sessions, devices, and which local sessions want which channel's
-/// records (the interest that a node registers with a channel's owner). One I/O thread.
+/// The sessions of a node's gateway, and the devices that they belong to. One I/O thread.
 class Sessions {
  public:
   // --- sessions
   void open(gateway::SessionId id);
   /// The session, or nullptr where it has ended.
   [[nodiscard]] Session* find(gateway::SessionId id);
-  /// The session at a slot that interested() named.
+  /// The session at a slot that is in use.
   [[nodiscard]] Session& at(std::uint32_t slot) { return sessions_[slot]; }
   [[nodiscard]] gateway::SessionId id_at(std::uint32_t slot) const {
     return {slot, sessions_[slot].generation};
   }
-  /// Frees the slot. Its interest must have been withdrawn.
+  /// Frees the slot. @pre it gets no channel's records.
   void end(gateway::SessionId id);
 
   // --- devices
@@ -71,40 +71,22 @@ class Sessions {
   [[nodiscard]] std::optional<UserId> user_of(gateway::SessionId id) const;
   /// The device, if it logged in since the process began.
   [[nodiscard]] std::optional<DeviceIndex> find_device(UserId user, DeviceId device) const;
-  /// Calls each(slot) for the user's logged-in sessions.
+  /// Calls each(id) for the user's logged-in sessions.
   template <class Each>
   void for_each_session_of(UserId user, Each&& each) const {
     const auto found = first_device_.find(user);
     if (found == first_device_.end()) return;
     for (DeviceIndex index = found->second;; index = devices_[index].next_of_user) {
-      if (devices_[index].session) each(devices_[index].session->slot);
+      if (devices_[index].session) each(*devices_[index].session);
       if (devices_[index].next_of_user == index) return;
     }
   }
 
-  // --- interest
-  /// Whether this was the channel's first session here: the node registers its interest.
-  bool attach(std::uint32_t slot, ChannelIndex channel);
-  /// Nothing where the session was not attached. The node stays registered, also without a session,
-  /// so that reconnects need no new registration; nothing withdraws it. O(sessions of the
-  /// channel).
-  void detach(std::uint32_t slot, ChannelIndex channel);
-  /// Whether the node has registered its interest in the channel.
-  [[nodiscard]] bool registered(ChannelIndex channel) const {
-    return channel < registered_.size() && registered_[channel];
-  }
-  /// Slots of the sessions that get the channel's records.
-  [[nodiscard]] std::span<const std::uint32_t> interested(ChannelIndex channel) const;
-  /// Forgets all interest: channels are about to get other indices.
-  void clear_interest() {
-    interested_.clear();
-    registered_.clear();
-  }
-  /// Calls each(slot) for all logged-in sessions.
+  /// Calls each(id) for all logged-in sessions.
   template <class Each>
   void for_each_logged_in(Each&& each) const {
     for (const Device& device : devices_) {
-      if (device.session) each(device.session->slot);
+      if (device.session) each(*device.session);
     }
   }
 
@@ -116,8 +98,6 @@ class Sessions {
   std::vector<Session> sessions_;  ///< By slot.
   std::vector<Device> devices_;
   std::unordered_map<UserId, DeviceIndex> first_device_;
-  std::vector<std::vector<std::uint32_t>> interested_;  ///< By channel.
-  std::vector<bool> registered_;                        ///< By channel, as long as interested_.
   std::size_t logged_in_ = 0;
 };
 

@@ -40,7 +40,7 @@ const Tail::Entry* Tail::entry(std::uint64_t number) const {
 }
 
 bool Tail::read(ChannelIndex channel, MessageId after, MessageId up_to,
-                std::vector<Reference>& out) const {
+                std::vector<store::SharedRecord>& out) const {
   out.clear();
   std::uint64_t number = channel < last_.size() ? last_[channel] : none;
   MessageId lowest = up_to + 1;
@@ -53,7 +53,7 @@ bool Tail::read(ChannelIndex channel, MessageId after, MessageId up_to,
     if (id > up_to) continue;
     if (id + 1 != lowest) return false;
     lowest = id;
-    out.push_back({found->commit.get(), found->index});
+    out.push_back({found->commit, found->index});
   }
   std::reverse(out.begin(), out.end());
   return lowest <= after + 1;

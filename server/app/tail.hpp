@@ -33,15 +33,10 @@ class Tail {
   void expire(Instant now);
   void clear();
 
-  /// A record in the tail: `commit->batch` holds it at `index`.
-  struct Reference {
-    const store::Commit* commit = nullptr;
-    std::size_t index = 0;
-  };
   /// Replaces `out` by the channel's records with ids in (after, up_to], ascending; false where the
-  /// tail does not hold them all. Valid until the next add() or expire(). O(records_per_channel).
+  /// tail does not hold them all. O(records_per_channel).
   [[nodiscard]] bool read(ChannelIndex channel, MessageId after, MessageId up_to,
-                          std::vector<Reference>& out) const;
+                          std::vector<store::SharedRecord>& out) const;
 
  private:
   static constexpr std::uint64_t none = 0;

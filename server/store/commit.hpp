@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -65,6 +66,15 @@ struct Commit {
     batch.add(record, body);
     places.push_back(place);
   }
+};
+
+/// One record of a commit that is shared.
+struct SharedRecord {
+  std::shared_ptr<const Commit> commit;
+  std::size_t index = 0;
+
+  [[nodiscard]] const core::Record& record() const { return commit->batch.record(index); }
+  [[nodiscard]] std::span<const std::byte> body() const { return commit->batch.body(index); }
 };
 
 }  // namespace clamor::store

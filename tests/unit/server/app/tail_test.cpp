@@ -29,11 +29,11 @@ void add_all(Tail& tail, ChannelIndex channel, const std::shared_ptr<store::Comm
 /// The ids that the tail has of (after, up_to]; {0} where it has not all of them.
 std::vector<std::uint64_t> read(const Tail& tail, ChannelIndex channel, std::uint64_t after,
                                 std::uint64_t up_to) {
-  std::vector<Tail::Reference> found;
+  std::vector<store::SharedRecord> found;
   if (!tail.read(channel, {after}, {up_to}, found)) return {0};
   std::vector<std::uint64_t> ids;
-  for (const Tail::Reference& reference : found) {
-    ids.push_back(reference.commit->batch.record(reference.index).id.value);
+  for (const store::SharedRecord& reference : found) {
+    ids.push_back(reference.record().id.value);
   }
   return ids;
 }

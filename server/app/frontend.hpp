@@ -1,0 +1,161 @@
+#pragma once
+
+#include "server/app/catch_up.hpp"
+#include "server/app/live_channels.hpp"
+#include "server/app/node_context.hpp"
+#include "server/app/sessions.hpp"
+#include "server/bus/messages.hpp"
+#include "server/gateway/gateway.hpp"
+#include "server/protocol/codec.hpp"
+#include "server/protocol/message.hpp"
+#include "server/token/token.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace clamor::server {
+
+/// The gateway half of a node: speaks to clients, and for them to the owners of channels and users.
+/// Keeps sessions, devices, the channels that sessions want, and catch-ups; nothing that a restart
+/// may not forget. All calls on the node's I/O thread.
+///
+/// A session sees each channel's ids densely: catch-up reads up to `relayed`, live records follow
+/// it; a gap is read from the owner's log before what lies above it goes out.
+class Frontend {
+ public:
+  Frontend(boost::asio::io_context& io, NodeContext& node);
+
+  /// Names the gateway. @pre before any other call; it outlives them.
+  void attach(gateway::Gateway& gateway) { gateway_ = &gateway; }
+  /// Refuses further logins and requests that append.
+  void drain() { draining_ = true; }
+  void add_to(NodeMetrics& metrics) const;
+
+  // --- from clients
+  void on_open(gateway::SessionId id) { sessions_.open(id); }
+  void on_message(gateway::SessionId id, std::span<const std::byte> payload);
+  void on_end(gateway::SessionId id);
+  /// Serves catch-up pages.
+  void end_turn();
+
+  // --- from owners (frontend_live.cpp, frontend_catch_up.cpp)
+  void handle(NodeId from, bus::Published&& published);
+  void handle(NodeId from, bus::LateAck&& ack);
+  void handle(NodeId from, bus::Duplicate&& duplicate);
+  void handle(NodeId from, bus::Refusal&& refusal);
+  void handle(NodeId from, bus::Registered&& registered);
+  void handle(NodeId from, bus::LogRead&& read);
+  void handle(NodeId from, bus::UserQueueRead&& read);
+  void handle(NodeId from, bus::MemberQueueRead&& read);
+  void handle(NodeId from, bus::UserChannels&& channels);
+  void handle(NodeId from, bus::Joined&& joined);
+  void handle(NodeId from, bus::Supersede&& supersede);
+  void handle(NodeId from, bus::Rebuilt&& rebuilt);
+
+ private:
+  // --- requests (frontend_requests.cpp)
+  void handle(gateway::SessionId id, Session& session, const protocol::Login& login);
+  void handle(gateway::SessionId id, Session& session, const protocol::Send& send);
+  void handle(gateway::SessionId id, Session& session, const protocol::CreateChannel& create);
+  void handle(gateway::SessionId id, Session& session, const protocol::Join& join);
+  void handle(gateway::SessionId id, Session& session, const protocol::Leave& leave);
+  void handle(gateway::SessionId id, Session& session, const protocol::DeviceAck& ack);
+  void handle(gateway::SessionId id, Session& session, const protocol::NextPage& next);
+  void handle(gateway::SessionId id, Session& session, const protocol::Heartbeat& heartbeat);
+  [[nodiscard]] bool refuse_draining(gateway::SessionId id, const protocol::Refused& naming);
+  void refuse(gateway::SessionId id, const protocol::Refused& refusal);
+  void refuse_and_close(gateway::SessionId id, const protocol::Refused& refusal,
+                        protocol::CloseCode code);
+  /// Closes a session: what it still sends is not looked at.
+  void close(gateway::SessionId id, Session& session, protocol::CloseCode code,
+             std::string_view reason);
+  void supersede(gateway::SessionId old);
+
+  // --- live records (frontend_live.cpp)
+  void acknowledge(const core::Record& record, std::span<const std::byte> body,
+                   const bus::Answer& answer);
+  /// To the device, wherever it is logged in by now; but another incarnation sent nothing.
+  void acknowledge_device(const bus::LateAck& ack);
+  void send_ack(gateway::SessionId id, ChannelId channel, MessageId message_id,
+                gateway::SharedFrame frame);
+  /// A live record as a link brings it.
+  void relay(const core::Record& record, std::span<const std::byte> body, bool to_sender);
+  /// Hands the channel's next record to its sessions; the sending device's is among them where the
+  /// ack is not its receipt.
+  void deliver(LiveIndex index, const core::Record& record, std::span<const std::byte> body,
+               bool to_sender);
+  void repair(LiveIndex index, MessageId up_to);
+  void on_repair_read(const bus::LogRead& read);
+  /// Sends now, or after the pages where the session is catching up.
+  void send_after_pages(gateway::SessionId id, Session& session, gateway::SharedFrame frame,
+                        bool is_record);
+
+  // --- which session gets which channel (frontend_interest.cpp)
+  void attach(gateway::SessionId id, Session& session, LiveIndex index);
+  void detach(Session& session, std::uint32_t slot, LiveIndex index);
+  void detach_all(gateway::SessionId id, Session& session);
+  [[nodiscard]] static bool is_attached(const Session& session, LiveIndex index);
+  void join(gateway::SessionId id, Session& session, ChannelId channel, MessageId at);
+  /// Attaches joiners that lack nothing any more, has read what others lack.
+  void advance_joiners(LiveIndex index);
+  void on_joining_read(const bus::LogRead& read);
+  void give_to_joiner(LiveIndex index, gateway::SessionId id, const core::Record& record,
+                      std::span<const std::byte> body);
+  /// Sends acks that waited for records up to this one.
+  void release_acks(LiveIndex index, MessageId up_to);
+  /// Registers anew what this owner should send: what it sent meanwhile is repaired.
+  void register_again(NodeId owner);
+  /// Takes up a channel that its owner has registered.
+  void set_registered(LiveIndex index, MessageId head);
+
+  // --- catch-up (frontend_catch_up.cpp)
+  void begin_round(gateway::SessionId id, const CatchUp& catch_up);
+  void register_channels(gateway::SessionId id, CatchUp& catch_up,
+                         std::span<const ChannelId> channels);
+  /// Takes what a channel's owner said to a session that is still to be planned for.
+  void learn(gateway::SessionId id, Session& session, const bus::ChannelState& state,
+             core::Intervals intervals);
+  void plan(gateway::SessionId id, CatchUp& catch_up);
+  template <class Answer>
+  void take_answer(Answer&& answer);
+  void serve_page(gateway::SessionId id, Session& session);
+  void finish_catch_up(gateway::SessionId id, Session& session);
+
+  [[nodiscard]] static bus::Ticket ticket_of(gateway::SessionId id) {
+    return {std::uint64_t{id.slot} << 32U | id.generation};
+  }
+  [[nodiscard]] static gateway::SessionId session_of(bus::Ticket ticket) {
+    return {static_cast<std::uint32_t>(ticket.value >> 32U),
+            static_cast<std::uint32_t>(ticket.value)};
+  }
+  template <class Message>
+  [[nodiscard]] gateway::SharedFrame frame_of(const Message& message);
+
+  boost::asio::io_context& io_;
+  NodeContext& node_;
+  const token::Key key_;
+  gateway::Gateway* gateway_ = nullptr;
+  Sessions sessions_;
+  LiveChannels live_;
+  CatchUpReader reader_;
+  std::deque<gateway::SessionId> pages_due_;
+  std::optional<gateway::SessionId> serving_;  ///< Whose page is being filled.
+  bool draining_ = false;
+  std::vector<std::byte> scratch_;
+};
+
+template <class Message>
+gateway::SharedFrame Frontend::frame_of(const Message& message) {
+  scratch_.clear();
+  protocol::encode(message, scratch_);
+  return gateway::make_frame(scratch_);
+}
+
+}  // namespace clamor::server

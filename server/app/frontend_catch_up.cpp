@@ -1,0 +1,177 @@
+// Logins and catch-ups: registrations, plans, pages.
+
+#include "server/app/frontend.hpp"
+#include "server/base/assert.hpp"
+#include "server/gateway/clock.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace clamor::server {
+namespace {
+
+/// Bounds of the catch-up work of one turn; the rest waits for the next.
+constexpr std::size_t pages_per_turn = 64;
+constexpr std::uint64_t page_records_per_turn = 4096;
+
+}  // namespace
+
+void Frontend::add_to(NodeMetrics& metrics) const {
+  metrics.sessions = sessions_.logged_in();
+  metrics.pages_due = pages_due_.size();
+}
+
+// --- a round: what channels there are, how they stand, what is to be read ------------------------
+
+void Frontend::begin_round(gateway::SessionId id, const CatchUp& catch_up) {
+  const Device& device = sessions_.device(sessions_.find(id)->device);
+  node_.bus.send(node_.directory.owner(catch_up.user),
+                 bus::UserLogin{ticket_of(id), catch_up.user, device.id});
+}
+
+void Frontend::handle(NodeId, bus::UserChannels&& found) {
+  const gateway::SessionId id = session_of(found.session);
+  Session* const session = sessions_.find(id);
+  if (session == nullptr || session->catch_up == nullptr) return;
+  CatchUp& catch_up = *session->catch_up;
+  if (!std::exchange(catch_up.accepted, true)) {
+    ++node_.operations.logins;
+    gateway_->send(id, frame_of(protocol::LoginAccepted{
+                           .user = catch_up.user,
+                           .term = node_.term,
+                           .heartbeat_interval = node_.settings.heartbeat_interval}));
+  }
+  catch_up.planned = false;
+  register_channels(id, catch_up, found.channels);
+}
+
+void Frontend::register_channels(gateway::SessionId id, CatchUp& catch_up,
+                                 std::span<const ChannelId> channels) {
+  if (channels.empty() && catch_up.answers_due == 0) return plan(id, catch_up);
+  std::vector<std::pair<NodeId, bus::Register>> asked;
+  for (const NodeId node : node_.directory.nodes()) {
+    asked.push_back({node, {.session = ticket_of(id), .user = catch_up.user, .channels = {}}});
+  }
+  for (const ChannelId channel : channels) {
+    const NodeId owner = node_.directory.owner(channel);
+    for (auto& [node, wanted] : asked) {
+      if (node == owner) wanted.channels.push_back(channel);
+    }
+  }
+  std::erase_if(asked, [](const auto& one) { return one.second.channels.empty(); });
+  catch_up.answers_due += asked.size();
+  // Each may be answered at once; `catch_up` is not to be looked at from here on.
+  for (auto& [node, wanted] : asked) node_.bus.send(node, std::move(wanted));
+}
+
+void Frontend::learn(gateway::SessionId id, Session& session, const bus::ChannelState& state,
+                     core::Intervals intervals) {
+  reader_.learn(*session.catch_up, state, intervals);
+  CatchUp::Progress& progress = *session.catch_up->find(state.channel);
+  progress.attached = false;
+  if (!state.registered) return;
+  const LiveIndex index = live_.index_of(state.channel);
+  const MessageId relayed = live_.at(index).relayed;
+  const auto joined = std::find_if(intervals.begin(), intervals.end(), [&](const auto& interval) {
+    return interval.join <= state.head && state.head < interval.leave;
+  });
+  CLAMOR_ASSERT(joined != intervals.end());
+  live_.at(index).drop_joiner(id);
+  if (joined->join <= relayed) {
+    progress.attached = true;
+    attach(id, session, index);
+  } else {
+    // The join itself is still on its way here.
+    progress.up_to = joined->join - 1;
+    live_.at(index).joiners.push_back({.session = id, .next = joined->join});
+  }
+  release_acks(index, relayed);
+}
+
+void Frontend::plan(gateway::SessionId id, CatchUp& catch_up) {
+  for (CatchUp::Progress& progress : catch_up.channels) {
+    if (progress.attached) progress.up_to = live_.at(*live_.find(progress.channel)).relayed;
+  }
+  reader_.plan(catch_up);
+  if (catch_up.page_due) pages_due_.push_back(id);
+}
+
+// --- reads ---------------------------------------------------------------------------------------
+
+template <class Answer>
+void Frontend::take_answer(Answer&& answer) {
+  const gateway::SessionId id = session_of(answer.session);
+  Session* const session = sessions_.find(id);
+  if (session == nullptr || session->catch_up == nullptr || !session->catch_up->asking) return;
+  session->catch_up->answer = std::forward<Answer>(answer);
+  if (serving_ == id) return;
+  pages_due_.push_front(id);
+}
+
+void Frontend::handle(NodeId, bus::LogRead&& read) {
+  switch (read.reading) {
+    case bus::Reading::catch_up:
+      return take_answer(std::move(read));
+    case bus::Reading::joining:
+      return on_joining_read(read);
+    case bus::Reading::repair:
+      return on_repair_read(read);
+  }
+}
+
+void Frontend::handle(NodeId, bus::UserQueueRead&& read) { take_answer(std::move(read)); }
+void Frontend::handle(NodeId, bus::MemberQueueRead&& read) { take_answer(std::move(read)); }
+
+// --- pages ---------------------------------------------------------------------------------------
+
+void Frontend::end_turn() {
+  const std::uint64_t records_max = node_.operations.catch_up_deliveries + page_records_per_turn;
+  for (std::size_t pages = 0; !pages_due_.empty(); ++pages) {
+    if (pages == pages_per_turn || node_.operations.catch_up_deliveries >= records_max) {
+      boost::asio::post(io_, [this] { node_.begin_turn(); });
+      return;
+    }
+    const gateway::SessionId id = pages_due_.front();
+    pages_due_.pop_front();
+    Session* const session = sessions_.find(id);
+    if (session != nullptr && session->phase == Phase::catching_up) serve_page(id, *session);
+  }
+}
+
+void Frontend::serve_page(gateway::SessionId id, Session& session) {
+  CatchUp& catch_up = *session.catch_up;
+  if (catch_up.page == nullptr) catch_up.page = std::make_unique<CatchUp::OpenPage>();
+  const Instant began = gateway::monotonic_now();
+  serving_ = id;
+  const auto filled = reader_.fill(catch_up, ticket_of(id));
+  serving_.reset();
+  node_.operations.scan_ns += static_cast<std::uint64_t>(to_ns(gateway::monotonic_now() - began));
+  if (!filled) {
+    std::fprintf(stderr, "catch-up failed: %s\n", filled.error().what.c_str());
+    ++node_.incidents.catch_up_failures;
+    return close(id, session, protocol::CloseCode::internal_error, "the store cannot be read");
+  }
+  if (*filled == CatchUpReader::Filled::waits) return;
+  const bool complete = *filled == CatchUpReader::Filled::complete;
+  // What came in meanwhile was too much to hold: it is read like the rest.
+  if (complete && catch_up.overflowed) return begin_round(id, catch_up);
+  const std::unique_ptr<CatchUp::OpenPage> page = std::move(catch_up.page);
+  catch_up.page_due = false;
+  page->writer.finish(complete, catch_up.queue_position);
+  gateway_->send(id, gateway::make_frame(page->bytes));
+  ++node_.incidents.pages;
+  if (complete) finish_catch_up(id, session);
+}
+
+void Frontend::finish_catch_up(gateway::SessionId id, Session& session) {
+  const auto catch_up = std::move(session.catch_up);
+  session.phase = Phase::live;
+  for (CatchUp::Waiting& waiting : catch_up->waiting) {
+    send_after_pages(id, session, std::move(waiting.frame), waiting.is_record);
+  }
+}
+
+}  // namespace clamor::server

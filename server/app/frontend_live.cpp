@@ -1,0 +1,179 @@
+// What owners publish: answers to requests, and live records for the sessions that want them.
+
+#include "server/app/channels.hpp"
+#include "server/app/frontend.hpp"
+#include "server/core/fan_out.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace clamor::server {
+namespace {
+
+/// Answers that may wait for a session's last page, beside the records.
+constexpr std::size_t held_answers_max = 4096;
+constexpr std::size_t records_per_repair = 1024;
+constexpr std::size_t bytes_per_repair = std::size_t{1} << 20U;
+
+}  // namespace
+
+void Frontend::handle(NodeId, bus::Published&& published) {
+  const store::RecordBatch& batch = published.commit->batch;
+  for (const bus::Published::Entry& entry : published.entries) {
+    const core::Record& record = batch.record(entry.record);
+    const auto body = batch.body(entry.record);
+    acknowledge(record, body, entry.answer);
+    if (entry.live) relay(record, body, entry.to_sender);
+  }
+}
+
+// --- answers -------------------------------------------------------------------------------------
+
+void Frontend::acknowledge(const core::Record& record, std::span<const std::byte> body,
+                           const bus::Answer& answer) {
+  if (answer.kind == bus::Answer::Kind::send) {
+    acknowledge_device({answer.device_ticket, record.device_incarnation, record.channel,
+                        record.client_message_id, record.id});
+  } else if (answer.kind == bus::Answer::Kind::change) {
+    const gateway::SessionId id = session_of(answer.session);
+    Session* const session = sessions_.find(id);
+    if (session == nullptr) return;
+    send_after_pages(id, *session, frame_of(protocol::ChannelChanged{record.channel, record.id}),
+                     false);
+    // Whoever joined may send at once: from here on no ack overtakes the join's own record.
+    const auto user = sessions_.user_of(id);
+    if (record.kind != core::RecordKind::join || !user) return;
+    for_each_user(body, [&](UserId joined) {
+      if (joined == *user) join(id, *session, record.channel, record.id);
+    });
+  }
+}
+
+void Frontend::acknowledge_device(const bus::LateAck& ack) {
+  const auto id = sessions_.device(ack.device_ticket).session;
+  if (!id || sessions_.find(*id)->device_incarnation != ack.device_incarnation) return;
+  send_ack(*id, ack.channel, ack.message_id,
+           frame_of(protocol::Ack{ack.channel, ack.client_message_id, ack.message_id}));
+}
+
+void Frontend::handle(NodeId, bus::LateAck&& ack) { acknowledge_device(ack); }
+
+void Frontend::handle(NodeId, bus::Duplicate&& duplicate) {
+  const gateway::SessionId id = session_of(duplicate.session);
+  if (sessions_.find(id) == nullptr) return;
+  send_ack(id, duplicate.channel, duplicate.message_id,
+           frame_of(protocol::Ack{duplicate.channel, duplicate.client_message_id,
+                                  duplicate.message_id}));
+}
+
+void Frontend::send_ack(gateway::SessionId id, ChannelId channel, MessageId message_id,
+                        gateway::SharedFrame frame) {
+  // For the sending device the ack is the receipt of its record: it keeps the channel's order.
+  const auto index = live_.find(channel);
+  if (index) {
+    LiveChannel& live = live_.at(*index);
+    const bool behind =
+        live.joiner(id) != nullptr || (live.repairing() && message_id > live.relayed);
+    if (behind) {
+      live.acks.push_back({id, message_id, std::move(frame)});
+      return;
+    }
+  }
+  send_after_pages(id, *sessions_.find(id), std::move(frame), false);
+}
+
+// --- live records --------------------------------------------------------------------------------
+
+void Frontend::relay(const core::Record& record, std::span<const std::byte> body, bool to_sender) {
+  const auto index = live_.find(record.channel);
+  if (!index || !live_.at(*index).registered) return;
+  switch (core::relay(live_.at(*index).relayed, record.id)) {
+    case core::RelayDecision::deliver:
+      return deliver(*index, record, body, to_sender);
+    case core::RelayDecision::drop:
+      return;
+    case core::RelayDecision::fetch:
+      return repair(*index, record.id);
+  }
+}
+
+void Frontend::deliver(LiveIndex index, const core::Record& record, std::span<const std::byte> body,
+                       bool to_sender) {
+  advance_joiners(index);  // Those whose join this record is.
+  LiveChannel& live = live_.at(index);
+  live.relayed = record.id;
+  if (!live.slots.empty()) {
+    const gateway::SharedFrame frame = frame_of(protocol::RecordFrame{record, body});
+    const auto sender = record.kind == core::RecordKind::message
+                            ? sessions_.find_device(record.sender, record.device)
+                            : std::nullopt;
+    for (std::size_t i = 0; i < live.slots.size(); ++i) {
+      const std::uint32_t slot = live.slots[i];
+      Session& session = sessions_.at(slot);
+      // For the sending device the ack is the receipt; another incarnation of it gets none.
+      const bool own = sender && session.device == *sender &&
+                       session.device_incarnation == record.device_incarnation;
+      if (own && !to_sender) continue;
+      send_after_pages(sessions_.id_at(slot), session, frame, true);
+    }
+  }
+  if (record.kind != core::RecordKind::leave && record.kind != core::RecordKind::kick) return;
+  for_each_user(body, [&](UserId user) {
+    sessions_.for_each_session_of(
+        user, [&](gateway::SessionId id) { detach(sessions_.at(id.slot), id.slot, index); });
+  });
+}
+
+void Frontend::send_after_pages(gateway::SessionId id, Session& session, gateway::SharedFrame frame,
+                                bool is_record) {
+  if (session.phase == Phase::live) {
+    node_.operations.live_deliveries += is_record ? 1 : 0;
+    gateway_->send(id, std::move(frame));
+  } else if (session.catch_up != nullptr) {
+    CatchUp& catch_up = *session.catch_up;
+    if (catch_up.waiting.size() >= node_.settings.catch_up_held_records + held_answers_max) {
+      // It sends and sends and asks for no page: answers must not pile up for it.
+      session.phase = Phase::closing;
+      session.catch_up.reset();
+      gateway_->close(id, protocol::CloseCode::slow_consumer, "pages are not asked for");
+      return;
+    }
+    const bool before = catch_up.overflowed;
+    hold(catch_up, {std::move(frame), is_record}, node_.settings.catch_up_held_records);
+    if (catch_up.overflowed && !before) ++node_.incidents.catch_up_overflows;
+  }
+}
+
+// --- repair --------------------------------------------------------------------------------------
+
+void Frontend::repair(LiveIndex index, MessageId up_to) {
+  LiveChannel& live = live_.at(index);
+  const bool under_way = live.repairing();
+  live.repair_to = std::max(live.repair_to, up_to);
+  if (under_way) return;
+  ++node_.incidents.repairs;
+  node_.bus.send(node_.directory.owner(live.id), bus::ReadLog{.session = bus::no_session,
+                                                              .reading = bus::Reading::repair,
+                                                              .channel = live.id,
+                                                              .after = live.relayed,
+                                                              .up_to = live.repair_to,
+                                                              .records_max = records_per_repair,
+                                                              .bytes_max = bytes_per_repair});
+}
+
+void Frontend::on_repair_read(const bus::LogRead& read) {
+  const auto index = live_.find(read.channel);
+  if (!index) return;
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    const core::Record& record = read.record(i);
+    if (record.id != live_.at(*index).relayed + 1) continue;
+    deliver(*index, record, read.body(i), true);  // The ack may be lost as well.
+  }
+  LiveChannel& live = live_.at(*index);
+  const MessageId up_to = std::exchange(live.repair_to, MessageId{});
+  release_acks(*index, live.relayed);
+  // An owner that cannot read now says so again when it can: its links begin anew then.
+  if (up_to > live.relayed && read.failure.empty() && read.size() != 0) repair(*index, up_to);
+}
+
+}  // namespace clamor::server

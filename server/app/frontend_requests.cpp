@@ -1,0 +1,228 @@
+// What clients ask of a node: one function a message.
+
+#include "server/app/frontend.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+#include <variant>
+
+namespace clamor::server {
+namespace {
+
+using protocol::CloseCode;
+using protocol::RefusalCode;
+
+std::int64_t unix_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+/// Why a list of members is none; empty where it is one.
+std::string_view fault_of(std::span<const UserId> members) {
+  if (members.empty()) return "a channel needs a member";
+  std::vector<UserId> sorted{members.begin(), members.end()};
+  std::sort(sorted.begin(), sorted.end());
+  if (sorted.front() == UserId{}) return "user 0 does not exist";
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    return "a member is listed twice";
+  }
+  return {};
+}
+
+}  // namespace
+
+Frontend::Frontend(boost::asio::io_context& io, NodeContext& node)
+    : io_{io},
+      node_{node},
+      key_{token::derive_key(node.settings.secret)},
+      reader_{node, node.settings.page} {}
+
+void Frontend::on_message(gateway::SessionId id, std::span<const std::byte> payload) {
+  Session* const session = sessions_.find(id);
+  if (session == nullptr || session->phase == Phase::closing) return;
+  const auto message = protocol::decode_client(payload);
+  if (!message) {
+    ++node_.incidents.malformed[static_cast<std::size_t>(message.error())];
+    const bool version = message.error() == protocol::DecodeError::unsupported_version;
+    refuse_and_close(id,
+                     {.code = version ? RefusalCode::unsupported_version : RefusalCode::malformed,
+                      .detail = protocol::name_of(message.error())},
+                     CloseCode::malformed);
+    return;
+  }
+  if (session->phase == Phase::connected && !std::holds_alternative<protocol::Login>(*message)) {
+    refuse_and_close(id, {.code = RefusalCode::not_logged_in, .detail = "log in first"},
+                     CloseCode::unauthorized);
+    return;
+  }
+  std::visit([&](const auto& request) { handle(id, *session, request); }, *message);
+}
+
+void Frontend::on_end(gateway::SessionId id) {
+  Session* const session = sessions_.find(id);
+  if (session == nullptr) return;
+  detach_all(id, *session);
+  if (sessions_.user_of(id)) {
+    const Device& device = sessions_.device(session->device);
+    node_.bus.send(node_.directory.owner(device.user),
+                   bus::UserLogout{ticket_of(id), device.user, device.id});
+  }
+  sessions_.end(id);
+}
+
+// --- sessions ------------------------------------------------------------------------------------
+
+void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Login& login) {
+  if (session.phase != Phase::connected)
+    return refuse(id, {.code = RefusalCode::already_logged_in});
+  if (draining_) {
+    return refuse_and_close(
+        id, {.code = RefusalCode::shutting_down, .retry_after = retry_when_draining},
+        CloseCode::draining);
+  }
+  const auto user = token::verify(key_, login.token, unix_seconds());
+  if (!user) {
+    return refuse_and_close(
+        id, {.code = RefusalCode::bad_token, .detail = "the token is malformed, forged or expired"},
+        CloseCode::unauthorized);
+  }
+  if (*user == UserId{} || login.device == DeviceId{}) {
+    return refuse_and_close(
+        id, {.code = RefusalCode::malformed, .detail = "users and devices are numbered from 1"},
+        CloseCode::malformed);
+  }
+  const auto superseded = sessions_.login(id, *user, login.device, login.device_incarnation);
+  if (superseded) supersede(*superseded);
+  session.catch_up = std::make_unique<CatchUp>();
+  CatchUp& catch_up = *session.catch_up;
+  catch_up.user = *user;
+  catch_up.queue_position = login.queue_position;
+  catch_up.held = login.positions;
+  std::stable_sort(catch_up.held.begin(), catch_up.held.end(),
+                   [](const auto& a, const auto& b) { return a.channel < b.channel; });
+  catch_up.page_due = true;
+  begin_round(id, catch_up);
+}
+
+void Frontend::supersede(gateway::SessionId old) {
+  Session* const session = sessions_.find(old);
+  if (session == nullptr || session->phase == Phase::closing) return;
+  ++node_.incidents.superseded;
+  close(old, *session, CloseCode::superseded, "the device logged in elsewhere");
+}
+
+void Frontend::handle(NodeId, bus::Supersede&& superseded) {
+  supersede(session_of(superseded.session));
+}
+
+void Frontend::handle(gateway::SessionId id, Session& session, const protocol::NextPage&) {
+  if (session.catch_up == nullptr || session.catch_up->page_due) {
+    return refuse_and_close(id,
+                            {.code = RefusalCode::malformed, .detail = "no further page is due"},
+                            CloseCode::malformed);
+  }
+  session.catch_up->page_due = true;
+  pages_due_.push_back(id);
+}
+
+void Frontend::handle(gateway::SessionId, Session&, const protocol::DeviceAck&) {
+  ++node_.incidents.device_acks;
+}
+
+void Frontend::handle(gateway::SessionId, Session&, const protocol::Heartbeat&) {}
+
+// --- requests that append ------------------------------------------------------------------------
+
+void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Send& send) {
+  protocol::Refused refusal{.channel = send.channel, .client_message_id = send.client_message_id};
+  if (refuse_draining(id, refusal)) return;
+  if (send.body.size() > node_.settings.body_bytes_max) {
+    refusal.code = RefusalCode::body_too_large;
+    return refuse(id, refusal);
+  }
+  const Device& device = sessions_.device(session.device);
+  node_.bus.send(node_.directory.owner(send.channel),
+                 bus::SendRequest{.session = ticket_of(id),
+                                  .device_ticket = session.device,
+                                  .user = device.user,
+                                  .device = device.id,
+                                  .device_incarnation = session.device_incarnation,
+                                  .channel = send.channel,
+                                  .client_message_id = send.client_message_id,
+                                  .body = {send.body.begin(), send.body.end()}});
+}
+
+void Frontend::handle(gateway::SessionId id, Session&, const protocol::CreateChannel& create) {
+  if (refuse_draining(id, {.channel = create.channel})) return;
+  std::string_view fault = fault_of(create.members);
+  if (create.channel == ChannelId{}) fault = "channels are numbered from 1";
+  if (!fault.empty()) {
+    return refuse_and_close(
+        id, {.code = RefusalCode::malformed, .channel = create.channel, .detail = fault},
+        CloseCode::malformed);
+  }
+  node_.bus.send(node_.directory.owner(create.channel),
+                 bus::CreateRequest{ticket_of(id), create.channel, create.members});
+}
+
+void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Join& join) {
+  if (refuse_draining(id, {.channel = join.channel})) return;
+  const UserId user = sessions_.device(session.device).user;
+  node_.bus.send(node_.directory.owner(join.channel),
+                 bus::JoinRequest{ticket_of(id), user, join.channel});
+}
+
+void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Leave& leave) {
+  if (refuse_draining(id, {.channel = leave.channel})) return;
+  const UserId user = sessions_.device(session.device).user;
+  node_.bus.send(node_.directory.owner(leave.channel),
+                 bus::LeaveRequest{ticket_of(id), user, leave.channel});
+}
+
+// --- refusals ------------------------------------------------------------------------------------
+
+bool Frontend::refuse_draining(gateway::SessionId id, const protocol::Refused& naming) {
+  if (!draining_) return false;
+  protocol::Refused refusal = naming;
+  refusal.code = RefusalCode::shutting_down;
+  refusal.retry_after = retry_when_draining;
+  refuse(id, refusal);
+  return true;
+}
+
+void Frontend::handle(NodeId, bus::Refusal&& refusal) {
+  const gateway::SessionId id = session_of(refusal.session);
+  Session* const session = sessions_.find(id);
+  if (session == nullptr || session->phase == Phase::closing) return;
+  const protocol::Refused refused{.code = refusal.code,
+                                  .retry_after = refusal.retry_after,
+                                  .channel = refusal.channel,
+                                  .client_message_id = refusal.client_message_id,
+                                  .expected = refusal.expected};
+  if (refusal.channel != ChannelId{}) return refuse(id, refused);
+  // A login or a read for its catch-up: the client comes back and begins anew.
+  refuse_and_close(id, refused, CloseCode::internal_error);
+}
+
+void Frontend::refuse(gateway::SessionId id, const protocol::Refused& refusal) {
+  ++node_.incidents.refused[static_cast<std::size_t>(refusal.code)];
+  gateway_->send(id, frame_of(refusal));
+}
+
+void Frontend::refuse_and_close(gateway::SessionId id, const protocol::Refused& refusal,
+                                CloseCode code) {
+  refuse(id, refusal);
+  close(id, *sessions_.find(id), code, refusal.detail);
+}
+
+void Frontend::close(gateway::SessionId id, Session& session, CloseCode code,
+                     std::string_view reason) {
+  detach_all(id, session);
+  session.phase = Phase::closing;
+  session.catch_up.reset();
+  gateway_->close(id, code, reason);
+}
+
+}  // namespace clamor::server

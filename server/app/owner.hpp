@@ -1,0 +1,159 @@
+#pragma once
+
+#include "server/app/channels.hpp"
+#include "server/app/node_context.hpp"
+#include "server/app/tail.hpp"
+#include "server/app/users.hpp"
+#include "server/bus/messages.hpp"
+#include "server/core/fan_out.hpp"
+#include "server/store/committer.hpp"
+#include "server/store/queue_writer.hpp"
+#include "server/store/store.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace clamor::server {
+
+/// The partition half of a node: owns the channels and users of its partitions, their store, and
+/// what waits for the disk. Gateways ask it by messages, its own node's and others' alike.
+///
+/// A message's way: decided on when it arrives, into the turn's open commit; at turn's end the
+/// commit goes to the committer's thread; its outcome, posted back, sends answers and live records
+/// to gateways and hands the durable fan-out to the queue writer's thread. Nothing is told to
+/// anybody before it is durable. All calls on the thread that runs `io`.
+class Owner {
+ public:
+  /// Folds the store's log and redoes what its queues lack. Throws std::runtime_error where the
+  /// store cannot be read. @pre all three outlive it.
+  Owner(boost::asio::io_context& io, store::Store& store, NodeContext& node);
+  ~Owner();
+  Owner(const Owner&) = delete;
+  Owner& operator=(const Owner&) = delete;
+
+  /// Hands the turn's commit to the committer.
+  void end_turn();
+  /// Refuses further requests, and calls `drained` once all accepted ones are answered.
+  void drain(std::function<void()> drained);
+  void add_to(NodeMetrics& metrics) const;
+  [[nodiscard]] bool store_failed() const { return store_failed_; }
+
+  // --- requests (owner_requests.cpp, owner_reads.cpp)
+  void handle(NodeId from, bus::SendRequest&& send);
+  void handle(NodeId from, bus::CreateRequest&& create);
+  void handle(NodeId from, bus::JoinRequest&& join);
+  void handle(NodeId from, bus::LeaveRequest&& leave);
+  void handle(NodeId from, bus::Register&& wanted);
+  void handle(NodeId from, bus::ReadLog&& read);
+  void handle(NodeId from, bus::UserLogin&& login);
+  void handle(NodeId from, bus::UserLogout&& logout);
+  void handle(NodeId from, bus::ReadUserQueue&& read);
+  void handle(NodeId from, bus::ReadMemberQueue&& read);
+  void handle(NodeId from, bus::UsersJoined&& joined);
+
+ private:
+  /// Whom a record in a commit answers, and where.
+  struct Request {
+    NodeId node;
+    bus::Answer answer;
+  };
+  struct PendingCommit {
+    std::shared_ptr<store::Commit> commit;
+    std::vector<Request> requests;  ///< One a record.
+  };
+  struct PendingFanOut {
+    std::vector<core::RecordRun> runs;
+    std::uint64_t records = 0;
+    std::uint64_t entries = 0;
+    std::size_t acks = 0;  ///< So many of due_acks_ wait for it.
+  };
+  struct DueAck {
+    NodeId node;
+    bus::LateAck ack;
+  };
+  /// The numbered stream of published records to one node.
+  struct Link {
+    NodeId node;
+    std::uint64_t number = 0;
+    std::vector<bus::Published::Entry> entries;  ///< Of the commit being published.
+  };
+
+  // --- requests
+  /// Answers a change that was accepted or refused.
+  void answer(NodeId from, bus::Ticket session, ChannelId channel, const ChangeResult& result);
+  /// Whether no request that appends can be taken now; then it was refused.
+  [[nodiscard]] bool refuse_append(NodeId from, const bus::Refusal& naming);
+  /// Whether no login can be served now; then it was refused.
+  [[nodiscard]] bool refuse_login(NodeId from, bus::Ticket session);
+  /// Notes whom the records that were just added to the open commit answer.
+  void note_requests(NodeId from, const bus::Answer& answer);
+  /// The channel as the user finds it; appends the user's intervals.
+  [[nodiscard]] bus::ChannelState state_of(ChannelIndex index, UserId user,
+                                           std::vector<core::Interval>& intervals) const;
+  /// Whether the node gets the channel's records; sets it.
+  bool set_interest(ChannelIndex channel, NodeId node);
+
+  // --- commits (owner_commits.cpp)
+  void on_committed(const store::CommitOutcome& outcome);
+  void on_queued(const store::QueueOutcome& outcome, std::uint64_t epoch);
+  void publish(const PendingCommit& pending);
+  /// Adds a record to what every interested node gets of the commit.
+  void add_live(ChannelIndex channel, std::size_t record, bool to_sender);
+  /// False: the ack is due once the record's queue entries are applied.
+  [[nodiscard]] bool add_answer(const Request& request, const Channel& channel,
+                                const core::Record& record, std::size_t number);
+  void send_due_acks(std::size_t count);
+  void send_published(const std::shared_ptr<store::Commit>& commit);
+  /// Tells the owners of the users whom a join names.
+  void tell_joined(const core::Record& record, std::span<const std::byte> body);
+  void fail(const PendingCommit& pending);
+  void rebuild();
+  [[nodiscard]] store::Result<void> try_rebuild();
+  /// Folds the log, redoes the queues: state, journal ends and queues agree afterwards.
+  [[nodiscard]] store::Result<void> recover_all();
+  void finish_drain();
+
+  boost::asio::io_context& io_;
+  store::Store& store_;
+  NodeContext& node_;
+  const ChannelsSettings channels_settings_;
+
+  std::unique_ptr<Channels> channels_;
+  Users users_;
+  Tail tail_;
+  /// By channel: bit i says that the directory's i-th node gets its records.
+  std::vector<std::uint64_t> interest_;
+  std::vector<Link> links_;  ///< In the directory's order.
+
+  PendingCommit open_;                  ///< What this turn has accepted.
+  std::deque<PendingCommit> pending_;   ///< At the committer.
+  std::deque<PendingFanOut> fan_outs_;  ///< At the queue writer.
+  std::deque<DueAck> due_acks_;         ///< AckAfter::fanout, in the order of fan_outs_.
+  std::uint64_t fan_out_lag_records_ = 0;
+  std::uint64_t fan_out_lag_entries_ = 0;
+  /// Outcomes of fan-outs from before a rebuild, or of its redo, are not in fan_outs_.
+  std::atomic<std::uint64_t> queue_epoch_{0};
+  bool store_failed_ = false;
+  bool draining_ = false;
+  std::function<void()> drained_;
+  boost::asio::steady_timer rebuild_timer_;
+
+  // Scratch, kept for its memory.
+  std::vector<core::NodeRun> node_runs_;
+  core::LivePlan live_plan_;
+  std::vector<std::vector<UserId>> joined_;  ///< By node.
+
+  std::unique_ptr<store::QueueWriter> queue_writer_;
+  std::unique_ptr<store::Committer> committer_;
+};
+
+}  // namespace clamor::server

@@ -1,0 +1,179 @@
+// What becomes of commits: answers, live records, queues, and failed appends.
+
+#include "server/app/owner.hpp"
+
+#include <cstdio>
+#include <utility>
+
+namespace clamor::server {
+
+void Owner::on_committed(const store::CommitOutcome& outcome) {
+  node_.begin_turn();
+  ++node_.operations.posts;
+  if (outcome.failure) {
+    if (!store_failed_) {
+      std::fprintf(stderr, "append failed: %s\n", outcome.failure->what.c_str());
+      ++node_.incidents.append_failures;
+    }
+    store_failed_ = true;
+  } else {
+    ++node_.operations.write_batches;
+    node_.operations.log_bytes += outcome.bytes;
+    node_.operations.commit_ns += static_cast<std::uint64_t>(to_ns(outcome.took));
+  }
+  for (std::size_t i = 0; i < outcome.commits; ++i) {
+    const PendingCommit pending = std::move(pending_.front());
+    pending_.pop_front();
+    if (outcome.failure) {
+      fail(pending);
+    } else {
+      publish(pending);
+    }
+  }
+  if (store_failed_ && !open_.requests.empty()) {
+    fail(open_);
+    open_ = {.commit = std::make_shared<store::Commit>(), .requests = {}};
+  }
+  if (store_failed_ && pending_.empty()) rebuild();
+  finish_drain();
+}
+
+// --- a durable commit ----------------------------------------------------------------------------
+
+void Owner::publish(const PendingCommit& pending) {
+  const store::RecordBatch& batch = pending.commit->batch;
+  auto planned = channels_->apply(*pending.commit);
+  node_.operations.records += batch.size();
+  node_.operations.record_user_partition_pairs += planned.user_partition_pairs;
+  const std::size_t entries = planned.fan_out.entries.size();
+  PendingFanOut& fan_out =
+      fan_outs_.emplace_back(PendingFanOut{std::move(planned.runs), batch.size(), entries});
+  fan_out_lag_records_ += batch.size();
+  fan_out_lag_entries_ += entries;
+  queue_writer_->submit(std::move(planned.fan_out));
+  ++node_.operations.posts;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const core::Record& record = batch.record(i);
+    const ChannelIndex index = *channels_->find(record.channel);
+    tail_.add(index, pending.commit, i, node_.now);
+    const bool answered = add_answer(pending.requests[i], channels_->channel(index), record, i);
+    if (!answered) ++fan_out.acks;
+    if (record.kind == core::RecordKind::join) {
+      // A gateway that learns of it registers before the join itself goes out, where it is near.
+      send_published(pending.commit);
+      tell_joined(record, batch.body(i));
+    }
+    // An ack that comes later would leave a gap meanwhile: the sender gets the record first.
+    add_live(index, i, !answered);
+    channels_->set_announced(index, record.id);
+  }
+  send_published(pending.commit);
+}
+
+bool Owner::add_answer(const Request& request, const Channel& channel, const core::Record& record,
+                       std::size_t number) {
+  if (request.answer.kind == bus::Answer::Kind::none) return true;
+  if (request.answer.kind == bus::Answer::Kind::send &&
+      node_.settings.ack_after == AckAfter::fanout && channel.lags(record.id)) {
+    due_acks_.push_back({request.node,
+                         {.device_ticket = request.answer.device_ticket,
+                          .device_incarnation = record.device_incarnation,
+                          .channel = record.channel,
+                          .client_message_id = record.client_message_id,
+                          .message_id = record.id}});
+    return false;
+  }
+  for (Link& link : links_) {
+    if (link.node != request.node) continue;
+    link.entries.push_back(
+        {.record = static_cast<std::uint32_t>(number), .answer = request.answer});
+  }
+  return true;
+}
+
+void Owner::send_due_acks(std::size_t count) {
+  for (; count != 0; --count) {
+    node_.bus.send(due_acks_.front().node, due_acks_.front().ack);
+    due_acks_.pop_front();
+  }
+}
+
+void Owner::add_live(ChannelIndex channel, std::size_t record, bool to_sender) {
+  const std::uint64_t interest = channel < interest_.size() ? interest_[channel] : 0;
+  node_runs_.clear();
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    node_runs_.push_back({.node = links_[i].node, .interested = (interest >> i & 1U) != 0});
+  }
+  live_plan_.runs.clear();
+  core::plan_live(node_runs_, live_plan_);
+  node_.operations.record_node_pairs += live_plan_.runs.size();
+  for (const std::uint32_t run : live_plan_.runs) {
+    auto& entries = links_[run].entries;
+    const auto number = static_cast<std::uint32_t>(record);
+    if (entries.empty() || entries.back().record != number) entries.push_back({.record = number});
+    entries.back().live = true;
+    entries.back().to_sender = to_sender;
+  }
+}
+
+void Owner::send_published(const std::shared_ptr<store::Commit>& commit) {
+  for (Link& link : links_) {
+    if (link.entries.empty()) continue;
+    node_.bus.send(link.node, bus::Published{.term = store_.term(),
+                                             .number = ++link.number,
+                                             .commit = commit,
+                                             .entries = std::exchange(link.entries, {})});
+  }
+}
+
+void Owner::tell_joined(const core::Record& record, std::span<const std::byte> body) {
+  node_.operations.membership_intervals += body.size() / 8;
+  const auto nodes = node_.directory.nodes();
+  for_each_user(body, [&](UserId user) {
+    const NodeId owner = node_.directory.owner(user);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (nodes[i] == owner) joined_[i].push_back(user);
+    }
+  });
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (joined_[i].empty()) continue;
+    node_.bus.send(nodes[i],
+                   bus::UsersJoined{record.channel, record.id, std::exchange(joined_[i], {})});
+  }
+}
+
+void Owner::on_queued(const store::QueueOutcome& outcome, std::uint64_t epoch) {
+  ++node_.operations.posts;
+  node_.operations.queue_batches += outcome.batches;
+  node_.operations.queue_entries += outcome.entries;
+  node_.operations.queue_bytes += outcome.bytes;
+  node_.operations.queue_ns += static_cast<std::uint64_t>(to_ns(outcome.took));
+  node_.incidents.queue_write_failures += outcome.failures;
+  if (epoch != queue_epoch_.load(std::memory_order_relaxed)) return;
+  if (!due_acks_.empty()) node_.begin_turn();
+  for (std::size_t i = 0; i < outcome.fan_outs; ++i) {
+    channels_->set_covered(fan_outs_.front().runs);
+    send_due_acks(fan_outs_.front().acks);
+    fan_out_lag_records_ -= fan_outs_.front().records;
+    fan_out_lag_entries_ -= fan_outs_.front().entries;
+    fan_outs_.pop_front();
+  }
+  finish_drain();
+}
+
+// --- a failed append -----------------------------------------------------------------------------
+
+void Owner::fail(const PendingCommit& pending) {
+  for (std::size_t i = 0; i < pending.commit->batch.size(); ++i) {
+    const core::Record& record = pending.commit->batch.record(i);
+    const Request& request = pending.requests[i];
+    if (request.answer.kind == bus::Answer::Kind::none) continue;
+    node_.bus.send(request.node, bus::Refusal{.session = request.answer.session,
+                                              .code = protocol::RefusalCode::store_failed,
+                                              .retry_after = rebuild_retry,
+                                              .channel = record.channel,
+                                              .client_message_id = record.client_message_id});
+  }
+}
+
+}  // namespace clamor::server

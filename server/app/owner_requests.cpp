@@ -1,0 +1,181 @@
+// What gateways ask of the owner of channels and users, but for reads: one function a message.
+
+#include "server/app/owner.hpp"
+#include "server/core/limits.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace clamor::server {
+
+using protocol::RefusalCode;
+
+// --- requests that append ------------------------------------------------------------------------
+
+void Owner::handle(NodeId from, bus::SendRequest&& send) {
+  bus::Refusal refusal{.session = send.session,
+                       .channel = send.channel,
+                       .client_message_id = send.client_message_id};
+  if (refuse_append(from, refusal)) return;
+  const auto decided =
+      channels_->send(send.user, send.device, send.device_incarnation,
+                      {send.channel, send.client_message_id, send.body}, node_.now, *open_.commit);
+  if (decided.refused) {
+    refusal.code = *decided.refused;
+    return node_.bus.send(from, refusal);
+  }
+  switch (decided.accepted.outcome) {
+    case core::AcceptOutcome::accepted:
+      return note_requests(from, {bus::Answer::Kind::send, send.device_ticket, send.session});
+    case core::AcceptOutcome::duplicate:
+      ++node_.operations.duplicate_sends;
+      if (node_.settings.ack_after == AckAfter::fanout &&
+          channels_->channel(*channels_->find(send.channel)).lags(decided.accepted.id)) {
+        return;  // Its ack is due and goes to the device's session.
+      }
+      return node_.bus.send(from, bus::Duplicate{send.session, send.channel, send.client_message_id,
+                                                 decided.accepted.id});
+    case core::AcceptOutcome::duplicate_pending:
+      ++node_.operations.duplicate_sends;  // The pending commit's ack goes to the device's session.
+      return;
+    case core::AcceptOutcome::expected_next:
+      refusal.code = RefusalCode::client_message_id_gap;
+      refusal.expected = decided.accepted.expected;
+      break;
+    case core::AcceptOutcome::too_old:
+      refusal.code = RefusalCode::client_message_id_too_old;
+      break;
+    case core::AcceptOutcome::too_many_pending:
+      refusal.code = RefusalCode::too_many_pending;
+      refusal.retry_after = core::retry_when_overloaded;
+      break;
+  }
+  node_.bus.send(from, refusal);
+}
+
+void Owner::handle(NodeId from, bus::CreateRequest&& create) {
+  if (refuse_append(from, {.session = create.session, .channel = create.channel})) return;
+  answer(from, create.session, create.channel,
+         channels_->create(create.channel, create.members, node_.now, *open_.commit));
+}
+
+void Owner::handle(NodeId from, bus::JoinRequest&& join) {
+  if (refuse_append(from, {.session = join.session, .channel = join.channel})) return;
+  answer(from, join.session, join.channel,
+         channels_->join(join.channel, join.user, node_.now, *open_.commit));
+}
+
+void Owner::handle(NodeId from, bus::LeaveRequest&& leave) {
+  if (refuse_append(from, {.session = leave.session, .channel = leave.channel})) return;
+  answer(from, leave.session, leave.channel,
+         channels_->leave(leave.channel, leave.user, node_.now, *open_.commit));
+}
+
+void Owner::answer(NodeId from, bus::Ticket session, ChannelId channel,
+                   const ChangeResult& result) {
+  if (result) return note_requests(from, {bus::Answer::Kind::change, 0, session});
+  node_.bus.send(from,
+                 bus::Refusal{.session = session, .code = result.error(), .channel = channel});
+}
+
+void Owner::note_requests(NodeId from, const bus::Answer& answer) {
+  // The first new record answers the request; a design_changed behind it answers nobody.
+  open_.requests.push_back({from, answer});
+  open_.requests.resize(open_.commit->batch.size());
+}
+
+bool Owner::refuse_append(NodeId from, const bus::Refusal& naming) {
+  bus::Refusal refusal = naming;
+  const Settings& settings = node_.settings;
+  if (draining_) {
+    refusal.code = RefusalCode::shutting_down;
+    refusal.retry_after = retry_when_draining;
+  } else if (store_failed_) {
+    refusal.code = RefusalCode::store_failed;
+    refusal.retry_after = rebuild_retry;
+  } else if (committer_->pending_bytes() + open_.commit->batch.bytes() >
+                 settings.commit_queue_bytes ||
+             fan_out_lag_records_ > settings.fan_out_lag_records ||
+             fan_out_lag_entries_ > settings.fan_out_lag_entries) {
+    refusal.code = RefusalCode::overloaded;
+    refusal.retry_after = core::retry_when_overloaded;
+  } else {
+    return false;
+  }
+  node_.bus.send(from, refusal);
+  return true;
+}
+
+bool Owner::refuse_login(NodeId from, bus::Ticket session) {
+  if (!store_failed_) return false;
+  // Until the rebuild nobody knows what the log holds: a catch-up from that state would be wrong.
+  node_.bus.send(from, bus::Refusal{.session = session,
+                                    .code = RefusalCode::store_failed,
+                                    .retry_after = rebuild_retry});
+  return true;
+}
+
+// --- users and their channels --------------------------------------------------------------------
+
+void Owner::handle(NodeId from, bus::UserLogin&& login) {
+  if (refuse_login(from, login.session)) return;
+  const auto superseded = users_.login(login.user, login.device, {from, login.session});
+  // A gateway sees for itself that its own session is superseded.
+  if (superseded && superseded->node != from) {
+    node_.bus.send(superseded->node, bus::Supersede{superseded->ticket});
+  }
+  const auto channels = users_.channels_of(login.user);
+  node_.bus.send(from, bus::UserChannels{login.session, {channels.begin(), channels.end()}});
+}
+
+void Owner::handle(NodeId from, bus::UserLogout&& logout) {
+  users_.logout(logout.user, logout.device, {from, logout.session});
+}
+
+void Owner::handle(NodeId, bus::UsersJoined&& joined) {
+  std::vector<SessionPlace> places;  // What is sent may come back to users_ at once.
+  for (const UserId user : joined.users) {
+    users_.add_channel(user, joined.channel);
+    users_.for_each_session(user, [&](const SessionPlace& place) { places.push_back(place); });
+  }
+  for (const SessionPlace& place : places) {
+    node_.bus.send(place.node, bus::Joined{place.ticket, joined.channel, joined.at});
+  }
+}
+
+void Owner::handle(NodeId from, bus::Register&& wanted) {
+  if (refuse_login(from, wanted.session)) return;
+  bus::Registered answer{.session = wanted.session, .channels = {}, .intervals = {}};
+  answer.channels.reserve(wanted.channels.size());
+  for (const ChannelId id : wanted.channels) {
+    const auto index = channels_->find(id);
+    if (!index) continue;
+    bus::ChannelState state = state_of(*index, wanted.user, answer.intervals);
+    if (wanted.session == bus::no_session) state.registered = true;
+    if (state.registered && !set_interest(*index, from)) ++node_.operations.interest_updates;
+    answer.channels.push_back(state);
+  }
+  node_.bus.send(from, std::move(answer));
+}
+
+bus::ChannelState Owner::state_of(ChannelIndex index, UserId user,
+                                  std::vector<core::Interval>& intervals) const {
+  const Channel& channel = channels_->channel(index);
+  const std::size_t begin = intervals.size();
+  channels_->add_intervals(index, user, intervals);
+  // Joins and leaves that are not durable yet take effect when they are.
+  const MessageId head = channel.announced;
+  const bool member =
+      std::any_of(intervals.begin() + static_cast<std::ptrdiff_t>(begin), intervals.end(),
+                  [head](const core::Interval& i) { return i.join <= head && head < i.leave; });
+  return {.channel = channel.id,
+          .head = head,
+          .covered = channel.covered,
+          .queue_from = channel.queue_from,
+          .incarnation = channel.head.incarnation,
+          .design = channel.head.design,
+          .registered = member,
+          .intervals_end = static_cast<std::uint32_t>(intervals.size())};
+}
+
+}  // namespace clamor::server

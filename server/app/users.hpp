@@ -1,0 +1,54 @@
+#pragma once
+
+#include "server/base/id.hpp"
+#include "server/bus/messages.hpp"
+
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+namespace clamor::server {
+
+/// A session somewhere: its gateway's node and that one's name of it.
+struct SessionPlace {
+  NodeId node;
+  bus::Ticket ticket;
+  bool operator==(const SessionPlace&) const = default;
+};
+
+/// What the owner of users knows of them: the channels they are or were in, and where their devices
+/// are logged in. One I/O thread.
+class Users {
+ public:
+  /// Adds a channel; false where the user had it.
+  bool add_channel(UserId user, ChannelId channel);
+  /// By id. Valid until the next call.
+  [[nodiscard]] std::span<const ChannelId> channels_of(UserId user) const;
+  void clear_channels();
+
+  /// Enters a device's session. Returns the session that it had, if it is another one.
+  std::optional<SessionPlace> login(UserId user, DeviceId device, SessionPlace place);
+  /// Nothing where the device has logged in elsewhere since.
+  void logout(UserId user, DeviceId device, SessionPlace place);
+  /// Calls each(place) for the user's sessions; it must not change them.
+  template <class Each>
+  void for_each_session(UserId user, Each&& each) const {
+    const auto found = users_.find(user);
+    if (found == users_.end()) return;
+    for (const Login& login : found->second.logins) each(login.place);
+  }
+
+ private:
+  struct Login {
+    DeviceId device;
+    SessionPlace place;
+  };
+  struct User {
+    std::vector<ChannelId> channels;
+    std::vector<Login> logins;
+  };
+  std::unordered_map<UserId, User> users_;
+};
+
+}  // namespace clamor::server
