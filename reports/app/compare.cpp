@@ -109,6 +109,7 @@ class Comparer {
     RunResult result = job.engine == Engine::live ? run_live(job, place) : run_sim(job, place);
     result.repetition = job.repetition;
     result.repetitions = options_.repetitions;
+    result.twin = job.twin;
     if (result.region.groups.empty()) result.region = region_of(plan_of(job));
     return result;
   }
@@ -203,18 +204,23 @@ std::vector<Job> plan_jobs(const CompareOptions& options, const scenario::Scenar
 
   const std::uint64_t seed = options.seed.value_or(scenario.seed);
   std::vector<Job> jobs;
-  for (const Engine engine : engines) {
+  const auto add = [&](Engine engine, double scale, bool twin) {
     for (std::uint32_t repetition = 1; repetition <= options.repetitions; ++repetition) {
       std::vector<DesignSpec> order = designs;
       shuffle(order, seed, repetition);
       for (const DesignSpec& design : order) {
-        std::string folder = label_of(design) + "-" + engine_word(engine);
+        std::string folder = label_of(design) + "-" + (twin ? "twin" : engine_word(engine));
         if (options.repetitions > 1) folder += "-" + std::to_string(repetition);
         jobs.push_back(
-            {engine, design, repetition, seed + repetition - 1,
-             engine == Engine::live ? options.scale : options.scale * scenario.simulate_scale,
-             std::move(folder)});
+            {engine, design, repetition, seed + repetition - 1, scale, twin, std::move(folder)});
       }
+    }
+  };
+  for (const Engine engine : engines) {
+    const bool live = engine == Engine::live;
+    add(engine, live ? options.scale : options.scale * scenario.simulate_scale, false);
+    if (live && engines.size() > 1 && scenario.simulate_scale != 1) {
+      add(Engine::sim, options.scale, true);
     }
   }
   return jobs;
@@ -242,6 +248,8 @@ int exit_code_of(const std::vector<RunResult>& runs) {
   for (const Verdict wanted :
        {Verdict::generator_saturated, Verdict::threshold_failed, Verdict::interrupted}) {
     for (const RunResult& run : runs) {
+      // a twin measures the simulator: what it predicts is no verdict on a design
+      if (run.twin && wanted != Verdict::interrupted) continue;
       if (verdict_of(run) == wanted) code = exit_code_of(wanted);
     }
   }
@@ -262,8 +270,9 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
   for (const Job& job : jobs) {
     stopped = stopped || interrupted();
     if (stopped) break;
-    const std::string place = fmt::format("[{}/{}] {} {}", runs.size() + 1, jobs.size(),
-                                          label_of(job.design), label_of(job.engine));
+    const std::string place =
+        fmt::format("[{}/{}] {} {}{}", runs.size() + 1, jobs.size(), label_of(job.design),
+                    label_of(job.engine), job.twin ? " at the live population" : "");
     std::optional<RunResult> ran;
     try {
       ran = comparer.run(job, place);
@@ -284,7 +293,7 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
   // runs were made in a drawn order; a reader wants the scenario's
   std::ranges::stable_sort(runs, {}, [&](const RunResult& run) {
     const auto at = std::ranges::find(scenario.designs, run.design);
-    return std::tuple{run.engine, at - scenario.designs.begin(), run.repetition};
+    return std::tuple{run.engine, run.twin, at - scenario.designs.begin(), run.repetition};
   });
   if (!runs.empty()) write_reports(out, runs);
   return stopped ? exit_code_of(Verdict::interrupted) : exit_code_of(runs);

@@ -37,6 +37,7 @@ struct Job {
   std::uint32_t repetition = 1;
   std::uint64_t seed = 0;
   double scale = 1;
+  bool twin = false;   ///< A simulation at the live population, to measure the simulator's error.
   std::string folder;  ///< Below the output folder: per_user-live, per_user-live-2.
 };
 
@@ -46,8 +47,9 @@ struct Engines {
   std::function<RunResult(const sim::SimOptions&)> simulate;
 };
 
-/// Lists the runs: live before simulated, and within a repetition the designs in an order drawn
-/// from the seed, so that a drift of the machine favours none.
+/// Lists the runs: live, then their twins where the scenario simulates another population, then
+/// simulated. Within every repetition the designs come in an order drawn from the seed, so that a
+/// drift of the machine favours none.
 /// @throws scenario::ConfigError naming every fault of the options.
 [[nodiscard]] std::vector<Job> plan_jobs(const CompareOptions& options,
                                          const scenario::Scenario& scenario);

@@ -108,7 +108,7 @@ Section fairness_section(const Comparison& comparison) {
 }
 
 std::vector<Section> sections_of(std::span<const RunResult> runs, const Comparison& comparison,
-                                 std::span<const Arm> arms) {
+                                 std::span<const Arm> arms, std::span<const std::string> designs) {
   std::vector<Section> sections;
   sections.push_back(section(
       "designs", "The designs compared",
@@ -124,6 +124,11 @@ std::vector<Section> sections_of(std::span<const RunResult> runs, const Comparis
   sections.push_back(section("latency", "Latency by percentile",
                              {"Both axes are logarithmic: the tail is what users feel."},
                              {latency_table(arms)}, Chart::percentiles));
+  const std::vector<Twins> twins = pair_twins(runs);
+  sections.push_back(
+      section("twins", "How far off is the simulator?",
+              {"The plan of the live runs, simulated at their population. " + twins_text(twins)},
+              {twins_table(twins, designs), twin_operations_table(twins, designs)}));
   sections.push_back(section("time", "Over time",
                              {"One point a second. Dashed vertical lines mark faults; shaded "
                               "intervals are those in which the generator was the limit."},
@@ -194,7 +199,7 @@ Document build_document(std::span<const RunResult> runs) {
   document.caveats = caveats_of(comparison, arms);
   document.passed =
       std::ranges::all_of(arms, [](const Arm& arm) { return arm.figures->meets_thresholds; });
-  document.sections = sections_of(runs, comparison, arms);
+  document.sections = sections_of(runs, comparison, arms, document.designs);
   return document;
 }
 

@@ -2,6 +2,7 @@
 
 #include "reports/model/comparison.hpp"
 #include "reports/model/result.hpp"
+#include "reports/model/twins.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +19,7 @@ struct Cell {
   std::string text;
   Tone tone = Tone::plain;
   std::optional<double> bar;  ///< In [0, 1]: its size beside its row's largest.
+  std::string note{};         ///< Below the text: an interval.
 };
 
 struct Column {
@@ -100,6 +102,11 @@ struct Arm {
 [[nodiscard]] Table simulator_table(std::span<const Arm> arms);
 [[nodiscard]] Table generator_table(std::span<const Arm> arms);
 [[nodiscard]] Table environment_table(std::span<const Arm> arms);
+/// Live, simulated at the same population, and the simulator's error: costs and latencies, then
+/// operations. `designs` are the document's.
+[[nodiscard]] Table twins_table(std::span<const Twins> twins, std::span<const std::string> designs);
+[[nodiscard]] Table twin_operations_table(std::span<const Twins> twins,
+                                          std::span<const std::string> designs);
 
 /// "Live, 2,000 users": the group that an arm's column stands under.
 [[nodiscard]] std::string engine_heading(const Arm& arm);

@@ -85,12 +85,9 @@ std::vector<Measure> measures() {
   };
 }
 
-std::string estimate_text(const Measure& measure, const Estimate& e) {
-  std::string text = measure.text(e.median);
-  if (e.has_interval()) {
-    text += " (" + range_text(measure.text(e.low), measure.text(e.high), "–") + ")";
-  }
-  return text;
+std::string interval_note(const Measure& measure, const Estimate& e) {
+  if (!e.has_interval()) return "";
+  return range_text(measure.text(e.low), measure.text(e.high), "–");
 }
 
 /// Bars and emphasis compare designs under one engine, never live with simulated. Emphasis: the
@@ -111,8 +108,9 @@ Row measure_row(const Measure& measure, const Comparison& comparison, std::span<
     const bool apart = measure.best != Best::neither && !std::ranges::all_of(figures, ties);
     for (const Estimate& e : figures) {
       row.cells.push_back(
-          {estimate_text(measure, e), apart && ties(e) ? Tone::strong : Tone::plain,
-           most.median > 0 ? std::optional{std::max(0.0, e.median / most.median)} : std::nullopt});
+          {measure.text(e.median), apart && ties(e) ? Tone::strong : Tone::plain,
+           most.median > 0 ? std::optional{std::max(0.0, e.median / most.median)} : std::nullopt,
+           interval_note(measure, e)});
     }
   }
   return row;

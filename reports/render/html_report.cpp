@@ -95,6 +95,7 @@ std::string body_row(const Table& table, const Row& row) {
       html += fmt::format("<i class=\"bar d{}\" style=\"--size:{:.3f}\"></i>",
                           column.design.value_or(0) % 6, *cell.bar);
     }
+    if (!cell.note.empty()) html += "<small>" + escape_markup(cell.note) + "</small>";
     html += "</td>";
   }
   return html + "</tr>\n";

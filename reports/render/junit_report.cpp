@@ -45,6 +45,7 @@ std::string junit_report(std::span<const RunResult> runs) {
   std::size_t all_failures = 0;
   std::size_t all_errors = 0;
   for (const RunResult& run : runs) {
+    if (run.twin) continue;  // it measures the simulator, not a design
     const Verdict verdict = verdict_of(run);
     const std::size_t errors =
         verdict == Verdict::interrupted || verdict == Verdict::generator_saturated ? 1 : 0;

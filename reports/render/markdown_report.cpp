@@ -29,19 +29,21 @@ std::string table_text(const Table& table) {
     header.push_back(column.group.empty() ? column.name : column.group + ": " + column.name);
     rule += column.numeric ? " ---: |" : " --- |";
   }
-  std::string text = table.caption + "\n\n" + row_text(table.corner, header) + rule + "\n";
+  std::string markdown = table.caption + "\n\n" + row_text(table.corner, header) + rule + "\n";
   for (const Row& row : table.rows) {
     std::vector<std::string> cells;
     for (const Cell& cell : row.cells) {
-      cells.push_back(cell.tone == Tone::strong ? "**" + cell.text + "**" : cell.text);
+      std::string text = cell.tone == Tone::strong ? "**" + cell.text + "**" : cell.text;
+      if (!cell.note.empty()) text += " (" + cell.note + ")";
+      cells.push_back(std::move(text));
     }
     if (cells.empty()) cells.resize(table.columns.size());
     const std::string name = row.code            ? "`" + row.name + "`"
                              : row.cells.empty() ? "*" + row.name + "*"
                                                  : row.name;
-    text += row_text(name, cells);
+    markdown += row_text(name, cells);
   }
-  return text + "\n";
+  return markdown + "\n";
 }
 
 }  // namespace

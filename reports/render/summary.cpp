@@ -232,6 +232,35 @@ void add_design_table(Page& page, const EngineComparison& engine) {
   }
 }
 
+/// The most telling figures of each design, live and simulated at the live population, and the
+/// error; the report has all of them.
+void add_twins(Page& page, std::span<const Twins> twins) {
+  if (twins.empty()) return;
+  page.line("");
+  page.paragraph(twins_text(twins));
+  constexpr std::size_t width = 25;
+  constexpr std::array shown{"Server CPU per user-hour", "Delivery latency, p50",
+                             "Delivery latency, p99", "Catch-up after a reconnect, p99"};
+  constexpr std::array headers{"CPU-s/user-h", "delivery p50", "delivery p99", "catch-up p99"};
+  std::string header = "    " + padded("live → simulated", design_width);
+  for (const char* name : headers) header += right(name, width);
+  page.line(header);
+  for (const Twins& t : twins) {
+    std::string row = "      " + padded(label_of(t.design), design_width - 2);
+    for (const char* name : shown) {
+      const auto f = std::ranges::find(t.figures, std::string{name}, &TwinFigure::name);
+      const auto text = [&](double value) {
+        return f->quantity == Quantity::cpu_seconds ? short_number(value)
+                                                    : quantity_text(f->quantity, value);
+      };
+      row += right(
+          range_text(text(f->live), text(f->simulated), " → ") + right(error_text(f->error()), 8),
+          width);
+    }
+    page.line(row);
+  }
+}
+
 }  // namespace
 
 std::string duration_text(double ns) {
@@ -249,6 +278,20 @@ std::string bytes_text(double bytes) {
     ++unit;
   }
   return short_number(bytes) + " " + units[unit];
+}
+
+std::string quantity_text(Quantity quantity, double value) {
+  switch (quantity) {
+    case Quantity::cpu_seconds:
+      return short_number(value) + " s";
+    case Quantity::bytes:
+      return bytes_text(value);
+    case Quantity::ns:
+      return value > 0 ? duration_text(value) : "–";
+    case Quantity::count:
+      return short_number(value);
+  }
+  return "";
 }
 
 std::string range_text(std::string low, const std::string& high, std::string_view between) {
@@ -294,6 +337,7 @@ std::string comparison_summary(std::span<const RunResult> runs, bool colour) {
     page.paragraph(engine.sentence);
     add_design_table(page, engine);
   }
+  add_twins(page, pair_twins(runs));
   page.line("");
   page.paragraph(comparison.intervals);
   page.line("");

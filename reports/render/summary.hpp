@@ -1,6 +1,7 @@
 #pragma once
 
 #include "reports/model/result.hpp"
+#include "reports/model/twins.hpp"
 
 #include <span>
 #include <string>
@@ -20,6 +21,8 @@ namespace clamor::report {
 [[nodiscard]] std::string duration_text(double ns);
 /// 1.23 GiB, 512 B: three significant digits.
 [[nodiscard]] std::string bytes_text(double bytes);
+/// A figure with its unit.
+[[nodiscard]] std::string quantity_text(Quantity quantity, double value);
 /// "1.57–32.2 ms": the unit once where it is the same.
 [[nodiscard]] std::string range_text(std::string low, const std::string& high,
                                      std::string_view between);

@@ -91,7 +91,7 @@ class CompareEndToEnd : public testing::Test {
     outcome_ =
         run("compare " + (folder_ / "tiny.yaml").string() + " --out " + (folder_ / "out").string());
     for (const char* design : {"per_user", "per_member", "per_group", "hybrid(20)"}) {
-      for (const char* engine : {"live", "sim"}) {
+      for (const char* engine : {"live", "sim", "twin"}) {
         const fs::path run_folder = folder_ / "out" / (std::string{design} + "-" + engine);
         if (fs::exists(run_folder / "result.json")) runs_.push_back(read_result_file(run_folder));
       }
@@ -114,7 +114,7 @@ std::vector<RunResult> CompareEndToEnd::runs_;
 TEST_F(CompareEndToEnd, RunsEveryDesignLiveAndSimulatedAndNamesTheReportLast) {
   // 120: this machine's neighbours may slow the generator; that is no failure of what is tested
   EXPECT_TRUE(outcome_.exit_code == 0 || outcome_.exit_code == 120) << outcome_.output;
-  EXPECT_EQ(runs_.size(), 8U);
+  EXPECT_EQ(runs_.size(), 12U);
   const std::string last = "report: " + (folder_ / "out" / "report.html").string() + "\n";
   EXPECT_TRUE(outcome_.output.ends_with(last)) << outcome_.output;
 }
@@ -133,7 +133,7 @@ TEST_F(CompareEndToEnd, EveryLedgerIsCompleteAndClean) {
 }
 
 TEST_F(CompareEndToEnd, OperationsDifferBetweenDesignsAsTheirDefinitionsSay) {
-  ASSERT_EQ(runs_.size(), 8U);
+  ASSERT_EQ(runs_.size(), 12U);
   EXPECT_THAT(check_operations(runs_), IsEmpty());
 }
 

@@ -40,16 +40,27 @@ scenario::Scenario scenario_with(std::vector<QueueDesign> designs) {
 
 TEST(PlanJobs, RunsLiveFirstAndTheSimulationAtItsScale) {
   const auto jobs = plan_jobs({}, scenario_with({QueueDesign::per_user, QueueDesign::per_group}));
-  ASSERT_EQ(jobs.size(), 4U);
+  ASSERT_EQ(jobs.size(), 6U);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     EXPECT_EQ(jobs[i].engine, i < 2 ? Engine::live : Engine::sim);
-    EXPECT_EQ(jobs[i].scale, i < 2 ? 1 : 500);
+    EXPECT_EQ(jobs[i].scale, i < 4 ? 1 : 500);
+    EXPECT_EQ(jobs[i].twin, i == 2 || i == 3) << "the simulator's error is measured where both run";
     EXPECT_EQ(jobs[i].seed, 42U);
   }
   std::set<std::string> folders;
   for (const Job& job : jobs) folders.insert(job.folder);
-  EXPECT_EQ(folders, (std::set<std::string>{"per_user-live", "per_group-live", "per_user-sim",
-                                            "per_group-sim"}));
+  EXPECT_EQ(folders, (std::set<std::string>{"per_user-live", "per_group-live", "per_user-twin",
+                                            "per_group-twin", "per_user-sim", "per_group-sim"}));
+}
+
+TEST(PlanJobs, NeedsNoTwinsWhereTheSimulationHasTheLivePopulationOrNoneIsWanted) {
+  scenario::Scenario scenario = scenario_with({QueueDesign::per_user, QueueDesign::per_group});
+  scenario.simulate_scale = 1;
+  EXPECT_EQ(plan_jobs({}, scenario).size(), 4U);
+  scenario.simulate_scale = 500;
+  CompareOptions options;
+  options.engines = {"sim"};
+  EXPECT_EQ(plan_jobs(options, scenario).size(), 2U);
 }
 
 TEST(PlanJobs, DrawsTheOrderAnewForEachRepetitionFromTheSeed) {
@@ -130,8 +141,10 @@ class Compare : public testing::Test {
     };
     engines_.simulate = [this](const sim::SimOptions& simulation) {
       ++simulated_;
-      EXPECT_EQ(simulation.scale, 500);
-      return sample::run(Engine::sim, simulation.design.design);
+      EXPECT_TRUE(simulation.scale == 500 || simulation.scale == 1);
+      RunResult run = sample::run(Engine::sim, simulation.design.design);
+      run.scale = simulation.scale.value();
+      return run;
     };
   }
   void TearDown() override { fs::remove_all(out_); }
@@ -186,6 +199,17 @@ TEST_F(Compare, FailsWith99WhenAnyRunFailsAThreshold) {
     return run;
   };
   EXPECT_EQ(run(), 99);
+}
+
+TEST_F(Compare, PassesWhateverATwinPredicts) {
+  engines_.simulate = [](const sim::SimOptions& simulation) {
+    RunResult run = sample::run(Engine::sim, simulation.design.design);
+    run.scale = simulation.scale.value();
+    run.thresholds.front().passed = run.scale != 1;
+    return run;
+  };
+  EXPECT_EQ(run(), 0);
+  EXPECT_TRUE(read_result_file(options_.out / "per_user-twin").twin);
 }
 
 TEST_F(Compare, SaysWith120ThatTheGeneratorWasTheLimit) {

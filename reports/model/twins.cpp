@@ -1,0 +1,179 @@
+#include "reports/model/twins.hpp"
+
+#include "reports/model/comparison.hpp"
+#include "reports/model/wording.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <utility>
+
+namespace clamor::report {
+namespace {
+
+using Pair = std::pair<const RunResult*, const RunResult*>;  // live, simulated
+
+struct Measure {
+  const char* name;
+  Quantity quantity;
+  std::function<double(const RunResult&)> value;
+};
+
+Measure criterion(const char* name, Quantity quantity, Criterion c) {
+  return {name, quantity, [c](const RunResult& run) { return cost_of(run, c); }};
+}
+
+Measure quantile(const char* name, const char* metric, double q) {
+  return {name, Quantity::ns, [metric, q](const RunResult& run) {
+            return static_cast<double>(select_histogram(run, metric).quantile(q));
+          }};
+}
+
+constexpr std::size_t cpu_figure = 0;
+constexpr std::size_t delivery_p50_figure = 2;
+constexpr std::size_t delivery_p99_figure = 3;
+
+const std::vector<Measure>& measures() {
+  static const std::vector<Measure> all{
+      criterion("Server CPU per user-hour", Quantity::cpu_seconds, Criterion::server_cpu),
+      criterion("Written to disk per user-hour", Quantity::bytes, Criterion::device_bytes),
+      quantile("Delivery latency, p50", "delivery_latency", 0.5),
+      quantile("Delivery latency, p99", "delivery_latency", 0.99),
+      quantile("Acknowledgement latency, p50", "ack_latency", 0.5),
+      quantile("Acknowledgement latency, p99", "ack_latency", 0.99),
+      quantile("Catch-up after a reconnect, p50", "catch_up_latency", 0.5),
+      quantile("Catch-up after a reconnect, p99", "catch_up_latency", 0.99),
+  };
+  return all;
+}
+
+TwinFigure figure_of(std::span<const Pair> pairs, const Measure& measure) {
+  std::vector<double> live;
+  std::vector<double> simulated;
+  for (const auto& [left, right] : pairs) {
+    live.push_back(measure.value(*left));
+    simulated.push_back(measure.value(*right));
+  }
+  return {measure.name, measure.quantity, estimate(live).median, estimate(simulated).median};
+}
+
+bool whole_plan(const RunResult& run) {
+  return run.ledger_complete && !run.interrupted && run.ledger.indeterminate == 0 &&
+         run.ledger.not_sent == 0;
+}
+
+void compare_counters(std::span<const Pair> pairs, Twins& out) {
+  for (const OperationCounter& counter : operation_counters) {
+    const auto value = [&](const RunResult& run) {
+      return static_cast<double>(run.operations.*counter.member);
+    };
+    const std::string name{counter.name};
+    out.operations.push_back(figure_of(pairs, {name.c_str(), Quantity::count, value}));
+    if (counter.counter_class != CounterClass::logical) continue;
+    for (const auto& [live, simulated] : pairs) {
+      if (!whole_plan(*live) || !whole_plan(*simulated) || value(*live) == value(*simulated))
+        continue;
+      out.not_equal.push_back(name + " = " + grouped(live->operations.*counter.member) + " live, " +
+                              grouped(simulated->operations.*counter.member) + " simulated");
+      break;
+    }
+  }
+}
+
+/// "−12 % to +3.1 %", or one figure where they agree.
+std::string errors_text(std::span<const Twins> twins, std::size_t figure) {
+  double least = std::numeric_limits<double>::infinity();
+  double most = -least;
+  for (const Twins& t : twins) {
+    const double error = t.figures[figure].error();
+    if (std::isnan(error)) return "unknown";
+    least = std::min(least, error);
+    most = std::max(most, error);
+  }
+  const std::string low = error_text(least);
+  const std::string high = error_text(most);
+  return low == high ? low : low + " to " + high;
+}
+
+/// Whether the simulator puts two designs the other way round that live runs tell apart.
+bool ranks_alike(std::span<const Twins> twins) {
+  for (const Twins& a : twins) {
+    for (const Twins& b : twins) {
+      const TwinFigure& left = a.figures[cpu_figure];
+      const TwinFigure& right = b.figures[cpu_figure];
+      const bool apart =
+          right.live - left.live > tie_tolerance(Engine::live) * std::max(right.live, left.live);
+      if (apart && left.simulated > right.simulated) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+double TwinFigure::error() const {
+  if (live == simulated) return 0;
+  return live == 0 ? std::numeric_limits<double>::quiet_NaN() : (simulated - live) / live;
+}
+
+std::vector<Twins> pair_twins(std::span<const RunResult> runs) {
+  std::vector<Twins> all;
+  std::vector<DesignSpec> seen;
+  for (const RunResult& first : runs) {
+    if (first.engine != Engine::live || std::ranges::find(seen, first.design) != seen.end())
+      continue;
+    seen.push_back(first.design);
+    std::vector<Pair> pairs;
+    for (const RunResult& live : runs) {
+      if (live.engine != Engine::live || live.design != first.design) continue;
+      const auto twin = std::ranges::find_if(runs, [&](const RunResult& run) {
+        return run.engine == Engine::sim && run.design == live.design && run.seed == live.seed &&
+               run.scale == live.scale;
+      });
+      if (twin != runs.end()) pairs.emplace_back(&live, &*twin);
+    }
+    if (pairs.empty()) continue;
+    Twins twins;
+    twins.design = first.design;
+    twins.users = first.deployment.users;
+    twins.pairs = static_cast<std::uint32_t>(pairs.size());
+    for (const Measure& measure : measures()) twins.figures.push_back(figure_of(pairs, measure));
+    compare_counters(pairs, twins);
+    all.push_back(std::move(twins));
+  }
+  return all;
+}
+
+std::string error_text(double error) {
+  if (std::isnan(error)) return "unknown";
+  const double percent = error * 100;
+  if (std::abs(percent) < 0.05) return "0 %";
+  return (percent > 0 ? "+" : "") + short_number(percent) + " %";
+}
+
+std::string twins_text(std::span<const Twins> twins) {
+  if (twins.empty()) return "";
+  std::string text = "The simulator's error, simulated against live at the same " +
+                     grouped(twins.front().users) + " users and plan: server CPU " +
+                     errors_text(twins, cpu_figure) + ", delivery p50 " +
+                     errors_text(twins, delivery_p50_figure) + ", delivery p99 " +
+                     errors_text(twins, delivery_p99_figure) + " over the designs.";
+  if (twins.size() > 1) {
+    text += ranks_alike(twins)
+                ? " It ranks every two designs that differ live in server CPU as the live runs do."
+                : " It does not rank the designs by server CPU as the live runs do.";
+  }
+  std::string unequal;
+  for (const Twins& t : twins) {
+    for (const std::string& finding : t.not_equal) {
+      unequal += (unequal.empty() ? "" : "; ") + label_of(t.design) + ": " + finding;
+    }
+  }
+  text += unequal.empty()
+              ? " Every counter that follows from the plan is equal, live and simulated."
+              : " Counters that follow from the plan are not equal: " + unequal + ".";
+  return text;
+}
+
+}  // namespace clamor::report

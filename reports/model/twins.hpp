@@ -1,0 +1,46 @@
+#pragma once
+
+#include "reports/model/result.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace clamor::report {
+
+/// What a figure counts, so that it can be written.
+enum class Quantity : std::uint8_t { cpu_seconds, bytes, ns, count };
+
+/// One figure of one design, measured live and predicted by the simulator for the same plan.
+struct TwinFigure {
+  std::string name;
+  Quantity quantity = Quantity::count;
+  double live = 0;       ///< Median of the repetitions.
+  double simulated = 0;  ///< As well.
+
+  /// (simulated - live) / live; NaN where live is 0 and simulated is not.
+  [[nodiscard]] double error() const;
+};
+
+/// One design's live runs beside simulated ones of the same plans: same seed, same population.
+struct Twins {
+  DesignSpec design;
+  std::uint64_t users = 0;
+  std::uint32_t pairs = 0;             ///< Repetitions that have both.
+  std::vector<TwinFigure> figures;     ///< Costs and latencies; the same list for every design.
+  std::vector<TwinFigure> operations;  ///< Every counter of `operation_counters`, in its order.
+  std::vector<std::string> not_equal;  ///< Logical counters that differ: they must not.
+};
+
+/// Pairs each design's live runs with the simulated ones at their population, whether made as twins
+/// or because the scenario simulates no other. Designs without a pair are left out.
+[[nodiscard]] std::vector<Twins> pair_twins(std::span<const RunResult> runs);
+
+/// The simulator's error in a few sentences. Empty where there are no twins.
+[[nodiscard]] std::string twins_text(std::span<const Twins> twins);
+
+/// "+12 %", "−3.4 %", "unknown".
+[[nodiscard]] std::string error_text(double error);
+
+}  // namespace clamor::report
