@@ -116,17 +116,27 @@ class ChildProcess {
 /// A real `clamor serve` on a free port, with a data directory that outlives its restarts.
 class ServerProcess {
  public:
-  /// `settings` are further lines of the settings file.
-  explicit ServerProcess(std::string settings = "") : settings_{std::move(settings)} { start(); }
+  /// `settings` are further lines of the settings file; port 0 takes any free one at each start.
+  explicit ServerProcess(std::string settings = "", std::uint16_t port = 0)
+      : settings_{std::move(settings)}, listen_{"127.0.0.1:" + std::to_string(port)} {
+    start();
+  }
 
   void start() {
+    launch();
+    await_ready();
+  }
+  /// Starts the process, and does not wait until it listens.
+  void launch() {
     const std::string config = directory_ / "serve.yaml";
-    std::ofstream{config} << "listen: 127.0.0.1:0\ndata: " << (directory_ / "data")
+    std::ofstream{config} << "listen: " << listen_ << "\ndata: " << (directory_ / "data")
                           << "\nsecret: " << test_secret << "\n"
                           << settings_;
     process_ = std::make_unique<ChildProcess>(
         std::vector<std::string>{CLAMOR_BINARY, "serve", "--config", config},
         directory_ / "serve.log");
+  }
+  void await_ready() {
     const std::string line = process_->read_line();
     const std::string expected = "listening on 127.0.0.1:";
     if (line.rfind(expected, 0) != 0) {
@@ -152,6 +162,7 @@ class ServerProcess {
  private:
   TemporaryDirectory directory_;
   std::string settings_;
+  std::string listen_;
   std::unique_ptr<ChildProcess> process_;
   std::uint16_t port_ = 0;
 };

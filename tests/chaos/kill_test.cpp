@@ -1,0 +1,309 @@
+// A real `clamor serve` killed with `kill -9` at random moments under the load generator's load,
+// and started again on its data and port. Two judges: the load generator's own ledger, and the
+// queues read back in the end (a device would not miss an entry: catch-up reads from the log what a
+// queue lacks).
+//
+// CLAMOR_KILLS: kills in all tests together (8; .ci/run asks for 50). CLAMOR_KILL_SEED repeats the
+// moments of a run that printed it.
+
+#include "loadgen/app/load.hpp"
+#include "reports/model/thresholds.hpp"
+#include "tests/chaos/fixed_port.hpp"
+#include "tests/integration/queue_audit.hpp"
+#include "tests/integration/server_process.hpp"
+#include "tests/integration/test_client.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+#include <ostream>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace clamor::test {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+struct Case {
+  const char* name;
+  DesignSpec design;
+  const char* settings;
+  double share;  ///< Of all kills.
+};
+void PrintTo(const Case& of, std::ostream* out) { *out << of.name; }
+
+/// Directs and groups on both sides of the hybrid case's threshold, second devices, users who come
+/// and go: whoever returns is served from the queues that a kill may have cut short.
+scenario::Scenario busy(Duration longest) {
+  scenario::Scenario scenario;
+  scenario.name = "busy";
+  scenario.seed = 5;
+  scenario.population.users = 60;
+  scenario.population.devices = {{1, 0.8}, {2, 0.2}};
+  scenario.population.contacts = 2;
+  scenario.population.away = {
+      {.kind = scenario::Away::Kind::repeating, .share = 0.4, .duration = 700ms, .every = 1500ms}};
+  scenario.groups = {{.name = "team", .count = 6, .members = 8},
+                     {.name = "hall", .count = 2, .members = 20}};
+  scenario.deployment = {.cores = 1, .clients_per_server = 1000};
+  scenario::Workload chat;
+  chat.name = "chat";
+  chat.rate = 500;
+  chat.duration = longest;
+  chat.mix = {{"direct", 0.4}, {"team", 0.4}, {"hall", 0.2}};
+  scenario.workloads = {chat};
+  scenario.heartbeat = {.interval = 1s, .offline_after = 30s};
+  scenario.reconnect = {.base = 40ms, .cap = 200ms};
+  return scenario;
+}
+
+/// Kills the server at drawn moments and starts it again.
+class Killer {
+ public:
+  /// With `until_redone` a kill that left nothing to redo (it fell right behind a flush) is
+  /// followed by up to three more.
+  Killer(ServerProcess& server, std::uint64_t seed, std::uint64_t kills, bool until_redone)
+      : server_{server}, random_{seed}, planned_{kills}, until_redone_{until_redone} {}
+
+  void run() {
+    while (made_ < planned_ || (until_redone_ && redone_ == 0 && made_ < planned_ + 3)) {
+      const milliseconds up = draw(150, 900);
+      std::this_thread::sleep_for(up);
+      kill("listening", up);
+      server_.launch();
+      // Every fifth kill or so hits the start, while it folds the log and redoes the queues.
+      if (made_ < planned_ && draw(1, 5) == 1ms) {
+        const milliseconds into = draw(0, 60);
+        std::this_thread::sleep_for(into);
+        kill("starting", into);
+        server_.launch();
+      }
+      server_.await_ready();
+      const double redone = metric(server_.port(), "clamor_fan_out_redone_records_total");
+      std::printf("  the start redid %.0f records\n", redone);
+      redone_ += redone;
+      starts_with_redo_ += redone > 0 ? 1 : 0;
+      ++starts_;
+    }
+  }
+
+  [[nodiscard]] std::uint64_t made() const { return made_; }
+  [[nodiscard]] double redone() const { return redone_; }
+  [[nodiscard]] std::uint64_t starts() const { return starts_; }
+  [[nodiscard]] std::uint64_t starts_with_redo() const { return starts_with_redo_; }
+
+ private:
+  milliseconds draw(int from, int to) {
+    return milliseconds{std::uniform_int_distribution<int>{from, to}(random_)};
+  }
+  void kill(const char* while_doing, milliseconds since) {
+    server_.kill_hard();
+    ++made_;
+    std::printf("  kill %llu of %llu: %s for %lld ms\n", static_cast<unsigned long long>(made_),
+                static_cast<unsigned long long>(planned_), while_doing,
+                static_cast<long long>(since.count()));
+  }
+
+  ServerProcess& server_;
+  std::mt19937_64 random_;
+  std::uint64_t planned_;
+  bool until_redone_;
+  std::uint64_t made_ = 0;
+  std::uint64_t starts_ = 0;
+  std::uint64_t starts_with_redo_ = 0;
+  double redone_ = 0;
+};
+
+class KilledAtRandomMoments : public testing::TestWithParam<Case> {};
+
+TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
+  const Case& test = GetParam();
+  const auto all = static_cast<double>(from_environment("CLAMOR_KILLS", 8));
+  const auto kills = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(all * test.share + 0.5));
+  const std::uint64_t seed = from_environment("CLAMOR_KILL_SEED", std::random_device{}());
+  std::printf("  CLAMOR_KILL_SEED=%llu\n", static_cast<unsigned long long>(seed));
+
+  ServerProcess server{std::string{"durability: os\n"} + test.settings, fixed_port()};
+  std::atomic<bool> running = false;
+  std::atomic<bool> enough = false;
+  loadgen::LoadOptions load;
+  load.scenario = busy(static_cast<int>(kills) * 5s + 10s);
+  load.design = test.design;
+  load.target = "ws://127.0.0.1:" + std::to_string(server.port());
+  load.secret = test_secret;
+  load.workers = 1;
+  load.program = CLAMOR_BINARY;
+  load.progress = [&](const loadgen::LoadProgress& at) {
+    if (at.stage == "running" && at.elapsed_seconds > 0) running = true;
+  };
+  load.interrupted = [&] { return enough.load(); };  // The roll call follows all the same.
+  auto result = std::async(std::launch::async, [&] { return loadgen::run_load(load); });
+  // The server's process dies with the thread that started it: this one outlives the run.
+  while (!running && result.wait_for(10ms) != std::future_status::ready) {
+  }
+  const bool queued = test.design.design != QueueDesign::per_group;
+  Killer killer{server, seed, kills, queued};
+  killer.run();
+  std::this_thread::sleep_for(500ms);
+  enough = true;
+  const report::RunResult run = result.get();
+
+  ASSERT_GE(killer.made(), kills);
+  EXPECT_TRUE(run.ledger_complete) << run.ledger_unknown_because;
+  for (const LedgerCounter& counter : ledger_counters) {
+    if (counter.must_be_zero) {
+      EXPECT_EQ(run.ledger.*counter.member, 0U) << counter.name;
+    }
+  }
+  for (const std::string& finding : run.ledger_findings) std::printf("  %s\n", finding.c_str());
+  EXPECT_EQ(run.ledger.delivered, run.ledger.expected);
+  EXPECT_EQ(run.ledger.acknowledged, run.ledger.sent) << "what was sent was accepted in the end";
+  EXPECT_EQ(server.stop(), 0);
+  const QueueAudit queues = audit_queues(server.data(), test.design);
+  EXPECT_EQ(queues.messages, run.ledger.sent) << "read back from the log";
+  EXPECT_EQ(queues.faults.size(), 0U) << "the first: " << queues.faults.front();
+  EXPECT_EQ(queues.entries > 0, queued);
+  std::printf("  %llu sent, %llu resent, %llu delivered, %.0f records redone by %llu starts\n",
+              static_cast<unsigned long long>(run.ledger.sent),
+              static_cast<unsigned long long>(run.ledger.resends),
+              static_cast<unsigned long long>(run.ledger.delivered), killer.redone(),
+              static_cast<unsigned long long>(killer.starts()));
+  // That the kills bit: sends were on their way, and queue entries were in memory only.
+  EXPECT_GT(run.ledger.sent, 100U * kills);
+  EXPECT_GT(report::select_histogram(run, "delivery_latency", {{"path", "outbox"}}).count(), 0U)
+      << "nobody had something to send while the server was down";
+  if (queued) {
+    EXPECT_GT(killer.redone(), 0);
+  }
+  if (kills >= 5) {
+    EXPECT_GT(run.ledger.resends, 0U) << "every ack had arrived at every kill";
+    EXPECT_GE(2 * killer.starts_with_redo(), queued ? killer.starts() : 0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Designs, KilledAtRandomMoments,
+    testing::Values(Case{"per_user",
+                         {QueueDesign::per_user},
+                         "design: per_user\nstore: {queue_flush_records: 150}\n",
+                         0.26},
+                    Case{"per_user_acknowledged_after_fanout",
+                         {QueueDesign::per_user},
+                         "design: per_user\nack_after: fanout\nstore: {queue_flush_records: 150}\n",
+                         0.16},
+                    Case{"per_member",
+                         {QueueDesign::per_member},
+                         "design: per_member\nstore: {queue_flush_records: 150}\n",
+                         0.26},
+                    Case{"hybrid",
+                         {QueueDesign::hybrid, 12},
+                         "design: {hybrid: {threshold: 12}}\nstore: {queue_flush_records: 150}\n",
+                         0.26},
+                    Case{"per_group", {QueueDesign::per_group}, "design: per_group\n", 0.06}),
+    [](const auto& of) { return std::string{of.param.name}; });
+
+// --- forced moments ------------------------------------------------------------------------------
+
+class KilledBetween : public testing::TestWithParam<const char*> {
+ protected:
+  static constexpr std::uint64_t channel = 10;
+  static constexpr std::uint64_t members = 5;
+
+  static void create(std::uint16_t port) {
+    TestDevice founder{1, 1};
+    founder.come_online(port);
+    std::vector<std::uint64_t> users;
+    for (std::uint64_t user = 1; user <= members; ++user) users.push_back(user);
+    founder.create(channel, users);
+  }
+  /// Sends `count` messages from user 2 on and waits for the acks.
+  void say(std::uint16_t port, std::uint64_t count) {
+    sender_.come_online(port);
+    for (std::uint64_t i = 0; i < count; ++i) sender_.say(channel, "hello");
+    sender_.go_offline();
+    said_ += count;
+  }
+  [[nodiscard]] double entries_of(std::uint64_t records) const {
+    return static_cast<double>(members * records);
+  }
+  void expect_all_for(std::uint64_t user, const ServerProcess& server) {
+    TestDevice device{user, 1};
+    device.come_online(server.port());
+    std::vector<std::uint64_t> all;
+    for (std::uint64_t id = 1; id <= said_ + 1; ++id) all.push_back(id);
+    EXPECT_EQ(device.ids(channel), all);
+  }
+
+  std::uint64_t said_ = 0;
+  TestDevice sender_{2, 1};
+};
+
+TEST_P(KilledBetween, AnAppendAndItsQueueEntriesEverythingIsRedone) {
+  ServerProcess server{std::string{"durability: os\nstore: {queue_linger: 10s}\ndesign: "} +
+                       GetParam()};
+  create(server.port());
+  say(server.port(), 40);
+  ASSERT_EQ(metric(server.port(), "clamor_queue_entries_total"), 0) << "the kill is too late";
+  server.kill_hard();
+  server.start();
+  EXPECT_EQ(metric(server.port(), "clamor_fan_out_redone_records_total"), 41);
+  EXPECT_EQ(metric(server.port(), "clamor_queue_entries_total"), entries_of(41));
+  expect_all_for(5, server);
+  EXPECT_EQ(metric(server.port(), "clamor_queue_scans_total"), 1) << "by way of the queue";
+  EXPECT_EQ(metric(server.port(), "clamor_log_scans_total"), 0);
+}
+
+TEST_P(KilledBetween, TwoFlushesWhatIsAppliedAndNotFlushedIsRedoneAndNothingElse) {
+  ServerProcess server{std::string{"durability: os\nstore: {queue_flush_records: 100}\ndesign: "} +
+                       GetParam()};
+  create(server.port());
+  say(server.port(), 150);
+  wait_for_queues(server.port());
+  // The writer flushes before it writes on: from here its last flush is behind these.
+  say(server.port(), 30);
+  wait_for_queues(server.port());
+  ASSERT_EQ(metric(server.port(), "clamor_queue_entries_total"), entries_of(181))
+      << "entries are not applied: the kill is too early";
+  server.kill_hard();
+  server.start();
+  const double redone = metric(server.port(), "clamor_fan_out_redone_records_total");
+  EXPECT_GE(redone, 30) << "the kill is too late: they were flushed";
+  EXPECT_LT(redone, 30 + 100) << "more than since the last flush";
+  EXPECT_EQ(metric(server.port(), "clamor_queue_entries_total"), members * redone);
+  for (const std::uint64_t user : {3, 5}) expect_all_for(user, server);
+  EXPECT_EQ(metric(server.port(), "clamor_queue_scans_total"), 2) << "by way of the queue";
+  EXPECT_EQ(metric(server.port(), "clamor_log_scans_total"), 0);
+
+  // Once more, without a record in between: what was redone is in memory only as well.
+  server.kill_hard();
+  server.start();
+  EXPECT_EQ(metric(server.port(), "clamor_fan_out_redone_records_total"), redone);
+  expect_all_for(4, server);
+}
+
+INSTANTIATE_TEST_SUITE_P(Designs, KilledBetween,
+                         testing::Values("per_user\n", "per_member\n",
+                                         "{hybrid: {threshold: 5}}\n"),
+                         [](const auto& of) {
+                           const std::string name = of.param;
+                           return name[0] == '{' ? std::string{"hybrid"}
+                                                 : name.substr(0, name.size() - 1);
+                         });
+
+}  // namespace
+}  // namespace clamor::test

@@ -1,0 +1,86 @@
+#pragma once
+
+#include "server/app/channels.hpp"
+#include "server/app/settings.hpp"
+#include "server/base/queue_design.hpp"
+#include "server/store/store.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace clamor::test {
+
+/// What a store's sync queues hold, beside what its log says that they must.
+struct QueueAudit {
+  std::uint64_t messages = 0;  ///< In the log.
+  std::uint64_t entries = 0;   ///< In the queues, by entry.
+  /// One line for each member's queue of a channel that does not hold every id it must, once and in
+  /// order, or holds another.
+  std::vector<std::string> faults;
+};
+
+/// Reads every queue back from the data directory of a server that has gone. For channels whose
+/// members are those of record 1 and whose design never changes.
+inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design) {
+  store::Store store{
+      {.path = data, .durability = store::Durability::os, .layout = server::layout_of(design)}};
+  QueueAudit audit;
+  std::map<ChannelId, std::vector<UserId>> members;
+  std::map<ChannelId, MessageId> heads;
+  store
+      .visit_log([&](const core::Record& record, std::span<const std::byte> body) {
+        audit.messages += record.kind == core::RecordKind::message ? 1 : 0;
+        heads[record.channel] = record.id;
+        if (record.id != MessageId{1}) return;
+        server::for_each_user(body, [&](UserId user) { members[record.channel].push_back(user); });
+      })
+      .value();
+
+  constexpr auto all = std::numeric_limits<std::size_t>::max();
+  std::map<std::pair<UserId, ChannelId>, std::vector<store::QueueRun>> queues;
+  std::map<UserId, bool> users;
+  for (const auto& [channel, in_it] : members) {
+    for (const UserId user : in_it) {
+      users[user] = true;
+      std::vector<store::QueueRun> runs;
+      store.scan_member_queue(channel, user, {}, all, runs).value();
+      if (!runs.empty()) queues[{user, channel}] = runs;
+    }
+  }
+  for (const auto& [user, known] : users) {
+    std::vector<store::UserQueueRow> rows;
+    store.scan_user_queue(user, {}, all, rows).value();
+    for (const store::UserQueueRow& row : rows) {
+      for (const store::QueueRun& run : row.runs) queues[{user, run.channel}].push_back(run);
+    }
+  }
+
+  for (const auto& [channel, in_it] : members) {
+    const bool queued = core::effective_design(design, core::ChannelDesign::per_user,
+                                               in_it.size()) != core::ChannelDesign::per_group;
+    for (const UserId user : in_it) {
+      MessageId held;
+      std::string text;
+      bool dense = true;
+      for (const store::QueueRun& run : queues[{user, channel}]) {
+        audit.entries += run.count;
+        dense = dense && run.first == held + 1;
+        held = run.first + (run.count - 1);
+        text += " " + std::to_string(run.first.value) + "-" + std::to_string(held.value);
+      }
+      if (dense && held == (queued ? heads[channel] : MessageId{})) continue;
+      audit.faults.push_back("user " + std::to_string(user.value) + ", channel " +
+                             std::to_string(channel.value) + " with head " +
+                             std::to_string(heads[channel].value) + ": the queue holds" + text);
+    }
+  }
+  return audit;
+}
+
+}  // namespace clamor::test
