@@ -10,7 +10,9 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <new>
@@ -121,7 +123,15 @@ int run(int argc, char** argv) {
     std::printf("%s", asked->help(parent == nullptr ? "" : full_name(parent)).c_str());
     return 0;
   }
-  return chosen();
+  const int code = chosen();
+  // What a full disk or a closed pipe swallowed must not pass for a result.
+  errno = 0;
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    return print_error(std::string{"clamor: cannot write to standard output: "} +
+                           std::strerror(errno == 0 ? EIO : errno),
+                       internal_error);
+  }
+  return code;
 }
 
 }  // namespace

@@ -26,6 +26,8 @@ class EmbeddedServer {
   [[nodiscard]] pid_t pid() const { return child_.pid(); }
   /// How it ended, where it has ended by itself.
   [[nodiscard]] std::optional<std::string> died();
+  /// What it wrote to its standard error, as the end of a sentence.
+  [[nodiscard]] std::string last_words() const;
   /// Ends it by SIGTERM and waits. Returns what was wrong with its end, or nothing.
   [[nodiscard]] std::optional<std::string> stop(Duration longest);
 
@@ -34,7 +36,6 @@ class EmbeddedServer {
                                     const scenario::Scenario& scenario, const DesignSpec& design,
                                     const std::string& secret);
   void await_listening(Duration longest);
-  [[nodiscard]] std::string last_words() const;
 
   std::string secret_;
   std::filesystem::path error_file_;

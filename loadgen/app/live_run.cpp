@@ -10,6 +10,7 @@
 #include "server/core/placement.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -133,7 +134,7 @@ void LiveRun::watch_processes() {
     if (const auto how = workers_[i].process.ended()) {
       throw LoadError{
           fmt::format("load worker {} of {} ended with {}: what its clients received "
-                      "is lost, so there is no result; its message stands above",
+                      "is lost, so there is no result",
                       i + 1, workers_.size(), *how)};
     }
   }
@@ -141,6 +142,9 @@ void LiveRun::watch_processes() {
   if (const auto how = server_->died()) {
     server_died_ = true;
     leave_open("the server ended with " + *how + " during the run");
+    if (options_.progress)
+      std::fprintf(stderr, "the server ended with %s%s\n", how->c_str(),
+                   server_->last_words().c_str());
     if (running_) {
       result_.marks.emplace_back(to_seconds(monotonic_now() - zero_), "the server ended: " + *how);
     }
@@ -341,10 +345,16 @@ void LiveRun::run_window() {
   }
 }
 
+/// An interrupted user waits no longer than that for a ledger that is known.
+Duration LiveRun::roll_call_timeout() const {
+  return result_.interrupted ? std::min<Duration>(options_.roll_call_timeout, 5s)
+                             : options_.roll_call_timeout;
+}
+
 void LiveRun::call_roll() {
   if (!server_died_) {
     order_all("settle");
-    (void)await_stage("roll call: outboxes", "settling", options_.roll_call_timeout);
+    (void)await_stage("roll call: outboxes", "settling", roll_call_timeout());
   }
   for (Worker& worker : workers_) {
     worker.control.send({{"order", "heads"}, {"file", worker.heads.string()}});
@@ -361,7 +371,7 @@ void LiveRun::call_roll() {
   for (Worker& worker : workers_) {
     worker.control.send({{"order", "sync"}, {"file", merged.string()}});
   }
-  (void)await_stage("roll call: devices", "syncing", options_.roll_call_timeout);
+  (void)await_stage("roll call: devices", "syncing", roll_call_timeout());
   if (const auto after = scrape(targets_, 5s)) last_sample_ = after;
 }
 

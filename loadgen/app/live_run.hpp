@@ -59,6 +59,7 @@ class LiveRun {
   void tell_progress(std::string_view stage, Instant began);
   [[nodiscard]] std::optional<ServerReading> read_server();
   void run_window();
+  [[nodiscard]] Duration roll_call_timeout() const;
   void call_roll();
   void collect_parts();
   void describe();

@@ -8,7 +8,12 @@
 namespace clamor::loadgen {
 
 ScratchFolder::ScratchFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "clamor-load-XXXXXX").string();
+  std::error_code ec;
+  const std::filesystem::path parent = std::filesystem::temp_directory_path(ec);
+  if (ec) {
+    throw std::system_error{ec, "TMPDIR does not name a folder for temporary files"};
+  }
+  std::string pattern = (parent / "clamor-load-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) {
     throw std::system_error{errno, std::system_category(), "cannot make a folder " + pattern};
   }

@@ -181,7 +181,7 @@ class Worker {
     control_.send({{"event", "stage done"}, {"stage", name_of(stage_)}});
   }
 
-  [[nodiscard]] bool stage_done(Instant now) const {
+  [[nodiscard]] bool stage_done(Instant now) {
     switch (stage_) {
       case Stage::none:
         return false;

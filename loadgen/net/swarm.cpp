@@ -122,7 +122,19 @@ void Swarm::run_repairs() {
 
 void Swarm::run_schedule() {
   if (schedule_ == nullptr) return;
-  while (const auto event = schedule_->take(Instant{now_ - window_zero_})) run_event(*event);
+  // Bounded, so that a plan beyond the machine's means leaves time to read, and to listen to the
+  // coordinator; what is due and not taken yet is late, which the lag shows.
+  constexpr Duration longest{20ms};
+  const Instant due = now_;
+  while (const auto event = schedule_->take(Instant{due - window_zero_})) {
+    run_event(*event);
+    if (now_ - due > longest) break;
+  }
+}
+
+bool Swarm::window_over(Instant now) {
+  if (now < window_end_) return false;
+  return schedule_ == nullptr || schedule_->next_at() > Instant{} + (window_end_ - window_zero_);
 }
 
 void Swarm::run_event(const PlannedEvent& event) {

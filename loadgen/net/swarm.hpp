@@ -55,7 +55,8 @@ class Swarm final : private ConnectionEvents {
   [[nodiscard]] bool all_connected() const;
   /// Starts the measured window at `zero` on monotonic_now()'s clock.
   void begin_window(Instant zero);
-  [[nodiscard]] bool window_over(Instant now) const { return now >= window_end_; }
+  /// Whether it has passed and everything that was due in it is under way.
+  [[nodiscard]] bool window_over(Instant now);
   /// Ends the window early: nothing that is planned later happens.
   void cut_window(Instant now);
   /// Roll call, first pass: everybody's unsettled sends go out; done when none is left.

@@ -12,7 +12,7 @@ static_assert(std::atomic<bool>::is_always_lock_free);  // a signal handler may 
 }  // namespace
 
 void note_interrupts() {
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction action {};
     action.sa_handler = [](int) { noted = true; };
     action.sa_flags = static_cast<int>(SA_RESETHAND);

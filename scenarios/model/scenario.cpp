@@ -54,7 +54,12 @@ Scenario scaled(const Scenario& scenario, double scale) {
   for (const GroupClass& group : out.groups) {
     out.population.users = std::max(out.population.users, group.members);
   }
-  for (Workload& workload : out.workloads) workload.rate *= scale;
+  for (Workload& workload : out.workloads) {
+    workload.rate *= scale;
+    if (planned_sends(workload, workload.duration) >= 1) continue;
+    throw ScaleError{"workload '" + workload.name + "' at a scale of " + short_text(scale) +
+                     " makes no message; use a larger scale"};
+  }
   return out;
 }
 

@@ -157,7 +157,7 @@ class ScaleError : public std::runtime_error {
 /// The scenario at `scale` times the population: users, the number of groups and rates grow;
 /// group sizes and what one client does stay. Counts round to the nearest, at least 1, and there
 /// are always enough users for the largest group. A trace scales by copies.
-/// @throws ScaleError beyond population_max.
+/// @throws ScaleError beyond population_max, or where a workload makes no message any more.
 /// @pre scale > 0.
 [[nodiscard]] Scenario scaled(const Scenario& scenario, double scale);
 

@@ -124,6 +124,21 @@ TEST_F(CommandLine, LoadSimAndCompareRefuseTheSameArgumentsInTheSameWords) {
   EXPECT_FALSE(fs::exists(folder_ / "clamor-results")) << "nothing ran";
 }
 
+TEST_F(CommandLine, OutputThatIsLostIsAnError) {
+  const Result result = clamor("scenario list >/dev/full");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err, "clamor: cannot write to standard output: No space left on device\n");
+}
+
+TEST_F(CommandLine, AScaleThatLeavesNoMessageIsRefused) {
+  for (const char* command : {"load", "sim"}) {
+    const Result result = clamor(std::string{command} + " quickstart --scale 0.00001");
+    EXPECT_EQ(result.exit_code, 104) << command;
+    EXPECT_NE(result.err.find("makes no message; use a larger scale"), std::string::npos)
+        << result.err;
+  }
+}
+
 TEST_F(CommandLine, CalibrateFindsOutBeforeItMeasuresThatItCannotWrite) {
   const Result result = clamor("calibrate --out nowhere/costs.yaml");
   EXPECT_EQ(result.exit_code, 1);
