@@ -2,6 +2,7 @@
 
 #include "reports/model/design_check.hpp"
 #include "reports/model/fairness.hpp"
+#include "reports/model/thresholds.hpp"
 #include "reports/model/wording.hpp"
 
 #include <algorithm>
@@ -12,6 +13,18 @@ namespace {
 
 bool has(std::span<const Arm> arms, Engine engine) {
   return std::ranges::any_of(arms, [&](const Arm& arm) { return arm.engine == engine; });
+}
+
+/// How the runs ended, in a few words; the worst names it.
+std::string badge_of(std::span<const RunResult> runs) {
+  const auto any = [&](Verdict verdict) {
+    return std::ranges::any_of(runs,
+                               [&](const RunResult& run) { return verdict_of(run) == verdict; });
+  };
+  if (any(Verdict::interrupted)) return "✗ interrupted: figures cover a part only";
+  if (any(Verdict::threshold_failed)) return "✗ a threshold failed";
+  if (any(Verdict::generator_saturated)) return "✗ the load generator was the limit";
+  return "✓ every run met every threshold";
 }
 
 std::vector<std::string> caveats_of(const Comparison& comparison, std::span<const Arm> arms) {
@@ -197,6 +210,7 @@ Document build_document(std::span<const RunResult> runs) {
   }
   document.region = comparison.region;
   document.caveats = caveats_of(comparison, arms);
+  document.badge = badge_of(runs);
   document.passed =
       std::ranges::all_of(arms, [](const Arm& arm) { return arm.figures->meets_thresholds; });
   document.sections = sections_of(runs, comparison, arms, document.designs);

@@ -65,6 +65,7 @@ struct Document {
   std::string region;                ///< Where the verdict holds.
   std::vector<std::string> caveats;  ///< What weakens it.
   bool passed = true;                ///< Every run met every threshold.
+  std::string badge;                 ///< That, or why not: "✗ a threshold failed".
   std::string command;               ///< How to do it again.
   std::vector<Section> sections;
 };

@@ -164,8 +164,7 @@ std::string masthead_html(const Document& document) {
   std::string html = fmt::format(
       "<header><p class=kicker>Clamor · {} · {}</p>\n<h1>{}</h1>\n<p class=\"badge {}\">{}</p>\n",
       escape_markup(document.title), escape_markup(document.started_utc),
-      prose(document.headline, document.designs), document.passed ? "good" : "bad",
-      document.passed ? "✓ every run met every threshold" : "✗ a threshold failed");
+      prose(document.headline, document.designs), document.passed ? "good" : "bad", document.badge);
   for (const std::string& sentence : document.verdict) {
     html += "<p class=verdict>" + prose(sentence, document.designs) + "</p>\n";
   }

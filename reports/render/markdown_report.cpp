@@ -50,10 +50,8 @@ std::string table_text(const Table& table) {
 
 std::string markdown_report(std::span<const RunResult> runs) {
   const Document document = build_document(runs);
-  std::string text =
-      fmt::format("# {}: {}\n\n{} {}\n\n", document.title, document.headline,
-                  document.passed ? "✓ every run met every threshold ·" : "✗ a threshold failed ·",
-                  document.started_utc);
+  std::string text = fmt::format("# {}: {}\n\n{} · {}\n\n", document.title, document.headline,
+                                 document.badge, document.started_utc);
   for (const std::string& sentence : document.verdict) text += sentence + "\n\n";
   text += document.region + "\n\n";
   for (const std::string& caveat : document.caveats) text += "- " + caveat + "\n";

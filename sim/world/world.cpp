@@ -31,6 +31,7 @@ World::World(const Topology& topology, const WorldSettings& settings)
       turn_{turn_costs_, topology.slots()},
       metrics_{plan_.classes(), duration_ns_},
       tracing_{settings.trace && (settings.trace_user || settings.trace_channel)} {
+  measured_ns_ = duration_ns_;
   const Costs& costs = settings_.costs;
   client_delay_ns_ = ps_from_ns(costs.client_delay_ns) / 1000;
   node_delay_ns_ = ps_from_ns(costs.node_delay_ns) / 1000;
@@ -322,6 +323,10 @@ void World::roll_call(std::uint32_t node) {
 void World::run() {
   start();
   if (!stopped_) run_until_empty();
+  if (now_ns_ < duration_ns_ && stopped_) {  // what was measured ends here
+    measured_ns_ = now_ns_;
+    note_window_end();
+  }
   rolling_ = true;
   now_ns_ = std::max(now_ns_, duration_ns_);
   if (!stopped_) flush_outboxes();

@@ -463,6 +463,7 @@ class World {
   std::uint64_t uncovered_max_ = 0;  ///< Of the worst server, as one live server counts.
   std::uint64_t arrived_ = 0;
   std::uint64_t taken_ = 0;
+  std::int64_t measured_ns_ = 0;  ///< Of the window: less than duration_ns_ where it was stopped.
   std::int64_t window_busy_ns_ = 0;
   std::uint64_t window_device_bytes_ = 0;
   std::uint64_t resident_max_ = 0;

@@ -101,7 +101,7 @@ report::RunResult World::result() const {
   result.design = settings_.design;
   result.seed = scenario.seed;
   result.durability = fsync_ ? "fsync" : "os";
-  result.duration_seconds = static_cast<double>(duration_ns_) * 1e-9;
+  result.duration_seconds = static_cast<double>(measured_ns_) * 1e-9;
   result.interrupted = stopped_;
   result.deployment = {.servers = topology_.nodes(),
                        .cores_per_server = cores_,
@@ -111,7 +111,8 @@ report::RunResult World::result() const {
                        .channels = plan_.channels()};
   result.ledger = ledger_;
   result.ledger.expected = operations_.expected_deliveries;
-  result.ledger.lost = result.ledger.expected - result.ledger.delivered;
+  // Without the roll call nobody knows: what is not delivered is on its way, or waits.
+  result.ledger.lost = drained_ ? result.ledger.expected - result.ledger.delivered : 0;
   result.ledger_complete = drained_;
   if (!drained_) result.ledger_unknown_because = "the run was interrupted";
   result.operations = operations_;
@@ -119,6 +120,8 @@ report::RunResult World::result() const {
   for (std::uint32_t i = 0; i < plan_.classes(); ++i) classes.emplace_back(plan_.class_name(i));
   result.histograms = metrics_.histograms(classes);
   result.series = metrics_.series(static_cast<double>(topology_.nodes()) * cores_);
+  const auto seconds = static_cast<std::size_t>((measured_ns_ + 999'999'999) / 1'000'000'000);
+  if (result.series.size() > seconds) result.series.resize(seconds);
   for (const scenario::Fault& fault : scenario.faults) {
     const auto percent = static_cast<int>(std::lround(fault.share * 100));
     result.marks.emplace_back(to_seconds(fault.at),

@@ -90,6 +90,10 @@ TEST(RunSim, AnInterruptedRunSaysSoAndClaimsNoLedger) {
   EXPECT_TRUE(result.interrupted);
   EXPECT_FALSE(result.ledger_complete);
   EXPECT_EQ(report::verdict_of(result), report::Verdict::interrupted);
+  EXPECT_LT(result.duration_seconds, to_seconds(measured_duration(options.scenario)))
+      << "what was simulated, not what was planned";
+  EXPECT_LE(static_cast<double>(result.series.size()), std::ceil(result.duration_seconds));
+  EXPECT_EQ(result.ledger.lost, 0U) << "nobody knows";
 }
 
 TEST(RunSim, AnInterruptionOfTheLayOutLeavesNoResult) {
