@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <fmt/format.h>
 #include <optional>
 #include <tuple>
@@ -267,6 +268,7 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
 
   std::vector<RunResult> runs;
   bool stopped = false;
+  std::exception_ptr failure;
   for (const Job& job : jobs) {
     stopped = stopped || interrupted();
     if (stopped) break;
@@ -278,6 +280,9 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
       ran = comparer.run(job, place);
     } catch (const sim::LayOutInterrupted&) {
       stopped = true;
+      break;
+    } catch (const loadgen::LoadError&) {
+      failure = std::current_exception();  // what has run stays a result
       break;
     }
     RunResult& run = *ran;
@@ -296,6 +301,7 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
     return std::tuple{run.engine, run.twin, at - scenario.designs.begin(), run.repetition};
   });
   if (!runs.empty()) write_reports(out, runs);
+  if (failure) std::rethrow_exception(failure);
   return stopped ? exit_code_of(Verdict::interrupted) : exit_code_of(runs);
 }
 

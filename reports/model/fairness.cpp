@@ -34,7 +34,6 @@ struct Condition {
 const std::vector<Condition>& conditions() {
   static const std::vector<Condition> all{
       {"scenario", [](const RunResult& r) { return r.scenario; }},
-      {"seed", [](const RunResult& r) { return std::to_string(r.seed); }},
       {"memory", [](const RunResult& r) { return memory_text(r.budget); }},
       {"servers", [](const RunResult& r) { return servers_text(r.deployment); }},
       {"durability", [](const RunResult& r) { return r.durability; }},

@@ -221,6 +221,17 @@ TEST_F(Compare, SaysWith120ThatTheGeneratorWasTheLimit) {
   EXPECT_EQ(run(), 120);
 }
 
+TEST_F(Compare, ReportsWhatRanBeforeALoadWorkerDied) {
+  const auto live = engines_.live;
+  engines_.live = [&](const loadgen::LoadOptions& load) {
+    if (live_ == 1) throw loadgen::LoadError{"load worker 1 of 1 ended with signal 9"};
+    return live(load);
+  };
+  EXPECT_THROW(run(), loadgen::LoadError);
+  EXPECT_EQ(simulated_, 0);
+  EXPECT_TRUE(fs::exists(options_.out / "report.html"));
+}
+
 TEST_F(Compare, StopsWhenInterruptedAndStillReportsWhatRan) {
   EXPECT_EQ(run([&] { return live_ == 1; }), 105);
   EXPECT_EQ(live_, 1);
