@@ -291,6 +291,29 @@ class TestDevice {
       return ack->message_id;
     }
   }
+  /// Sends the channel's next message and does not wait for its ack.
+  void say_without_waiting(std::uint64_t channel, std::string_view text) {
+    send(channel, ++sent_[channel], text);
+  }
+  /// Handles one message of the server: a live record, an ack, or the answer to a change.
+  void take_any() {
+    const TestClient::Arrived arrived = client_->receive();
+    if (const auto* record = std::get_if<protocol::RecordFrame>(&arrived.message)) {
+      keep(*record);
+    } else if (const auto* ack = std::get_if<protocol::Ack>(&arrived.message)) {
+      hold(ack->channel.value, ack->message_id.value);
+      acknowledged_[{ack->channel.value, ack->client_message_id.value}] = ack->message_id.value;
+    } else if (!std::holds_alternative<protocol::ChannelChanged>(arrived.message)) {
+      throw std::runtime_error("unexpected message " + std::to_string(arrived.message.index()));
+    }
+  }
+  /// Handles what has arrived.
+  void take_all() {
+    while (!client_->is_silent(std::chrono::milliseconds{0})) take_any();
+  }
+  /// Message ids of acks that take_any() took, by (channel, client_message_id).
+  [[nodiscard]] const auto& acknowledged() const { return acknowledged_; }
+  [[nodiscard]] std::uint64_t sent(std::uint64_t channel) { return sent_[channel]; }
   /// Reads one live record and keeps it.
   Kept hear() {
     const TestClient::Arrived arrived = client_->receive();
@@ -371,6 +394,7 @@ class TestDevice {
   std::map<std::uint64_t, std::uint64_t> positions_;
   std::map<std::uint64_t, std::uint64_t> sent_;
   std::map<std::uint64_t, std::vector<Kept>> kept_;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> acknowledged_;
   QueueSequence queue_position_;
 };
 
