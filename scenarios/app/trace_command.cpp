@@ -6,6 +6,7 @@
 #include "scenarios/yaml/values.hpp"
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
 #include <memory>
@@ -44,6 +45,11 @@ void check_outputs(const ImportOptions& options, const std::vector<fs::path>& ou
 }
 
 Replay replay_of(const ImportOptions& options, const ImportedTrace& trace) {
+  if (options.speed && !std::isfinite(*options.speed)) {
+    throw ConfigError{
+        {"--speed is no number; expected how many times faster than the log, such as "
+         "1 or 200"}};
+  }
   if (options.speed) return at_speed(*options.speed, trace);
   const auto duration = parse_duration(options.duration);
   if (!duration || *duration < 1ms) {

@@ -184,7 +184,8 @@ void read_workloads(Faults& faults, MapReader& root, const std::string& director
         map.fault(key, fmt::format("{} of k6 has no meaning here; expected it left out", key));
       }
     }
-    if (!known) continue;  // which keys are right depends on it
+    // Which keys are right depends on it; with a rate it is a misspelt one of ours.
+    if (!known && !map.has("rate")) continue;
     if (workload.executor == Executor::trace) {
       read_trace(map, directory, scenario, workload);
     } else {
