@@ -18,8 +18,9 @@ namespace clamor::test {
 
 /// What a store's sync queues hold, beside what its log says that they must.
 struct QueueAudit {
-  std::uint64_t messages = 0;  ///< In the log.
-  std::uint64_t entries = 0;   ///< In the queues, by entry.
+  std::uint64_t messages = 0;         ///< In the log.
+  std::uint64_t entries = 0;          ///< In the queues, by entry.
+  std::uint64_t created_entries = 0;  ///< That record 1 of every channel ought to have.
   /// One line for each member's queue of a channel that does not hold every id it must, once and in
   /// order, or holds another.
   std::vector<std::string> faults;
@@ -64,6 +65,7 @@ inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design
   for (const auto& [channel, in_it] : members) {
     const bool queued = core::effective_design(design, core::ChannelDesign::per_user,
                                                in_it.size()) != core::ChannelDesign::per_group;
+    if (queued) audit.created_entries += in_it.size();
     for (const UserId user : in_it) {
       MessageId held;
       std::string text;
