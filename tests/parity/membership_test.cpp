@@ -1,0 +1,271 @@
+#include "loadgen/app/scrape.hpp"
+#include "server/app/settings.hpp"
+#include "server/store/store.hpp"
+#include "tests/integration/server_process.hpp"
+#include "tests/integration/test_client.hpp"
+#include "tests/parity/naive_chat.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <random>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+// What a plan does not have: joins, leaves, rejoins and changes of design. A drawn history of them
+// runs against a live server and against NaiveChat, one thing after another, so that all around
+// each is quiet; both count the same, operation by operation, at the server and at the sinks. (The
+// simulator's memberships do not change.)
+namespace clamor::parity {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t users = 9;
+constexpr std::uint32_t threshold = 5;  // Of 9 users; down again at 4.
+constexpr std::size_t steps = 300;
+
+std::string settings_of(const DesignSpec& design) {
+  std::string name{name_of(design.design)};
+  if (design.design == QueueDesign::hybrid) {
+    name = "{hybrid: {threshold: " + std::to_string(design.threshold) + "}}";
+  }
+  return "durability: os\ndesign: " + name +
+         "\ncatch_up: {tail_age: 0s}\nstore: {queue_linger: 0s}\n";
+}
+
+/// The same history, live and naive.
+class History {
+ public:
+  using Device = NaiveChat::Device;
+
+  History(const DesignSpec& design, std::uint64_t seed)
+      : design_{design}, server_{settings_of(design)}, random_{seed} {
+    for (std::uint64_t user = 1; user <= users; ++user) {
+      for (std::uint32_t device = 1; device <= (user % 3 == 0 ? 2U : 1U); ++device) {
+        devices_.emplace(Device{user, device}, test::TestDevice{user, device});
+      }
+    }
+    models_.emplace_back(design, NaiveErrors{});
+    models_.emplace_back(design, NaiveErrors{.leaver_without_entry = true});
+    models_.emplace_back(design, NaiveErrors{.no_hysteresis = true});
+    models_.emplace_back(design, NaiveErrors{.queue_below_a_change = true});
+    models_.emplace_back(design, NaiveErrors{.scan_at_every_login = true});
+  }
+
+  void run() {
+    come_online({1, 1});
+    create(10, {1, 2, 3});
+    create(11, {2, 4, 5, 6, 7, 8});
+    for (std::size_t step = 0; step < steps; ++step) one_step();
+    for (const auto& [device, live] : devices_) {  // At last all hold everything.
+      if (!naive().online(device)) come_online(device);
+    }
+  }
+
+  [[nodiscard]] NaiveChat& naive() { return models_.front(); }
+  /// What a model with an error counts; with error 0 it has none.
+  [[nodiscard]] const Operations& counts_of(std::size_t error) const {
+    return models_[error].counts();
+  }
+  [[nodiscard]] Operations counted_by_the_server() const {
+    return loadgen::parse_metrics(test::TestClient::get(server_.port(), "/metrics"))->operations;
+  }
+  /// Records that all devices decoded.
+  [[nodiscard]] std::uint64_t decoded() {
+    std::uint64_t count = 0;
+    for (auto& [device, live] : devices_) {
+      for (const std::uint64_t channel : {10U, 11U}) count += live.kept(channel).size();
+    }
+    return count;
+  }
+  /// Ids in each (user, channel)'s queue, read back from the store. Ends the server.
+  [[nodiscard]] auto read_back() {
+    for (auto& [device, live] : devices_) live.go_offline();
+    EXPECT_EQ(server_.stop(), 0);
+    store::Store store{{.path = server_.data(),
+                        .durability = store::Durability::os,
+                        .layout = server::layout_of(design_)}};
+    constexpr auto all = std::numeric_limits<std::size_t>::max();
+    std::map<std::pair<NaiveChat::User, std::uint64_t>, std::vector<std::uint64_t>> found;
+    const auto keep = [&](std::uint64_t user, std::uint64_t channel, const store::QueueRun& run) {
+      for (std::uint32_t i = 0; i < run.count; ++i) {
+        found[{user, channel}].push_back((run.first + i).value);
+      }
+    };
+    for (std::uint64_t user = 1; user <= users; ++user) {
+      std::vector<store::UserQueueRow> rows;
+      store.scan_user_queue({user}, {}, all, rows).value();
+      for (const store::UserQueueRow& row : rows) {
+        for (const store::QueueRun& run : row.runs) keep(user, run.channel.value, run);
+      }
+      for (const std::uint64_t channel : {10U, 11U}) {
+        std::vector<store::QueueRun> runs;
+        store.scan_member_queue({channel}, {user}, {}, all, runs).value();
+        for (const store::QueueRun& run : runs) keep(user, channel, run);
+      }
+    }
+    return found;
+  }
+
+ private:
+  std::uint64_t draw(std::uint64_t from, std::uint64_t to) {
+    return std::uniform_int_distribution<std::uint64_t>{from, to}(random_);
+  }
+  template <class Container>
+  const auto& any_of(const Container& container) {
+    return *std::next(container.begin(),
+                      static_cast<std::ptrdiff_t>(draw(0, container.size() - 1)));
+  }
+  template <class Step>
+  void in_all_models(Step step) {
+    for (NaiveChat& model : models_) step(model);
+  }
+
+  void one_step() {
+    const std::uint64_t channel = draw(10, 11);
+    const auto& members = naive().channels().at(channel).members;
+    const std::uint64_t what = draw(0, 9);
+    if (what <= 2) {
+      const Device device = any_of(devices_).first;
+      return naive().online(device) ? go_offline(device) : come_online(device);
+    }
+    if (naive().online().empty()) return come_online({1, 1});
+    const Device device = any_of(naive().online());
+    const bool member = members.contains(device.first);
+    if (!member) return join(channel, device);
+    // With both groups around the threshold, so that the design changes now and then.
+    if (what >= 7 && members.size() > 2) return leave(channel, device);
+    send(channel, device);
+  }
+
+  void come_online(const Device& device) {
+    in_all_models([&](NaiveChat& model) { model.come_online(device); });
+    devices_.at(device).come_online(server_.port());
+    settle();
+  }
+  void go_offline(const Device& device) {
+    in_all_models([&](NaiveChat& model) { model.go_offline(device); });
+    if (draw(0, 1) == 0) {
+      devices_.at(device).go_offline();
+    } else {
+      devices_.at(device).vanish();
+    }
+    settle();
+  }
+  void create(std::uint64_t channel, const std::set<NaiveChat::User>& members) {
+    in_all_models([&](NaiveChat& model) { model.create(channel, members); });
+    devices_.at({1, 1}).create(channel, {members.begin(), members.end()});
+    settle();
+  }
+  void join(std::uint64_t channel, const Device& device) {
+    in_all_models([&](NaiveChat& model) { model.join(channel, device.first); });
+    devices_.at(device).client().send(protocol::Join{{channel}});
+    devices_.at(device).take_changed();
+    settle();
+  }
+  void leave(std::uint64_t channel, const Device& device) {
+    in_all_models([&](NaiveChat& model) { model.leave(channel, device.first); });
+    devices_.at(device).client().send(protocol::Leave{{channel}});
+    devices_.at(device).take_changed();
+    settle();
+  }
+  void send(std::uint64_t channel, const Device& device) {
+    in_all_models([&](NaiveChat& model) { model.send(channel, device); });
+    devices_.at(device).say(channel, "hello");
+    settle();
+  }
+
+  /// Waits, in bounded time, until nothing is under way: every online device holds what the naive
+  /// one holds, the server knows who is there, and the queues are written.
+  void settle() {
+    for (const Device& device : naive().online()) {
+      test::TestDevice& live = devices_.at(device);
+      for (const auto& [channel, state] : naive().channels()) {
+        while (live.position(channel) < naive().position(device, channel)) live.take_any();
+      }
+    }
+    const auto until = std::chrono::steady_clock::now() + 10s;
+    for (;;) {
+      const auto sample =
+          loadgen::parse_metrics(test::TestClient::get(server_.port(), "/metrics")).value();
+      if (sample.sessions == naive().online().size() && sample.fan_out_lag_records == 0) return;
+      if (std::chrono::steady_clock::now() > until) throw std::runtime_error("it does not settle");
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+
+  DesignSpec design_;
+  test::ServerProcess server_;
+  std::mt19937_64 random_;
+  std::map<Device, test::TestDevice> devices_;
+  std::vector<NaiveChat> models_;  ///< The first without an error.
+};
+
+std::string differences(const Operations& a, const Operations& b) {
+  std::string text;
+  for (const OperationCounter& counter : operation_counters) {
+    if (counter.counter_class == CounterClass::physical) continue;
+    if (counter.member == &Operations::expected_deliveries) continue;  // no server knows
+    if (a.*counter.member == b.*counter.member) continue;
+    text += std::string{counter.name} + ": " + std::to_string(a.*counter.member) +
+            " != " + std::to_string(b.*counter.member) + "\n";
+  }
+  return text;
+}
+
+class MembershipParity : public testing::TestWithParam<DesignSpec> {};
+
+TEST_P(MembershipParity, LiveAndNaiveCountsAreEqualAcrossJoinsLeavesAndChangesOfDesign) {
+  const bool hybrid = GetParam().design == QueueDesign::hybrid;
+  const bool queues = GetParam().design != QueueDesign::per_group;
+  std::uint64_t changes = 0;
+  std::array<bool, 5> seen{};
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    History history{GetParam(), seed};
+    history.run();
+    for (const auto& [id, channel] : history.naive().channels()) {
+      for (const NaiveChat::Record& record : channel.records) {
+        changes += record.kind == core::RecordKind::design_changed ? 1 : 0;
+      }
+    }
+    const Operations live = history.counted_by_the_server();
+    const Operations& naive = history.naive().counts();
+    ASSERT_GT(naive.membership_intervals, 20U) << "the history has too few joins";
+    ASSERT_GT(naive.catch_up_deliveries, 50U);
+    EXPECT_EQ(differences(live, naive), "");
+    EXPECT_EQ(history.decoded(), naive.live_deliveries + naive.catch_up_deliveries);
+
+    for (std::size_t error = 0; error < seen.size(); ++error) {
+      seen[error] = seen[error] || !differences(live, history.counts_of(error)).empty();
+    }
+    EXPECT_EQ(history.read_back(), history.naive().queues());
+  }
+  EXPECT_EQ(changes >= 15, hybrid) << changes << " changes of design";
+  // Each error, where the design knows it, is seen by the same comparison.
+  EXPECT_EQ(seen, (std::array{false, queues, hybrid, hybrid, true}));
+}
+
+std::string design_name(const testing::TestParamInfo<DesignSpec>& of) {
+  return std::string{name_of(of.param.design)};
+}
+
+INSTANTIATE_TEST_SUITE_P(Designs, MembershipParity,
+                         testing::Values(DesignSpec{QueueDesign::per_user},
+                                         DesignSpec{QueueDesign::per_member},
+                                         DesignSpec{QueueDesign::per_group},
+                                         DesignSpec{QueueDesign::hybrid, threshold}),
+                         design_name);
+
+}  // namespace
+}  // namespace clamor::parity

@@ -1,0 +1,170 @@
+#pragma once
+
+#include "server/base/operations.hpp"
+#include "server/base/queue_design.hpp"
+#include "server/core/placement.hpp"
+#include "server/core/record.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace clamor::parity {
+
+/// Deliberate errors of a NaiveChat, to show that a comparison with it can fail.
+struct NaiveErrors {
+  bool leaver_without_entry = false;
+  bool no_hysteresis = false;
+  bool queue_below_a_change = false;  ///< Catch-up by the queue, wherever the device stands.
+  bool scan_at_every_login = false;
+};
+
+/// A chat on one node, written down a second time and without any thrift: each record knows whom it
+/// is owed, and everything is counted by going through all of it. For histories in which one thing
+/// happens after another: nothing is under way when the next begins.
+class NaiveChat {
+ public:
+  using User = std::uint64_t;
+  using Device = std::pair<User, std::uint32_t>;
+  struct Record {
+    core::RecordKind kind = core::RecordKind::message;
+    std::set<User> owed;
+  };
+  struct Channel {
+    std::vector<Record> records;  ///< Id 1 first.
+    std::set<User> members;
+    bool queued = true;            ///< Its records have queue entries now.
+    std::uint64_t queue_from = 0;  ///< The latest design_changed.
+    bool registered = false;       ///< Some session of a member has been here.
+  };
+
+  NaiveChat(DesignSpec spec, NaiveErrors errors) : spec_{spec}, errors_{errors} {}
+
+  void create(std::uint64_t id, const std::set<User>& members) {
+    Channel& channel = channels_[id];
+    channel.queued = wants_queues(true, members.size());
+    enter(channel, id, members);
+  }
+  void join(std::uint64_t id, User user) {
+    enter(channels_[id], id, {user});
+    follow_design(channels_[id], id);
+  }
+  void leave(std::uint64_t id, User user) {
+    Channel& channel = channels_[id];
+    append(channel, id, core::RecordKind::leave, channel.members, nullptr, user);
+    channel.members.erase(user);
+    follow_design(channel, id);
+  }
+  void send(std::uint64_t id, Device device) {
+    Channel& channel = channels_[id];
+    append(channel, id, core::RecordKind::message, channel.members, &device);
+    positions_[device][id] = channel.records.size();  // by the ack
+  }
+  void go_offline(Device device) { online_.erase(device); }
+  void come_online(Device device) {
+    online_.insert(device);
+    ++counts_.logins;
+    bool user_queue = errors_.scan_at_every_login;
+    for (auto& [id, channel] : channels_) {
+      if (!ever_in(channel, device.first)) continue;
+      ++counts_.head_comparisons;
+      if (channel.members.contains(device.first)) attach(channel);
+      catch_up(device, id, channel, user_queue);
+    }
+    counts_.queue_scans += user_queue ? 1 : 0;
+  }
+
+  [[nodiscard]] const Operations& counts() const { return counts_; }
+  [[nodiscard]] const std::map<std::uint64_t, Channel>& channels() const { return channels_; }
+  [[nodiscard]] bool online(Device device) const { return online_.contains(device); }
+  [[nodiscard]] const std::set<Device>& online() const { return online_; }
+  /// Highest id that the device holds.
+  [[nodiscard]] std::uint64_t position(Device device, std::uint64_t channel) {
+    return positions_[device][channel];
+  }
+  /// Ids in each (user, channel)'s queue.
+  [[nodiscard]] const auto& queues() const { return queues_; }
+
+ private:
+  [[nodiscard]] bool wants_queues(bool has_them, std::size_t members) const {
+    if (spec_.design != QueueDesign::hybrid) return spec_.design != QueueDesign::per_group;
+    if (has_them || errors_.no_hysteresis) return members <= spec_.threshold;
+    return 10 * members <= 8 * std::size_t{spec_.threshold};
+  }
+  static bool ever_in(const Channel& channel, User user) {
+    return std::any_of(channel.records.begin(), channel.records.end(),
+                       [user](const Record& record) { return record.owed.contains(user); });
+  }
+  void attach(Channel& channel) {
+    if (!std::exchange(channel.registered, true)) ++counts_.interest_updates;
+  }
+  void enter(Channel& channel, std::uint64_t id, const std::set<User>& users) {
+    channel.members.insert(users.begin(), users.end());
+    counts_.membership_intervals += users.size();
+    for (const Device& device : online_) {
+      if (users.contains(device.first)) attach(channel);
+    }
+    append(channel, id, core::RecordKind::join, channel.members, nullptr);
+  }
+  void follow_design(Channel& channel, std::uint64_t id) {
+    const bool wanted = wants_queues(channel.queued, channel.members.size());
+    if (wanted == channel.queued) return;
+    channel.queued = wanted;
+    channel.queue_from = channel.records.size() + 1;
+    append(channel, id, core::RecordKind::design_changed, channel.members, nullptr);
+  }
+  void append(Channel& channel, std::uint64_t id, core::RecordKind kind, const std::set<User>& owed,
+              const Device* sender, User leaver = 0) {
+    channel.records.push_back({kind, owed});
+    const std::uint64_t message = channel.records.size();
+    ++counts_.records;
+    counts_.record_node_pairs += channel.registered ? 1 : 0;
+    if (channel.queued) {
+      std::set<std::uint32_t> partitions;
+      for (const User user : owed) {
+        if (errors_.leaver_without_entry && user == leaver) continue;
+        queues_[{user, id}].push_back(message);
+        ++counts_.queue_entries;
+        partitions.insert(core::partition_of(UserId{user}, 4).value);
+      }
+      counts_.record_user_partition_pairs += partitions.size();
+    }
+    for (const Device& device : online_) {
+      if (!owed.contains(device.first) || (sender != nullptr && device == *sender)) continue;
+      ++counts_.live_deliveries;
+      positions_[device][id] = message;
+    }
+  }
+  void catch_up(Device device, std::uint64_t id, const Channel& channel, bool& user_queue) {
+    std::uint64_t& position = positions_[device][id];
+    std::uint64_t first = 0;
+    std::uint64_t news = 0;
+    for (std::uint64_t message = position + 1; message <= channel.records.size(); ++message) {
+      if (!channel.records[message - 1].owed.contains(device.first)) continue;
+      if (news++ == 0) first = message;
+      position = message;
+    }
+    if (news == 0) return;
+    counts_.catch_up_deliveries += news;
+    if (!channel.queued || (first < channel.queue_from && !errors_.queue_below_a_change)) {
+      ++counts_.log_scans;
+      return;
+    }
+    counts_.log_gets += news;
+    if (spec_.design == QueueDesign::per_member) ++counts_.queue_scans;
+    if (spec_.design != QueueDesign::per_member) user_queue = true;
+  }
+
+  DesignSpec spec_;
+  NaiveErrors errors_;
+  Operations counts_;
+  std::map<std::uint64_t, Channel> channels_;
+  std::set<Device> online_;
+  std::map<Device, std::map<std::uint64_t, std::uint64_t>> positions_;
+  std::map<std::pair<User, std::uint64_t>, std::vector<std::uint64_t>> queues_;
+};
+
+}  // namespace clamor::parity
