@@ -12,16 +12,26 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <unistd.h>
 
 namespace clamor::report {
 namespace {
 
-std::string render(const std::string& format, const std::vector<RunResult>& runs, bool colour) {
-  if (format == "html") return html_report(runs);
-  if (format == "md") return markdown_report(runs);
+/// What `clamor report` was given.
+struct Results {
+  std::vector<RunResult> runs;
+  std::optional<Neighbourhood> around;
+};
+
+std::string render(const std::string& format, const Results& results, bool colour) {
+  const std::vector<RunResult>& runs = results.runs;
+  const Neighbourhood* around = results.around ? &*results.around : nullptr;
+  if (format == "html") return html_report(runs, around);
+  if (format == "md") return markdown_report(runs, around);
   if (format == "junit") return junit_report(runs);
   if (format == "json") {
     if (runs.size() == 1) return write_result(runs.front());
@@ -30,22 +40,27 @@ std::string render(const std::string& format, const std::vector<RunResult>& runs
     return text + "]\n";
   }
   if (runs.size() == 1) return run_summary(runs.front(), colour);
-  return comparison_summary(runs, colour);
+  return comparison_summary(runs, colour, around);
 }
 
 /// Every file that cannot be read is named, not only the first.
-std::vector<RunResult> read_all(const std::vector<std::string>& files) {
-  std::vector<RunResult> runs;
+Results read_all(const std::vector<std::string>& files) {
+  Results results;
   std::vector<std::string> errors;
   for (const std::string& file : files) {
     try {
-      runs.push_back(read_result_file(file));
+      if (std::filesystem::path{file}.filename() == crossover_file) {
+        results.around = read_neighbourhood_file(file);
+      } else {
+        results.runs.push_back(read_result_file(file));
+      }
     } catch (const ResultFormatError& error) {
       errors.emplace_back(error.what());
     }
   }
+  if (errors.empty() && results.runs.empty()) errors.emplace_back("expected a run's result, too");
   if (!errors.empty()) throw scenario::ConfigError{std::move(errors)};
-  return runs;
+  return results;
 }
 
 struct TypedComparison {
@@ -82,6 +97,8 @@ void add_compare_command(CLI::App& root, std::function<int()>& chosen) {
       ->delimiter(',');
   command->add_option("--engine", options.engines, "live, sim or live,sim (both)")->delimiter(',');
   command->add_option("--repetitions", options.repetitions, "Runs of each design and engine (1)");
+  command->add_flag("--no-crossover", options.no_crossover,
+                    "Do not look for the nearest point where the winner changes (20 s at most)");
   using scenario::add_text_option;
   add_text_option(*command, "--scale", typed->scale, "Multiplies the population of both engines")
       ->type_name("NUMBER");
@@ -109,16 +126,18 @@ void add_report_command(CLI::App& root, std::function<int()>& chosen) {
   const auto files = std::make_shared<std::vector<std::string>>();
   const auto format = std::make_shared<std::string>("text");
   const auto out = std::make_shared<std::string>();
-  command->add_option("FILES", *files, "result.json files of one scenario, or their folders")
+  command
+      ->add_option("FILES", *files,
+                   "result.json files of one scenario, or their folders; its crossover.json")
       ->required();
   command->add_option("--format", *format, "text (default), html, md, json or junit")
       ->check(CLI::IsMember({"text", "html", "md", "json", "junit"}));
   command->add_option("--out", *out, "File to write (stdout)");
   command->callback([=, &chosen] {
     chosen = [=] {
-      const std::vector<RunResult> runs = read_all(*files);
+      const Results results = read_all(*files);
       const bool colour = out->empty() && isatty(STDOUT_FILENO) == 1;
-      const std::string text = render(*format, runs, colour);
+      const std::string text = render(*format, results, colour);
       if (out->empty()) {
         std::fputs(text.c_str(), stdout);
       } else {
@@ -128,7 +147,7 @@ void add_report_command(CLI::App& root, std::function<int()>& chosen) {
           throw scenario::ConfigError{{std::string{"--out: "} + error.what()}};
         }
       }
-      return exit_code_of(runs);
+      return exit_code_of(results.runs);
     };
   });
 }

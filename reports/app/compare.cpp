@@ -1,5 +1,6 @@
 #include "reports/app/compare.hpp"
 
+#include "reports/app/explore.hpp"
 #include "reports/model/comparison.hpp"
 #include "reports/model/region.hpp"
 #include "reports/model/thresholds.hpp"
@@ -7,6 +8,7 @@
 #include "reports/render/environment.hpp"
 #include "reports/render/progress.hpp"
 #include "reports/render/report.hpp"
+#include "reports/render/result_json.hpp"
 #include "reports/render/results_folder.hpp"
 #include "reports/render/run_files.hpp"
 #include "reports/render/summary.hpp"
@@ -115,6 +117,27 @@ class Comparer {
     return result;
   }
 
+  /// Where the verdict of these runs ends; nothing where fewer than two designs are simulated.
+  std::optional<Neighbourhood> explore_around(const std::vector<Job>& jobs) {
+    ExploreOptions explore_options;
+    explore_options.scenario = scenario_;
+    explore_options.seed = jobs.front().seed;
+    explore_options.calibration = calibration_;
+    for (const Job& job : jobs) {
+      std::vector<DesignSpec>& designs = explore_options.designs;
+      const bool known = std::ranges::find(designs, job.design) != designs.end();
+      if (job.engine == Engine::sim && !known) designs.push_back(job.design);
+    }
+    if (explore_options.designs.size() < 2) return std::nullopt;
+    const auto show = [this](double fraction, const std::string& details) {
+      progress_.show("looking for the nearest crossover", fraction, details);
+    };
+    Neighbourhood around = explore(explore_options, engines_.simulate, show, interrupted_);
+    progress_.print(fmt::format("looked at {} points round the scenario in {} s",
+                                around.points.size(), short_number(around.seconds)));
+    return around;
+  }
+
   /// The scenario that the job runs, scaled, with every default.
   scenario::Scenario scenario_of(const Job& job) const {
     return job.engine == Engine::live ? loadgen::scenario_of(load_options(job))
@@ -182,12 +205,13 @@ std::string done_line(const std::string& place, const RunResult& run) {
       run.ledger.duplicated, run.ledger.reordered, run.ledger.replaced);
 }
 
-void write_reports(const fs::path& out, const std::vector<RunResult>& runs) {
+void write_reports(const fs::path& out, const std::vector<RunResult>& runs,
+                   const Neighbourhood* around) {
   // First what was found: a disk that is full by now does not take it away.
-  std::fputs(comparison_summary(runs, isatty(STDOUT_FILENO) == 1).c_str(), stdout);
+  std::fputs(comparison_summary(runs, isatty(STDOUT_FILENO) == 1, around).c_str(), stdout);
   std::fflush(stdout);
-  write_file(out / "report.html", html_report(runs));
-  write_file(out / "report.md", markdown_report(runs));
+  write_file(out / "report.html", html_report(runs, around));
+  write_file(out / "report.md", markdown_report(runs, around));
   write_file(out / "junit.xml", junit_report(runs));
   std::fputs(fmt::format("\n  report: {}\n", (out / "report.html").string()).c_str(), stdout);
   std::fflush(stdout);
@@ -236,6 +260,7 @@ std::string reproducing_command(const CompareOptions& options, const std::vector
   if (!options.designs.empty())
     add("--designs", fmt::format("{}", fmt::join(options.designs, ",")));
   if (!options.engines.empty()) add("--engine", fmt::format("{}", fmt::join(options.engines, ",")));
+  if (options.no_crossover) words.emplace_back("--no-crossover");
   if (options.repetitions != 1) add("--repetitions", std::to_string(options.repetitions));
   if (options.scale != 1) add("--scale", fmt::format("{}", options.scale));
   if (options.workers != 0) add("--workers", std::to_string(options.workers));
@@ -300,7 +325,11 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
     const auto at = std::ranges::find(scenario.designs, run.design);
     return std::tuple{run.engine, run.twin, at - scenario.designs.begin(), run.repetition};
   });
-  if (!runs.empty()) write_reports(out, runs);
+  std::optional<Neighbourhood> around;
+  if (!stopped && !failure && !options.no_crossover) around = comparer.explore_around(jobs);
+  if (around) write_file(out / crossover_file, write_neighbourhood(*around));
+  stopped = stopped || interrupted();
+  if (!runs.empty()) write_reports(out, runs, around ? &*around : nullptr);
   if (failure) std::rethrow_exception(failure);
   return stopped ? exit_code_of(Verdict::interrupted) : exit_code_of(runs);
 }

@@ -25,6 +25,7 @@ struct CompareOptions {
   std::uint32_t repetitions = 1;      ///< Each draws anew: seed, seed + 1, ...
   double scale = 1;                   ///< Of both engines' population.
   std::optional<std::uint64_t> seed;  ///< Default: the scenario's.
+  bool no_crossover = false;          ///< Do not look where the winner changes.
   std::uint32_t workers = 0;          ///< Of the load generator; 0: as many as needed.
   std::filesystem::path calibration;  ///< Empty: the built-in one.
   std::filesystem::path out;          ///< Empty: clamor-results/<UTC time>-<scenario>.
@@ -58,9 +59,11 @@ struct Engines {
 [[nodiscard]] std::string reproducing_command(const CompareOptions& options,
                                               const std::vector<Job>& jobs);
 
-/// Makes every run, writes a folder for each, then report.html, report.md and junit.xml; prints
-/// the summary and, last, the path to stdout. What has run is reported even when interrupted.
-/// Returns the exit code. @throws scenario::ConfigError, loadgen::LoadError, std::system_error.
+/// Makes every run, writes a folder for each, looks round the scenario for the nearest crossover
+/// (explore.hpp; crossover.json) where two designs or more are simulated, then writes report.html,
+/// report.md and junit.xml; prints the summary and, last, the path to stdout. What has run is
+/// reported even when interrupted. Returns the exit code. @throws scenario::ConfigError,
+/// loadgen::LoadError, std::system_error.
 int compare(const CompareOptions& options, const Engines& engines, ProgressLine& progress,
             const std::function<bool()>& interrupted);
 

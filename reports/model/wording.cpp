@@ -47,7 +47,7 @@ std::string short_number(double value) {
   return out;
 }
 
-std::string region_text(const Region& region) {
+std::string sizes_text(const Region& region) {
   std::uint32_t least = ~0U;
   std::uint32_t most = 0;
   for (const GroupFacts& group : region.groups) {
@@ -55,8 +55,11 @@ std::string region_text(const Region& region) {
     most = std::max(most, group.members);
   }
   if (region.groups.empty()) least = 0;
-  const std::string sizes = least == most ? grouped(least) : grouped(least) + "–" + grouped(most);
-  return "groups of " + sizes + " members, " + short_number(region.online * 100) +
+  return least == most ? grouped(least) : grouped(least) + "–" + grouped(most);
+}
+
+std::string region_text(const Region& region) {
+  return "groups of " + sizes_text(region) + " members, " + short_number(region.online * 100) +
          " % of users online, " + short_number(region.channels_per_user) + " channels a user and " +
          short_number(region.reconnects_per_user_hour) + " reconnects per user and hour";
 }

@@ -17,6 +17,9 @@ namespace clamor::report {
 /// "groups of 2–600 members, 71 % of them online, 32 channels a user, 210 reconnects ..."
 [[nodiscard]] std::string region_text(const Region& region);
 
+/// Sizes of the groups, least to most: "2–600".
+[[nodiscard]] std::string sizes_text(const Region& region);
+
 /// 1234567 -> "1,234,567".
 [[nodiscard]] std::string grouped(std::uint64_t n);
 

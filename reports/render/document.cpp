@@ -121,7 +121,8 @@ Section fairness_section(const Comparison& comparison) {
 }
 
 std::vector<Section> sections_of(std::span<const RunResult> runs, const Comparison& comparison,
-                                 std::span<const Arm> arms, std::span<const std::string> designs) {
+                                 std::span<const Arm> arms, std::span<const std::string> designs,
+                                 const Neighbourhood* around) {
   std::vector<Section> sections;
   sections.push_back(section(
       "designs", "The designs compared",
@@ -130,9 +131,18 @@ std::vector<Section> sections_of(std::span<const RunResult> runs, const Comparis
       {designs_table(comparison, arms)}));
   sections.push_back(section(
       "groups", "By group class",
-      {"Delivery latency counts from the moment a message was due, to the receiving device; "
-       "p50 / p99. Queue entries are what one message adds to the designs' sync queues."},
-      {groups_table(arms)}));
+      {"Delivery latency counts from the moment a message was due, to the receiving device."},
+      {group_facts_table(arms), groups_table(arms)}));
+  if (around != nullptr) {
+    sections.push_back(
+        section("neighbourhood", "Where the verdict ends",
+                {crossover_text(*around, large_winners(comparison)),
+                 "One thing of the scenario is multiplied or divided at a time, every design "
+                 "simulated at a "
+                 "reduced population; the search ends with the first distance at which the winner "
+                 "changes. Bold: another winner than at the scenario itself."},
+                {neighbourhood_table(*around)}));
+  }
   sections.push_back(fairness_section(comparison));
   sections.push_back(section("latency", "Latency by percentile",
                              {"Both axes are logarithmic: the tail is what users feel."},
@@ -195,7 +205,7 @@ std::string engine_heading(const Arm& arm) {
                      grouped(arm.first().deployment.users));
 }
 
-Document build_document(std::span<const RunResult> runs) {
+Document build_document(std::span<const RunResult> runs, const Neighbourhood* around) {
   const Comparison comparison = compare_designs(runs);
   Document document;
   const std::vector<Arm> arms = arms_of(comparison, document.designs);
@@ -209,11 +219,14 @@ Document build_document(std::span<const RunResult> runs) {
     document.verdict.push_back(engine.sentence);
   }
   document.region = comparison.region;
+  if (around != nullptr) {
+    document.crossover = crossover_text(*around, large_winners(comparison));
+  }
   document.caveats = caveats_of(comparison, arms);
   document.badge = badge_of(runs);
   document.passed =
       std::ranges::all_of(arms, [](const Arm& arm) { return arm.figures->meets_thresholds; });
-  document.sections = sections_of(runs, comparison, arms, document.designs);
+  document.sections = sections_of(runs, comparison, arms, document.designs, around);
   return document;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "reports/model/comparison.hpp"
+#include "reports/model/neighbourhood.hpp"
 #include "reports/model/result.hpp"
 #include "reports/model/twins.hpp"
 
@@ -63,6 +64,7 @@ struct Document {
   std::vector<std::string> designs;  ///< Labels; the order gives the colours.
   std::vector<std::string> verdict;  ///< One sentence an engine.
   std::string region;                ///< Where the verdict holds.
+  std::string crossover;             ///< Where it ends; empty where that was not looked for.
   std::vector<std::string> caveats;  ///< What weakens it.
   bool passed = true;                ///< Every run met every threshold.
   std::string badge;                 ///< That, or why not: "✗ a threshold failed".
@@ -90,10 +92,12 @@ struct Arm {
                                          const Tags& filter = {});
 
 /// Builds the document. @pre runs is not empty and outlives nothing: the document owns its text.
-[[nodiscard]] Document build_document(std::span<const RunResult> runs);
+[[nodiscard]] Document build_document(std::span<const RunResult> runs,
+                                      const Neighbourhood* around = nullptr);
 
 /// The tables, by section; parts of build_document.
 [[nodiscard]] Table designs_table(const Comparison& comparison, std::span<const Arm> arms);
+[[nodiscard]] Table group_facts_table(std::span<const Arm> arms);
 [[nodiscard]] Table groups_table(std::span<const Arm> arms);
 [[nodiscard]] Table latency_table(std::span<const Arm> arms);
 [[nodiscard]] Table scales_table(std::span<const Arm> arms);
@@ -106,6 +110,8 @@ struct Arm {
 /// Live, simulated at the same population, and the simulator's error: costs and latencies, then
 /// operations. `designs` are the document's.
 [[nodiscard]] Table twins_table(std::span<const Twins> twins, std::span<const std::string> designs);
+/// Who wins at each point of the grid round the scenario.
+[[nodiscard]] Table neighbourhood_table(const Neighbourhood& around);
 [[nodiscard]] Table twin_operations_table(std::span<const Twins> twins,
                                           std::span<const std::string> designs);
 

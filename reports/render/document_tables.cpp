@@ -174,8 +174,11 @@ Table designs_table(const Comparison& comparison, std::span<const Arm> arms) {
   return table;
 }
 
-Table groups_table(std::span<const Arm> arms) {
-  Table table{"Delivery latency, p50 / p99, and queue entries per message.", "class", {}, {}};
+Table group_facts_table(std::span<const Arm> arms) {
+  Table table{"The classes, and what one message to them adds to the designs' sync queues.",
+              "class",
+              {},
+              {}};
   table.columns = {{"Class", "members", {}, true},
                    {"Class", "online", {}, true},
                    {"Class", "of messages", {}, true}};
@@ -188,7 +191,6 @@ Table groups_table(std::span<const Arm> arms) {
   for (const Arm* arm : designs) {
     table.columns.push_back({"Queue entries", label_of(arm->figures->design), arm->design, true});
   }
-  for (const Column& column : arm_columns(arms)) table.columns.push_back(column);
   for (const GroupFacts& group : arms.front().first().region.groups) {
     Row row{.name = group.name,
             .cells = {{grouped(group.members), Tone::plain, {}},
@@ -199,6 +201,15 @@ Table groups_table(std::span<const Arm> arms) {
       row.cells.push_back(
           {grouped(entries_of(arm->figures->design, group.members)), Tone::plain, {}});
     }
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+Table groups_table(std::span<const Arm> arms) {
+  Table table{"Delivery latency, p50 / p99; repetitions together.", "class", arm_columns(arms), {}};
+  for (const GroupFacts& group : arms.front().first().region.groups) {
+    Row row{.name = group.name, .cells = {}, .code = true};
     for (const Arm& arm : arms) {
       row.cells.push_back(
           {quantiles_text(merged_histogram(arm, "delivery_latency", {{"group", group.name}})),
@@ -211,7 +222,8 @@ Table groups_table(std::span<const Arm> arms) {
 }
 
 Table latency_table(std::span<const Arm> arms) {
-  Table table{"The figures behind the chart", "", arm_columns(arms), {}, true};
+  Table table{
+      "The figures behind the chart, repetitions together", "", arm_columns(arms), {}, true};
   struct Line {
     const char* title;
     const char* metric;

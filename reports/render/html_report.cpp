@@ -168,7 +168,9 @@ std::string masthead_html(const Document& document) {
   for (const std::string& sentence : document.verdict) {
     html += "<p class=verdict>" + prose(sentence, document.designs) + "</p>\n";
   }
-  html += "<p class=region>" + prose(document.region, {}) + "</p>\n";
+  html += "<p class=region>" + prose(document.region, {});
+  if (!document.crossover.empty()) html += " " + prose(document.crossover, document.designs);
+  html += "</p>\n";
   if (!document.description.empty()) {
     html += "<p class=muted>The scenario: " + escape_markup(document.description) + "</p>\n";
   }
@@ -215,8 +217,8 @@ std::string escape_markup(std::string_view text) {
   return out;
 }
 
-std::string html_report(std::span<const RunResult> runs) {
-  const Document document = build_document(runs);
+std::string html_report(std::span<const RunResult> runs, const Neighbourhood* around) {
+  const Document document = build_document(runs, around);
   std::string html = head_html(document) + "<body><main>\n" + masthead_html(document);
   html += "<nav aria-label=Sections>";
   for (const Section& section : document.sections) {

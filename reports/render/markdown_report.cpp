@@ -48,12 +48,17 @@ std::string table_text(const Table& table) {
 
 }  // namespace
 
-std::string markdown_report(std::span<const RunResult> runs) {
-  const Document document = build_document(runs);
-  std::string text = fmt::format("# {}: {}\n\n{} · {}\n\n", document.title, document.headline,
+std::string markdown_report(std::span<const RunResult> runs, const Neighbourhood* around) {
+  const Document document = build_document(runs, around);
+  std::string text = fmt::format("# {}: {}
+
+{} · {}
+
+", document.title, document.headline,
                                  document.badge, document.started_utc);
   for (const std::string& sentence : document.verdict) text += sentence + "\n\n";
   text += document.region + "\n\n";
+  if (!document.crossover.empty()) text += document.crossover + "\n\n";
   for (const std::string& caveat : document.caveats) text += "- " + caveat + "\n";
   for (const Section& section : document.sections) {
     if (section.tables.empty() && section.chart != Chart::none) continue;  // a chart alone

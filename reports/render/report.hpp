@@ -1,5 +1,6 @@
 #pragma once
 
+#include "reports/model/neighbourhood.hpp"
 #include "reports/model/result.hpp"
 
 #include <span>
@@ -11,10 +12,13 @@ namespace clamor::report {
 /// Renders runs of one scenario as one self-contained page: no request leaves it, tables read
 /// without JavaScript, light and dark, fit to print. Charts by uPlot, carried inside.
 /// @pre runs is not empty.
-[[nodiscard]] std::string html_report(std::span<const RunResult> runs);
+/// `around`: where the verdict ends, if that was looked for.
+[[nodiscard]] std::string html_report(std::span<const RunResult> runs,
+                                      const Neighbourhood* around = nullptr);
 
 /// Renders the same document as Markdown: for a terminal, a wiki, a pull request.
-[[nodiscard]] std::string markdown_report(std::span<const RunResult> runs);
+[[nodiscard]] std::string markdown_report(std::span<const RunResult> runs,
+                                          const Neighbourhood* around = nullptr);
 
 /// Renders every threshold of every run as a JUnit test case: for CI.
 [[nodiscard]] std::string junit_report(std::span<const RunResult> runs);

@@ -1,5 +1,6 @@
 #include "reports/render/result_json.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
@@ -105,6 +106,17 @@ void fields(T& r, V&& v) requires std::is_same_v<std::remove_const_t<T>, RunResu
   v("histograms", r.histograms);
 }
 
+template <class T, class V>
+void fields(T& p, V&& v) requires std::is_same_v<std::remove_const_t<T>, GridPoint> {
+  v("axis", p.axis), v("factor", p.factor), v("value", p.value), v("winners", p.winners);
+}
+template <class T, class V>
+void fields(T& n, V&& v) requires std::is_same_v<std::remove_const_t<T>, Neighbourhood> {
+  v("users", n.users), v("scale", n.scale), v("here", n.here), v("region", n.region);
+  v("points", n.points);
+  v("reach", n.reach), v("cut_short", n.cut_short), v("seconds", n.seconds);
+}
+
 struct Writer {
   Json& out;
   template <class T>
@@ -117,6 +129,7 @@ struct Writer {
     return fmt::format("{:016x}", hash.value);
   }
   static Json to(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+  static Json to(Axis axis) { return std::string{name_of(axis)}; }
   static Json to(Engine engine) { return engine == Engine::live ? "live" : "sim"; }
   static Json to(const DesignSpec& design) {
     Json json{{"name", name_of(design.design)}};
@@ -240,6 +253,13 @@ struct Reader {
     }
     if (used == 0 || used != digits.size()) refuse(where, "16 hex digits", j);
   }
+  static void from(const Json& j, const std::string& where, Axis& axis) {
+    std::string name;
+    from(j, where, name);
+    const auto known = std::ranges::find(axes, name, [](Axis a) { return name_of(a); });
+    if (known == axes.end()) throw ResultFormatError{where + ": '" + name + "' is no axis"};
+    axis = *known;
+  }
   static void from(const Json& j, const std::string& where, Engine& engine) {
     std::string name;
     from(j, where, name);
@@ -319,6 +339,26 @@ struct Reader {
 
 }  // namespace
 
+namespace {
+
+Json parse(std::string_view text, const std::string& place, std::string_view schema) {
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    throw ResultFormatError{
+        fmt::format("{}: not JSON, at byte {}; expected a {} file", place, error.byte, schema)};
+  }
+  if (!json.is_object() || json.value("schema", "") != schema) {
+    throw ResultFormatError{
+        fmt::format("{}: expected \"schema\": \"{}\"; is this a {}?", place, schema,
+                    schema == result_schema ? std::string_view{"result.json"} : crossover_file)};
+  }
+  return json;
+}
+
+}  // namespace
+
 std::string write_result(const RunResult& run) {
   Json json{{"schema", result_schema}};
   fields(run, Writer{json});
@@ -326,20 +366,23 @@ std::string write_result(const RunResult& run) {
 }
 
 RunResult read_result(std::string_view text, const std::string& place) {
-  Json json;
-  try {
-    json = Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    throw ResultFormatError{fmt::format("{}: not JSON, at byte {}; expected a {} file", place,
-                                        error.byte, result_schema)};
-  }
-  if (!json.is_object() || json.value("schema", "") != result_schema) {
-    throw ResultFormatError{fmt::format("{}: expected \"schema\": \"{}\"; is this a result.json?",
-                                        place, result_schema)};
-  }
+  const Json json = parse(text, place, result_schema);
   RunResult run;
   fields(run, Reader{json, place + ": result"});
   return run;
+}
+
+std::string write_neighbourhood(const Neighbourhood& around) {
+  Json json{{"schema", crossover_schema}};
+  fields(around, Writer{json});
+  return json.dump(1) + "\n";
+}
+
+Neighbourhood read_neighbourhood(std::string_view text, const std::string& place) {
+  const Json json = parse(text, place, crossover_schema);
+  Neighbourhood around;
+  fields(around, Reader{json, place + ": crossover"});
+  return around;
 }
 
 }  // namespace clamor::report

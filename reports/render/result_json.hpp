@@ -1,5 +1,6 @@
 #pragma once
 
+#include "reports/model/neighbourhood.hpp"
 #include "reports/model/result.hpp"
 
 #include <stdexcept>
@@ -9,6 +10,9 @@
 namespace clamor::report {
 
 inline constexpr std::string_view result_schema = "clamor.result/1";
+inline constexpr std::string_view crossover_schema = "clamor.crossover/1";
+/// The name that such a file has beside the runs of its comparison.
+inline constexpr std::string_view crossover_file = "crossover.json";
 
 /// A result file that cannot be read: names the place and what was expected there.
 class ResultFormatError : public std::runtime_error {
@@ -23,5 +27,9 @@ class ResultFormatError : public std::runtime_error {
 /// Reads what write_result wrote; unknown keys are ignored, missing ones are errors. `place` names
 /// the source in errors. @throws ResultFormatError.
 [[nodiscard]] RunResult read_result(std::string_view json, const std::string& place);
+
+/// The same for the neighbourhood of a comparison, of schema clamor.crossover/1.
+[[nodiscard]] std::string write_neighbourhood(const Neighbourhood& around);
+[[nodiscard]] Neighbourhood read_neighbourhood(std::string_view json, const std::string& place);
 
 }  // namespace clamor::report

@@ -10,21 +10,33 @@
 
 namespace clamor::report {
 
-RunResult read_result_file(const std::filesystem::path& path) {
-  std::error_code ec;
-  const bool folder = std::filesystem::is_directory(path, ec);
-  const std::filesystem::path file = folder ? path / "result.json" : path;
+namespace {
+
+std::string text_of(const std::filesystem::path& file, const char* expected) {
   errno = 0;
   std::ifstream in{file, std::ios::binary};
   if (!in) {
     const std::string why = errno == 0 ? "" : ": " + std::generic_category().message(errno);
-    throw ResultFormatError{
-        file.string() + ": cannot be read" + why +
-        (folder ? "; expected the folder of one run" : "; expected a result.json or its folder")};
+    throw ResultFormatError{file.string() + ": cannot be read" + why + "; expected " + expected};
   }
   std::ostringstream text;
   text << in.rdbuf();
-  return read_result(text.str(), file.string());
+  return text.str();
+}
+
+}  // namespace
+
+RunResult read_result_file(const std::filesystem::path& path) {
+  std::error_code ec;
+  const bool folder = std::filesystem::is_directory(path, ec);
+  const std::filesystem::path file = folder ? path / "result.json" : path;
+  return read_result(
+      text_of(file, folder ? "the folder of one run" : "a result.json or its folder"),
+      file.string());
+}
+
+Neighbourhood read_neighbourhood_file(const std::filesystem::path& path) {
+  return read_neighbourhood(text_of(path, "a crossover.json"), path.string());
 }
 
 namespace {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "reports/model/neighbourhood.hpp"
 #include "reports/model/result.hpp"
 
 #include <filesystem>
@@ -11,6 +12,9 @@ namespace clamor::report {
 /// Reads a result file, or the `result.json` of a run's folder.
 /// @throws ResultFormatError (result_json.hpp).
 [[nodiscard]] RunResult read_result_file(const std::filesystem::path& path);
+
+/// Reads the crossover.json that a comparison left. @throws ResultFormatError.
+[[nodiscard]] Neighbourhood read_neighbourhood_file(const std::filesystem::path& path);
 
 /// Writes `text` to `path`, whole or not at all (by rename). A link is followed.
 /// @throws std::system_error; also where `path` is a device, a pipe or a folder, which stay.

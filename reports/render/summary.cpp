@@ -328,7 +328,8 @@ std::string run_summary(const RunResult& run, bool colour) {
   return page.text_;
 }
 
-std::string comparison_summary(std::span<const RunResult> runs, bool colour) {
+std::string comparison_summary(std::span<const RunResult> runs, bool colour,
+                               const Neighbourhood* around) {
   Page page{colour};
   const Comparison comparison = compare_designs(runs);
   page.line("\n  " + page.paint("1", comparison.headline));
@@ -342,6 +343,8 @@ std::string comparison_summary(std::span<const RunResult> runs, bool colour) {
   page.paragraph(comparison.intervals);
   page.line("");
   page.paragraph(comparison.region);
+  if (around != nullptr) page.line("");
+  if (around != nullptr) page.paragraph(crossover_text(*around, large_winners(comparison)));
   return page.text_;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "reports/model/neighbourhood.hpp"
 #include "reports/model/result.hpp"
 #include "reports/model/twins.hpp"
 
@@ -14,8 +15,10 @@ namespace clamor::report {
 /// `colour`: with ANSI colours.
 [[nodiscard]] std::string run_summary(const RunResult& run, bool colour = false);
 
-/// Renders a comparison: verdict and region first, then one line a design and engine.
-[[nodiscard]] std::string comparison_summary(std::span<const RunResult> runs, bool colour = false);
+/// Renders a comparison: the verdict, one line a design and engine, the simulator's error, what the
+/// figures are worth, the region and where it ends.
+[[nodiscard]] std::string comparison_summary(std::span<const RunResult> runs, bool colour = false,
+                                             const Neighbourhood* around = nullptr);
 
 /// 1.23 ms, 850 µs, 12.3 s: three significant digits.
 [[nodiscard]] std::string duration_text(double ns);

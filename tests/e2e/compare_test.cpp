@@ -144,6 +144,11 @@ TEST_F(CompareEndToEnd, TheReportTellsTheWholeStoryWithoutJavaScript) {
                            "id=\"ledger\"", "id=\"groups\"", "loopback"}) {
     EXPECT_THAT(html, HasSubstr(part));
   }
+  EXPECT_THAT(html,
+              testing::AnyOf(HasSubstr("Nearest crossover: at"), HasSubstr("No crossover found")));
+  EXPECT_THAT(html, HasSubstr("Order of the runs, drawn from the seed"));
+  EXPECT_THAT(html, HasSubstr("How far off is the simulator?"));
+  EXPECT_TRUE(fs::exists(folder_ / "out" / "crossover.json"));
   EXPECT_THAT(text_of(folder_ / "out" / "junit.xml"), HasSubstr("<testsuite name=\"tiny.per_user"));
   EXPECT_THAT(text_of(folder_ / "out" / "report.md"), HasSubstr("# tiny: "));
 }
@@ -151,6 +156,10 @@ TEST_F(CompareEndToEnd, TheReportTellsTheWholeStoryWithoutJavaScript) {
 TEST_F(CompareEndToEnd, ResultsRenderAnewAsTheSameReport) {
   const Outcome again = run("report --format junit " + (folder_ / "out" / "per_user-sim").string());
   EXPECT_THAT(again.output, HasSubstr("<testsuite name=\"tiny.per_user.sim\""));
+  const std::string out = (folder_ / "out").string();
+  const Outcome with_crossover =
+      run("report " + out + "/per_user-sim " + out + "/per_group-sim " + out + "/crossover.json");
+  EXPECT_THAT(with_crossover.output, HasSubstr("rossover"));
   const Outcome broken = run("report " + (folder_ / "tiny.yaml").string());
   EXPECT_EQ(broken.exit_code, 104);
   EXPECT_THAT(broken.output, HasSubstr("not JSON"));

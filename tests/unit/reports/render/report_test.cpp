@@ -94,7 +94,7 @@ TEST(HtmlReport, KeepsEveryTableReadableWithoutJavaScript) {
         "Events a CPU-second", "Sessions opened of asked"}) {
     EXPECT_THAT(page, HasSubstr(figure));
   }
-  EXPECT_EQ(count_of(page, "<table>"), 10U);
+  EXPECT_EQ(count_of(page, "<table>"), 11U);
   EXPECT_TRUE(unbalanced(page).empty()) << *unbalanced(page).begin();
 }
 

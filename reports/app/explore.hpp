@@ -1,0 +1,34 @@
+#pragma once
+
+#include "reports/app/compare.hpp"
+#include "reports/model/neighbourhood.hpp"
+#include "server/base/time.hpp"
+#include "sim/world/costs.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace clamor::report {
+
+/// What is simulated round a scenario.
+struct ExploreOptions {
+  scenario::Scenario scenario;
+  std::vector<DesignSpec> designs;
+  std::uint64_t seed = 0;
+  sim::Calibration calibration;
+  std::uint32_t users = 2'000;  ///< Reduced to about so many; never below the largest group.
+  double factor_max = 16;       ///< Rings at 2, 4, ... up to it.
+  Duration longest = std::chrono::seconds{20};
+};
+
+/// Finds the nearest point where the winner changes: simulates every design at each axis times two
+/// and by two, then four, then eight, and stops after the ring that holds a change, or when the
+/// time is over. Bounded by `longest`, whatever a simulation takes.
+[[nodiscard]] Neighbourhood explore(
+    const ExploreOptions& options, const std::function<RunResult(const sim::SimOptions&)>& simulate,
+    const std::function<void(double fraction, const std::string& details)>& progress,
+    const std::function<bool()>& interrupted);
+
+}  // namespace clamor::report

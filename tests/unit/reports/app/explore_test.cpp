@@ -1,0 +1,102 @@
+#include "reports/app/explore.hpp"
+
+#include "reports/model/region.hpp"
+#include "reports/render/result_json.hpp"
+#include "scenarios/model/plan.hpp"
+#include "tests/unit/reports/sample_results.hpp"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+namespace clamor::report {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+ExploreOptions options() {
+  ExploreOptions options;
+  options.scenario.population.users = 4'000;
+  options.scenario.groups = {{"team", 200, 20}};
+  scenario::Workload chat;
+  chat.rate = 100;
+  chat.duration = 60s;
+  chat.mix = {{"team", 1.0}};
+  options.scenario.workloads = {chat};
+  options.designs = {{QueueDesign::per_user}, {QueueDesign::per_group}};
+  options.longest = 1h;  // a slow machine must not end it
+  return options;
+}
+
+/// A world in which per_user costs the same at any group size, and per_group its members.
+RunResult simulate(const sim::SimOptions& simulation, std::uint32_t even_at) {
+  RunResult run = sample::run(Engine::sim, simulation.design.design);
+  const double members = simulation.scenario.groups.front().members;
+  run.server.cpu_seconds = simulation.design.design == QueueDesign::per_user ? even_at : members;
+  run.region = region_of(scenario::Plan{sim::scenario_of(simulation)});
+  run.deployment.users = 2'000;
+  return run;
+}
+
+Neighbourhood explored(const ExploreOptions& options, std::uint32_t even_at, int* runs = nullptr) {
+  return explore(
+      options,
+      [&](const sim::SimOptions& simulation) {
+        if (runs != nullptr) ++*runs;
+        EXPECT_EQ(simulation.scale, 0.5) << "2,000 of 4,000 users";
+        return simulate(simulation, even_at);
+      },
+      [](double, const std::string&) {}, [] { return false; });
+}
+
+TEST(Explore, FindsTheNearestPointWhereTheWinnerChangesAndStopsThere) {
+  const Neighbourhood around = explored(options(), 60);
+  EXPECT_EQ(around.here, std::vector<std::string>{"per_group"});
+  EXPECT_EQ(around.reach, 4) << "not at 40 members, but at 80";
+  EXPECT_THAT(crossover_text(around, around.here),
+              HasSubstr("Nearest crossover: at groups of 80 members (group size × 4) per_user wins "
+                        "(simulated, 2,000 users,"));
+  for (const GridPoint& point : around.points) EXPECT_LE(point.factor, 4);
+}
+
+TEST(Explore, SaysThatNothingChangesWithinTheGrid) {
+  const Neighbourhood around = explored(options(), 1'000'000);
+  EXPECT_EQ(around.reach, 16);
+  EXPECT_FALSE(around.cut_short);
+  EXPECT_THAT(crossover_text(around, around.here),
+              HasSubstr("No crossover found: with group size, channels a user and messages varied "
+                        "one at a time, up to × 16 and ÷ 16, still per_group wins"));
+  EXPECT_THAT(crossover_text(around, {"per_user"}), HasSubstr("not as in the large simulation"));
+}
+
+TEST(Explore, EndsWhenItsTimeIsOver) {
+  ExploreOptions no_time = options();
+  no_time.longest = 0s;
+  int runs = 0;
+  const Neighbourhood around = explored(no_time, 60, &runs);
+  EXPECT_TRUE(around.cut_short);
+  EXPECT_THAT(around.points, IsEmpty());
+  EXPECT_EQ(runs, 0);
+  EXPECT_THAT(crossover_text(around, {}), HasSubstr("the time for it was over"));
+}
+
+TEST(Explore, PassesOverPointsThatDoNotMove) {
+  ExploreOptions all_in_one = options();
+  all_in_one.scenario.groups = {{"team", 1, 4'000}};
+  for (const GridPoint& point : explored(all_in_one, 1'000'000).points) {
+    EXPECT_FALSE(point.axis == Axis::group_size && point.factor > 1) << "no group is larger";
+  }
+}
+
+TEST(Explore, LeavesAFileThatReadsAsItWasWritten) {
+  const Neighbourhood around = explored(options(), 60);
+  const std::string text = write_neighbourhood(around);
+  EXPECT_EQ(write_neighbourhood(read_neighbourhood(text, "here")), text);
+  EXPECT_THROW(static_cast<void>(read_result(text, "here")), ResultFormatError);
+  EXPECT_THROW(static_cast<void>(read_neighbourhood("{}", "here")), ResultFormatError);
+}
+
+}  // namespace
+}  // namespace clamor::report
