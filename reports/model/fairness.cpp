@@ -34,6 +34,8 @@ struct Condition {
 const std::vector<Condition>& conditions() {
   static const std::vector<Condition> all{
       {"scenario", [](const RunResult& r) { return r.scenario; }},
+      // repetition i draws from the i-th seed after the comparison's
+      {"seed", [](const RunResult& r) { return std::to_string(r.seed + 1 - r.repetition); }},
       {"memory", [](const RunResult& r) { return memory_text(r.budget); }},
       {"servers", [](const RunResult& r) { return servers_text(r.deployment); }},
       {"durability", [](const RunResult& r) { return r.durability; }},

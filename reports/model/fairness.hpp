@@ -9,9 +9,9 @@
 
 namespace clamor::report {
 
-/// Checks that the runs of one engine had the same to work with: scenario, memory budget, servers
-/// and cores, durability, network path, machine, population, measured time, pre-fill. Answers one
-/// sentence a difference; none means that they had. Nobody wins where they had not.
+/// Checks that the runs of one engine had the same to work with: scenario, seed, memory budget,
+/// servers and cores, durability, network path, machine, placement, population, pre-fill. Answers
+/// one sentence a difference; none means that they had. Nobody wins where they had not.
 [[nodiscard]] std::vector<std::string> check_same_budget(std::span<const RunResult* const> runs);
 
 /// What all designs had to work with under one engine: "1 server with 1 core, ...".

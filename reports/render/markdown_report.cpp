@@ -50,11 +50,7 @@ std::string table_text(const Table& table) {
 
 std::string markdown_report(std::span<const RunResult> runs, const Neighbourhood* around) {
   const Document document = build_document(runs, around);
-  std::string text = fmt::format("# {}: {}
-
-{} · {}
-
-", document.title, document.headline,
+  std::string text = fmt::format("# {}: {}\n\n{} · {}\n\n", document.title, document.headline,
                                  document.badge, document.started_utc);
   for (const std::string& sentence : document.verdict) text += sentence + "\n\n";
   text += document.region + "\n\n";

@@ -81,6 +81,7 @@ std::vector<RunResult> repeated(const std::vector<double>& per_user,
   for (std::uint32_t i = 0; i < n; ++i) {
     for (const QueueDesign design : {QueueDesign::per_user, QueueDesign::per_group}) {
       runs.push_back(sample::run(Engine::live, design, i + 1, n));
+      runs.back().seed += i;
       runs.back().server.cpu_seconds = (design == QueueDesign::per_user ? per_user : per_group)[i];
       runs.back().server.device_write_bytes = 1000;
       runs.back().histograms.erase("catch_up_latency");
