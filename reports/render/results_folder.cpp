@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -53,7 +55,16 @@ ResultsFolder::ResultsFolder(const fs::path& out, const std::string& scenario,
   fs::create_directories(path_, error);
   if (!error && !fs::is_directory(path_)) error = std::make_error_code(std::errc::not_a_directory);
   if (!error) error = try_to_write(path_);
-  if (!error) return;
+  if (!error) {
+    lock_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock_ >= 0 && flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+    // Some file systems know no locks: two runs on one folder are then the user's affair.
+    if (errno != EWOULDBLOCK) return;
+    close(lock_);
+    throw scenario::ConfigError{{fmt::format(
+        "--out{}: another clamor is writing to {}; expected a folder of its own for each run",
+        out.empty() ? "" : " " + out.string(), path_.string())}};
+  }
   throw scenario::ConfigError{{fmt::format(
       "--out{}: results cannot be written to {}: {}; expected a folder that can be made and "
       "written to",
@@ -61,6 +72,7 @@ ResultsFolder::ResultsFolder(const fs::path& out, const std::string& scenario,
 }
 
 ResultsFolder::~ResultsFolder() {
+  if (lock_ >= 0) close(lock_);
   if (made_from_.empty()) return;
   std::error_code error;
   for (fs::path folder = path_;; folder = folder.parent_path()) {

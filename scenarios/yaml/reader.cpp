@@ -101,10 +101,10 @@ bool read_duration(Faults& faults, const Node& node, std::string_view what, Dura
                    (bare ? "; did you mean \"" + node.scalar + "s\"?" : ""));
     return false;
   }
-  if (*value < min || *value > max) {
+  if (*value < min || *value > max || *value == Duration::max()) {
     wrong_type(faults, node, what,
                max == Duration::max()
-                   ? "a duration of at least " + format_duration(min)
+                   ? "a duration of at least " + format_duration(min) + " and below 285 years"
                    : "a duration from " + format_duration(min) + " to " + format_duration(max));
     return false;
   }

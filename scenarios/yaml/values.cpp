@@ -89,7 +89,7 @@ std::optional<Duration> parse_duration(std::string_view text) {
     total_ns += *amount * static_cast<double>(unit->ns);
     next = unit + 1;  // 30m1h is a slip, not an hour and a half
   }
-  if (total_ns > duration_max_ns) return std::nullopt;
+  if (total_ns > duration_max_ns) return Duration::max();
   return Duration{std::llround(total_ns)};
 }
 

@@ -10,7 +10,8 @@
 
 namespace clamor::scenario {
 
-/// Parses `30s`, `5m`, `1h30m`, `500ms`, `1.5s` (units h, m, s, ms, us, ns); nullopt otherwise.
+/// Parses `30s`, `5m`, `1h30m`, `500ms`, `1.5s` (units h, m, s, ms, us, ns); nullopt otherwise. One
+/// beyond what 64 bits of nanoseconds hold is Duration::max().
 [[nodiscard]] std::optional<Duration> parse_duration(std::string_view text);
 
 /// Writes a duration so that parse_duration gives it back exactly: `1h30m`, `12s`, `500ms`.

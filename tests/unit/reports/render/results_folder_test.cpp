@@ -36,6 +36,20 @@ TEST_F(ResultsFolders, AreMadeAndGoAgainWhereNothingWasWritten) {
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
+TEST_F(ResultsFolders, BelongToOneRunAtATime) {
+  const fs::path out = folder_ / "a";
+  {
+    const ResultsFolder first{out, "tiny"};
+    try {
+      const ResultsFolder second{out, "tiny"};
+      ADD_FAILURE() << "two runs have one folder";
+    } catch (const scenario::ConfigError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("another clamor is writing to " + out.string()));
+    }
+  }
+  EXPECT_NO_THROW((ResultsFolder{out, "tiny"})) << "afterwards it is free";
+}
+
 TEST_F(ResultsFolders, StayWithWhatIsInThem) {
   { std::ofstream{ResultsFolder{folder_ / "a", "tiny"}.path() / "gone"} << "1"; }
   {
