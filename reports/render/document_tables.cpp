@@ -90,26 +90,40 @@ std::string interval_note(const Measure& measure, const Estimate& e) {
   return range_text(measure.text(e.low), measure.text(e.high), "–");
 }
 
+/// Neither interrupted nor left by its server or clients: a part of a run costs less than a whole.
+bool ran_to_its_end(const RunResult* run) { return !run->interrupted && run->ledger_complete; }
+
 /// Bars and emphasis compare designs under one engine, never live with simulated. Emphasis: the
 /// best, and what ties with it, where something does not.
 Row measure_row(const Measure& measure, const Comparison& comparison, std::span<const Arm> arms) {
   Row row{.name = measure.name, .cells = {}};
   for (const EngineComparison& engine : comparison.engines) {
     std::vector<Estimate> figures;
+    std::vector<Estimate> comparable;
+    std::vector<bool> whole;
     for (const Arm& arm : arms) {
       if (arm.engine != engine.engine) continue;
       std::vector<double> values;
       for (const RunResult* run : arm.figures->runs) values.push_back(measure.value(*run));
       figures.push_back(estimate(values));
+      whole.push_back(std::ranges::all_of(arm.figures->runs, ran_to_its_end));
+      if (whole.back()) comparable.push_back(figures.back());
     }
-    const auto [least, most] = std::ranges::minmax(figures, {}, &Estimate::median);
+    const auto [least, most] =
+        std::ranges::minmax(comparable.empty() ? figures : comparable, {}, &Estimate::median);
     const Estimate best = measure.best == Best::most ? most : least;
     const auto ties = [&](const Estimate& e) { return tie(e, best, engine.tolerance); };
-    const bool apart = measure.best != Best::neither && !std::ranges::all_of(figures, ties);
-    for (const Estimate& e : figures) {
+    const bool apart = measure.best != Best::neither && !std::ranges::all_of(comparable, ties);
+    for (std::size_t i = 0; i < figures.size(); ++i) {
+      const Estimate& e = figures[i];
+      if (!whole[i] && e.median == 0) {
+        row.cells.push_back({"unknown", Tone::plain, {}});
+        continue;
+      }
       row.cells.push_back(
-          {measure.text(e.median), apart && ties(e) ? Tone::strong : Tone::plain,
-           most.median > 0 ? std::optional{std::max(0.0, e.median / most.median)} : std::nullopt,
+          {measure.text(e.median), apart && whole[i] && ties(e) ? Tone::strong : Tone::plain,
+           most.median > 0 ? std::optional{std::clamp(e.median / most.median, 0.0, 1.0)}
+                           : std::nullopt,
            interval_note(measure, e)});
     }
   }

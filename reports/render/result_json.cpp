@@ -349,7 +349,8 @@ Json parse(std::string_view text, const std::string& place, std::string_view sch
     throw ResultFormatError{
         fmt::format("{}: not JSON, at byte {}; expected a {} file", place, error.byte, schema)};
   }
-  if (!json.is_object() || json.value("schema", "") != schema) {
+  const auto stated = json.is_object() ? json.find("schema") : json.end();
+  if (stated == json.end() || *stated != schema) {
     throw ResultFormatError{
         fmt::format("{}: expected \"schema\": \"{}\"; is this a {}?", place, schema,
                     schema == result_schema ? std::string_view{"result.json"} : crossover_file)};

@@ -138,6 +138,23 @@ TEST(HtmlReport, CallsAFailureAFailure) {
   EXPECT_THAT(page, Not(HasSubstr("every run met every threshold")));
 }
 
+TEST(HtmlReport, ClaimsNothingForARunWhoseServerWasKilled) {
+  std::vector<RunResult> runs = four_runs();
+  const std::string before = markdown_report(runs);
+  runs[0].server.cpu_seconds = 0;  // nobody could ask it
+  runs[0].server.device_write_bytes = 0;
+  runs[0].ledger_complete = false;
+  runs[0].ledger_unknown_because = "the server ended with signal 9 (Killed) during the run";
+  const std::string after = markdown_report(runs);
+  const auto row = [](const std::string& text, std::string_view name) {
+    const std::size_t at = text.find(name);
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  EXPECT_THAT(row(before, "Server CPU per user-hour"), Not(HasSubstr("unknown")));
+  EXPECT_THAT(row(after, "Server CPU per user-hour"), HasSubstr("unknown"));
+  EXPECT_THAT(row(after, "Server CPU per user-hour"), Not(HasSubstr("| 0 s")));
+}
+
 TEST(ChartData, HoldsEveryArmWithCurvesSeriesAndFaults) {
   const auto data = nlohmann::json::parse(chart_data(four_runs()));
   EXPECT_EQ(data["designs"], (std::vector<std::string>{"per_user", "per_group"}));

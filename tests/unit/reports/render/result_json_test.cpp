@@ -63,7 +63,9 @@ TEST(ResultJson, KeepsTheSchemaThatOthersReadAgainst) {
 
 TEST(ResultJson, RefusesWhatIsNoResultAndNamesThePlace) {
   EXPECT_EQ(error_of("{"), "there.json: not JSON, at byte 2; expected a clamor.result/1 file");
-  EXPECT_NE(error_of("[]").find("expected \"schema\""), std::string::npos);
+  for (const char* other : {"[]", "{}", R"({"schema":null})", R"({"schema":{}})"}) {
+    EXPECT_NE(error_of(other).find("expected \"schema\""), std::string::npos) << other;
+  }
   EXPECT_NE(error_of(R"({"schema":"clamor.result/2"})").find("clamor.result/1"), std::string::npos);
   auto json = nlohmann::json::parse(write_result(sample::run(Engine::live, QueueDesign::per_user)));
   auto missing = json;
