@@ -225,7 +225,8 @@ store::Result<CatchUpReader::Step> CatchUpReader::collect_user_queue(const Conte
                                             bus::ReadUserQueue{.session = context.session,
                                                                .user = catch_up.user,
                                                                .after = catch_up.queue_at,
-                                                               .rows_max = rows_per_read});
+                                                               .rows_max = rows_per_read,
+                                                               .bytes_max = limits_.bytes});
   if (!read) return Step::waits;
   if (!read->failure.empty()) return store::Failure{read->failure};
   const auto& rows = read->rows;
@@ -253,18 +254,20 @@ store::Result<CatchUpReader::Step> CatchUpReader::collect_member_queue(const Con
                                                                    .user = catch_up.user,
                                                                    .channel = scan.channel,
                                                                    .after = catch_up.rows_after,
-                                                                   .rows_max = rows_per_read});
+                                                                   .rows_max = rows_per_read,
+                                                                   .bytes_max = limits_.bytes});
   if (!read) return Step::waits;
   if (!read->failure.empty()) return store::Failure{read->failure};
-  const auto& runs = read->runs;
+  const auto& rows = read->rows;
   std::size_t collected = 0;
   std::size_t used = 0;
-  for (; used < runs.size() && collected < references_max; ++used) {
-    collected += collect(catch_up, runs[used], scan.up_to);
-    catch_up.rows_after = runs[used].first + (runs[used].count - 1);
+  for (; used < rows.size() && collected < references_max; ++used) {
+    const store::QueueRun& run = rows[used].run;
+    collected += collect(catch_up, run, scan.up_to);
+    catch_up.rows_after = run.first + (run.count - 1);
   }
   catch_up.rows_exhausted =
-      (runs.size() < rows_per_read && used == runs.size()) || catch_up.rows_after >= scan.up_to;
+      (rows.size() < rows_per_read && used == rows.size()) || catch_up.rows_after >= scan.up_to;
   return Step::again;
 }
 

@@ -51,7 +51,8 @@ void Owner::handle(NodeId from, bus::ReadUserQueue&& read) {
     answer.failure = in_rebuild;
     return node_.bus.send(from, std::move(answer));
   }
-  const auto done = store_.scan_user_queue(read.user, read.after, read.rows_max, answer.rows);
+  const auto done =
+      store_.scan_user_queue(read.user, read.after, read.rows_max, read.bytes_max, answer.rows);
   if (!done) answer.failure = done.error().what;
   if (done && answer.rows.empty() && read.after != QueueSequence{}) {
     const auto end = store_.user_queue_end(read.user);
@@ -65,13 +66,13 @@ void Owner::handle(NodeId from, bus::ReadUserQueue&& read) {
 }
 
 void Owner::handle(NodeId from, bus::ReadMemberQueue&& read) {
-  bus::MemberQueueRead answer{.session = read.session, .runs = {}, .failure = {}};
+  bus::MemberQueueRead answer{.session = read.session, .rows = {}, .failure = {}};
   if (store_failed_) {
     answer.failure = in_rebuild;
     return node_.bus.send(from, std::move(answer));
   }
-  const auto done =
-      store_.scan_member_queue(read.channel, read.user, read.after, read.rows_max, answer.runs);
+  const auto done = store_.scan_member_queue(read.channel, read.user, read.after, read.rows_max,
+                                             read.bytes_max, answer.rows);
   if (!done) answer.failure = done.error().what;
   node_.bus.send(from, std::move(answer));
 }

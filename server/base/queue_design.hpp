@@ -10,6 +10,16 @@ namespace clamor {
 /// How the durable sync queues are laid out; see ARCHITECTURE.md, "The designs".
 enum class QueueDesign : std::uint8_t { per_user, per_member, per_group, hybrid };
 
+/// What an entry of a sync queue carries.
+enum class QueuePayload : std::uint8_t {
+  reference,  ///< (channel, message_id): a catch-up fetches the record from the log.
+  copy,       ///< The record with its body: written once a member, read without the log.
+};
+
+[[nodiscard]] constexpr std::string_view name_of(QueuePayload payload) {
+  return payload == QueuePayload::copy ? "copy" : "reference";
+}
+
 /// A design with its knobs, as a scenario or a server's settings name it.
 struct DesignSpec {
   QueueDesign design = QueueDesign::per_user;

@@ -104,14 +104,16 @@ struct ReadUserQueue {
   UserId user;
   QueueSequence after;
   std::size_t rows_max = 0;
+  std::size_t bytes_max = 0;
 };
-/// Reads runs of one member's queue; answered by MemberQueueRead.
+/// Reads rows of one member's queue; answered by MemberQueueRead.
 struct ReadMemberQueue {
   Ticket session;
   UserId user;
   ChannelId channel;
   MessageId after;
   std::size_t rows_max = 0;
+  std::size_t bytes_max = 0;
 };
 /// A join is durable: users of the receiver are in the channel. At most once; the durable fan-out
 /// says it again.
@@ -209,7 +211,7 @@ struct UserQueueRead {
 };
 struct MemberQueueRead {
   Ticket session;
-  std::vector<store::QueueRun> runs;
+  std::vector<store::MemberQueueRow> rows;
   std::string failure;  ///< Empty: none.
 };
 /// Answers UserLogin.

@@ -39,12 +39,21 @@ rocksdb::DBOptions db_options() {
   return options;
 }
 
+/// What is read in a family, beside scans within a prefix.
+enum class Reads : std::uint8_t { by_key, by_prefix_only };
+
 rocksdb::ColumnFamilyOptions family_options(const StoreSettings& settings,
                                             const std::shared_ptr<rocksdb::Cache>& cache,
-                                            std::size_t prefix_bytes) {
+                                            std::size_t prefix_bytes, Reads reads) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
+  // A filter over whole keys of short rows is larger than what it guards, and where nobody gets by
+  // key it answers nothing.
+  table.whole_key_filtering = reads == Reads::by_key;
+  // Filters and indices are read in parts: one block of a megabyte would evict its cache shard.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
   table.cache_index_and_filter_blocks = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.format_version = 5;
@@ -56,6 +65,7 @@ rocksdb::ColumnFamilyOptions family_options(const StoreSettings& settings,
   if (prefix_bytes != 0) {
     options.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(prefix_bytes));
     options.memtable_prefix_bloom_size_ratio = 0.05;
+    options.memtable_whole_key_filtering = reads == Reads::by_key;
   }
   return options;
 }
@@ -96,10 +106,10 @@ void DataDirectory::open() {
         settings_.path));
   }
   const std::vector<rocksdb::ColumnFamilyDescriptor> families{
-      {rocksdb::kDefaultColumnFamilyName, family_options(settings_, cache_, 0)},
-      {"log", family_options(settings_, cache_, 8)},
-      {"journal", family_options(settings_, cache_, 4)},
-      {"queues", family_options(settings_, cache_, queue_prefix_bytes)},
+      {rocksdb::kDefaultColumnFamilyName, family_options(settings_, cache_, 0, Reads::by_key)},
+      {"log", family_options(settings_, cache_, 8, Reads::by_key)},
+      {"journal", family_options(settings_, cache_, 4, Reads::by_prefix_only)},
+      {"queues", family_options(settings_, cache_, queue_prefix_bytes, Reads::by_prefix_only)},
   };
   const Status status = rocksdb::DB::Open(db_options(), settings_.path, families, &handles_, &db_);
   if (status.ok()) return;
@@ -128,7 +138,9 @@ void DataDirectory::close() {
 void DataDirectory::check_facts() {
   check_fact("data_format", std::to_string(data_format), "made by another version of clamor");
   check_fact("partitions", std::to_string(settings_.partitions), "made for another deployment");
-  check_fact("layout", settings_.layout, "filled under another design");
+  const bool copies = settings_.payload == QueuePayload::copy;
+  check_fact("layout", settings_.layout + (copies ? ", payload copy" : ""),
+             "filled under another design or payload");
   const std::string last = read_fact("term").value_or("0");
   const auto number = parse_number(last);
   if (!number) throw OpenError(fmt::format("{}: damaged term '{}'", settings_.path, last));

@@ -38,6 +38,10 @@ class DataDirectory {
   [[nodiscard]] rocksdb::ColumnFamilyHandle* journal() const { return handles_[2]; }
   [[nodiscard]] rocksdb::ColumnFamilyHandle* queues() const { return handles_[3]; }
 
+  [[nodiscard]] const std::vector<rocksdb::ColumnFamilyHandle*>& families() const {
+    return handles_;
+  }
+
   [[nodiscard]] const StoreSettings& settings() const { return settings_; }
   [[nodiscard]] Term term() const { return term_; }
 

@@ -1,7 +1,6 @@
 #include "server/store/queue_writer.hpp"
 
 #include <algorithm>
-#include <stdexcept>
 #include <utility>
 
 namespace clamor::store {
@@ -10,87 +9,11 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto retry_first = 100ms;
 constexpr auto retry_cap = 2s;
-
-struct Item {
-  UserId user;
-  QueueRun run;
-  core::ChannelDesign design = core::ChannelDesign::per_user;
-};
-
-std::vector<Item> items_of(const std::vector<FanOut>& fan_outs) {
-  std::vector<Item> items;
-  std::size_t count = 0;
-  for (const FanOut& fan_out : fan_outs) count += fan_out.entries.size();
-  items.reserve(count);
-  for (const FanOut& fan_out : fan_outs) {
-    std::size_t entry = 0;
-    for (const FanOut::Run& run : fan_out.runs) {
-      for (; entry < run.entries_end; ++entry) {
-        const core::DurableEntry& found = fan_out.entries[entry];
-        items.push_back({found.user, {run.channel, found.first, found.count}, run.design});
-      }
-    }
-  }
-  return items;
-}
-
-/// Sorts by user, channel and id, and joins what is consecutive: between channels a queue's order
-/// means nothing, within one it is the order of ids.
-void sort_and_join(std::vector<Item>& items) {
-  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
-    if (a.user != b.user) return a.user < b.user;
-    if (a.run.channel != b.run.channel) return a.run.channel < b.run.channel;
-    return a.run.first < b.run.first;
-  });
-  std::size_t kept = 0;
-  for (const Item& item : items) {
-    if (kept != 0) {
-      Item& before = items[kept - 1];
-      if (before.user == item.user && before.run.channel == item.run.channel &&
-          before.design == item.design && before.run.first + before.run.count == item.run.first) {
-        before.run.count += item.run.count;
-        continue;
-      }
-    }
-    items[kept++] = item;
-  }
-  items.resize(kept);
-}
+/// A column family of RocksDB fills one write buffer while it flushes another; this one has its
+/// entries in the queue buffer instead.
+constexpr std::size_t buffers = 2;
 
 }  // namespace
-
-PackedRows pack(const std::vector<FanOut>& fan_outs,
-                const std::function<QueueSequence&(UserId)>& end_of) {
-  PackedRows packed;
-  std::vector<Item> items = items_of(fan_outs);
-  sort_and_join(items);
-  for (std::size_t i = 0; i < items.size();) {
-    const UserId user = items[i].user;
-    std::string value;
-    std::uint64_t user_entries = 0;
-    for (; i < items.size() && items[i].user == user; ++i) {
-      const QueueRun& run = items[i].run;
-      packed.entries += run.count;
-      if (items[i].design == core::ChannelDesign::per_member) {
-        const auto key = member_queue_key(run.channel, user, run.first + (run.count - 1));
-        std::string count;
-        append_varint(run.count, count);
-        packed.write.rows.push_back({std::string{key.view()}, std::move(count)});
-      } else {
-        append_run(run, value);
-        user_entries += run.count;
-      }
-    }
-    if (user_entries == 0) continue;
-    QueueSequence& end = end_of(user);
-    end = end + user_entries;
-    packed.write.rows.push_back({std::string{user_queue_key(user, end).view()}, std::move(value)});
-  }
-  for (const QueueWrite::Row& row : packed.write.rows) {
-    packed.bytes += row.key.size() + row.value.size();
-  }
-  return packed;
-}
 
 QueueWriter::QueueWriter(Store& store, QueueWriterSettings settings, Done done)
     : store_{store}, settings_{settings}, done_{std::move(done)}, thread_{[this] { run(); }} {}
@@ -131,9 +54,8 @@ void QueueWriter::discard() {
   idle_.wait(lock, [this] { return !busy_; });
   waiting_.clear();
   discarding_ = false;
-  user_ends_.clear();  // The thread is idle and looks at them only once something is submitted.
-  applied_.clear();
-  unwritten_.clear();
+  applied_.clear();  // The thread is idle and looks at them only once something is submitted.
+  rows_since_flush_ = 0;
 }
 
 void QueueWriter::take(std::vector<FanOut>& batch) {
@@ -180,7 +102,6 @@ void QueueWriter::run() {
     if (written && !discarding_) {
       lock.unlock();
       done_(outcome);
-      if (rows_since_flush_ >= settings_.flush_every) flush_and_trim();
       lock.lock();
     }
     failing_ = false;
@@ -188,64 +109,45 @@ void QueueWriter::run() {
     idle_.notify_all();
   }
   lock.unlock();
-  flush_and_trim();
+  (void)flush_and_trim();  // A failure costs nothing but a redo at the next start.
+}
+
+bool QueueWriter::flush_is_due() const {
+  const Store::Unflushed unflushed = store_.unflushed();
+  return rows_since_flush_ >= settings_.flush_every ||
+         unflushed.entries >= settings_.flush_every_entries ||
+         unflushed.bytes >= buffers * store_.settings().write_buffer_bytes;
 }
 
 bool QueueWriter::write(const std::vector<FanOut>& fan_outs, QueueOutcome& outcome) {
-  PackedRows packed;
-  try {
-    packed = pack(fan_outs, [this](UserId user) -> QueueSequence& {
-      const auto found = user_ends_.find(user);
-      if (found != user_ends_.end()) return found->second;
-      return user_ends_.emplace(user, store_.user_queue_end(user).value()).first->second;
-    });
-  } catch (const std::runtime_error&) {  // A read failed: like a write that did.
-    user_ends_.clear();
+  // The flush comes first: what fails there must not let the buffer grow.
+  const bool flushed = !flush_is_due() || flush_and_trim();
+  const auto applied = flushed ? store_.apply(fan_outs) : Result<AppliedEntries>{Failure{}};
+  if (!applied) {
     ++outcome.failures;
     return false;
   }
   for (const FanOut& fan_out : fan_outs) {
-    for (const JournalPlace& place : fan_out.cursors) unwritten_[place.partition] = place.sequence;
-  }
-  // Without an entry nothing depends on the cursors: they go with the next one or the next flush. A
-  // redo from an older cursor plans nothing either.
-  if (!packed.write.rows.empty()) {
-    if (!write_with_cursors(packed.write)) {
-      user_ends_.clear();  // They were advanced for rows that are not there.
-      ++outcome.failures;
-      return false;
-    }
-    ++outcome.batches;
-  }
-  for (const FanOut& fan_out : fan_outs) {
     for (const JournalPlace& place : fan_out.cursors) {
-      JournalSequence& applied = applied_[place.partition];
-      rows_since_flush_ += applied == JournalSequence{} ? 1 : place.sequence - applied;
-      applied = place.sequence;
+      JournalSequence& known = applied_[place.partition];
+      rows_since_flush_ += known == JournalSequence{} ? 1 : place.sequence - known;
+      known = place.sequence;
     }
   }
-  outcome.entries += packed.entries;
-  outcome.bytes += packed.bytes;
+  outcome.batches += applied->entries != 0 ? 1 : 0;
+  outcome.entries += applied->entries;
+  outcome.bytes += applied->bytes;
   return true;
 }
 
-bool QueueWriter::write_with_cursors(QueueWrite& write) {
-  for (const auto& [partition, sequence] : unwritten_)
-    write.cursors.push_back({partition, sequence});
-  if (!store_.write_queues(write)) return false;
-  unwritten_.clear();
-  return true;
-}
-
-void QueueWriter::flush_and_trim() {
-  // A failure costs nothing but a longer redo: the next round tries again.
-  QueueWrite cursors;
-  if (!unwritten_.empty() && !write_with_cursors(cursors)) return;
-  if (!store_.flush_queues()) return;
-  for (const auto& [partition, sequence] : applied_) {
-    if (!store_.trim_journal({partition, sequence})) return;
-  }
+bool QueueWriter::flush_and_trim() {
+  if (!store_.flush_queues()) return false;
   rows_since_flush_ = 0;
+  for (const auto& [partition, sequence] : applied_) {
+    // A failure costs nothing but a longer journal: the next round tries again.
+    if (!store_.trim_journal({partition, sequence})) break;
+  }
+  return true;
 }
 
 }  // namespace clamor::store

@@ -142,6 +142,25 @@ std::optional<QueueRun> take_run(std::string_view& value) {
   return QueueRun{{*channel}, {*first}, static_cast<std::uint32_t>(*count)};
 }
 
+void append_copy(ChannelId channel, MessageId id, std::string_view value, std::string& out) {
+  append_varint(channel.value, out);
+  append_varint(id.value, out);
+  append_varint(value.size(), out);
+  out.append(value);
+}
+
+bool take_copy(std::string_view& rest, RecordBatch& out) {
+  const auto channel = take_varint(rest);
+  const auto id = channel ? take_varint(rest) : std::nullopt;
+  const auto size = id ? take_varint(rest) : std::nullopt;
+  if (!size || *size > rest.size()) return false;
+  const auto row = read_log_row(log_key({*channel}, {*id}).view(), rest.substr(0, *size));
+  if (!row) return false;
+  out.add(row->record, row->body);
+  rest.remove_prefix(*size);
+  return true;
+}
+
 void append_varint(std::uint64_t value, std::string& out) {
   while (value >= 0x80U) {
     out.push_back(static_cast<char>(static_cast<unsigned char>(value | 0x80U)));

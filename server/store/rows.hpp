@@ -65,16 +65,24 @@ struct QueueRun {
   bool operator==(const QueueRun&) const = default;
 };
 
-/// User queue: (user, sequence of the row's last entry) -> runs, packed.
-[[nodiscard]] Key<17> user_queue_key(UserId user, QueueSequence last);
-/// Member queue: (channel, user, last id of the run) -> count.
-[[nodiscard]] Key<25> member_queue_key(ChannelId channel, UserId user, MessageId last);
+inline constexpr std::size_t user_queue_key_bytes = 17;
+inline constexpr std::size_t member_queue_key_bytes = 25;
+/// User queue: (user, sequence of the row's last entry) -> runs, packed; or copies.
+[[nodiscard]] Key<user_queue_key_bytes> user_queue_key(UserId user, QueueSequence last);
+/// Member queue: (channel, user, last id of the run) -> count; or copies.
+[[nodiscard]] Key<member_queue_key_bytes> member_queue_key(ChannelId channel, UserId user,
+                                                           MessageId last);
 /// Cursor of a partition: the journal sequence up to which queue entries are applied.
 [[nodiscard]] Key<5> cursor_key(PartitionId partition);
 
 void append_run(const QueueRun& run, std::string& out);
 /// Takes one run off the front of `value`; nothing where it is damaged.
 [[nodiscard]] std::optional<QueueRun> take_run(std::string_view& value);
+
+/// Appends a record as `payload: copy` queues hold it; `value` is its log value.
+void append_copy(ChannelId channel, MessageId id, std::string_view value, std::string& out);
+/// Takes one copied record off the front of `rest` and adds it to `out`; false where it is damaged.
+[[nodiscard]] bool take_copy(std::string_view& rest, RecordBatch& out);
 
 void append_varint(std::uint64_t value, std::string& out);
 /// Takes one varint off the front of `from`; nothing where it is cut short or too long.

@@ -1,7 +1,7 @@
 #include "server/store/store.hpp"
 
 #include "server/base/assert.hpp"
-#include "server/store/data_directory.hpp"
+#include "server/store/store_impl.hpp"
 
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <fmt/format.h>
+#include <thread>
 #include <utility>
 
 namespace clamor::store {
@@ -17,22 +19,6 @@ namespace {
 
 using rocksdb::Slice;
 using rocksdb::Status;
-
-Slice slice(std::string_view text) { return {text.data(), text.size()}; }
-std::string_view view(const Slice& slice) { return {slice.data(), slice.size()}; }
-Failure failure(const Status& status) { return {status.ToString()}; }
-Failure damaged(std::string_view what) {
-  return {fmt::format("damaged row in the {}: restore the data directory from a copy", what)};
-}
-
-Failure closed() { return {"the store is closed: opening it again failed"}; }
-
-/// Reads within one prefix: the Bloom filters may rule files out.
-rocksdb::ReadOptions within_prefix() {
-  rocksdb::ReadOptions options;
-  options.prefix_same_as_start = true;
-  return options;
-}
 
 /// Reads across prefixes, once: must not push hot blocks out of the cache.
 rocksdb::ReadOptions across() {
@@ -49,17 +35,6 @@ void throw_exception_from_error(const Failure& failure, const boost::source_loca
   throw std::runtime_error(failure.what);
 }
 
-struct Store::Impl {
-  explicit Impl(const StoreSettings& settings) : directory{settings} {}
-
-  [[nodiscard]] rocksdb::DB& db() const { return directory.db(); }
-  [[nodiscard]] bool is_open() const { return directory.is_open(); }
-
-  DataDirectory directory;
-  std::atomic<std::uint64_t> syncs{0};
-  std::string scratch;  ///< Of append(): one log value after the other.
-};
-
 Store::Store(const StoreSettings& settings) : impl_{std::make_unique<Impl>(settings)} {}
 Store::~Store() = default;
 
@@ -69,10 +44,30 @@ std::uint64_t Store::syncs() const { return impl_->syncs.load(std::memory_order_
 
 Result<void> Store::reopen() {
   impl_->directory.close();
+  impl_->forget_queues();
   try {
     impl_->directory.open();
   } catch (const OpenError& error) {
     return Failure{error.what()};
+  }
+  return {};
+}
+
+Result<void> Store::settle() {
+  if (!impl_->is_open()) return closed();
+  const Status flushed = impl_->db().Flush({}, impl_->directory.families());
+  if (!flushed.ok()) return failure(flushed);
+  using namespace std::chrono_literals;
+  const auto count = [&](const char* property) {
+    std::uint64_t value = 0;
+    impl_->db().GetAggregatedIntProperty(property, &value);
+    return value;
+  };
+  // This version of RocksDB has no call that waits for compactions.
+  while (count("rocksdb.compaction-pending") + count("rocksdb.num-running-compactions") +
+             count("rocksdb.mem-table-flush-pending") + count("rocksdb.num-running-flushes") !=
+         0) {
+    std::this_thread::sleep_for(1ms);
   }
   return {};
 }
@@ -201,95 +196,6 @@ Result<void> Store::trim_journal(JournalPlace place) {
       rocksdb::DeleteFilesInRange(&impl_->db(), impl_->directory.journal(), &begin, &end, false);
   if (status.ok()) status = impl_->db().DeleteRange({}, impl_->directory.journal(), begin, end);
   if (!status.ok()) return failure(status);
-  return {};
-}
-
-Result<void> Store::write_queues(const QueueWrite& write) {
-  if (!impl_->is_open()) return closed();
-  rocksdb::WriteBatch batch;
-  for (const QueueWrite::Row& row : write.rows)
-    batch.Put(impl_->directory.queues(), row.key, row.value);
-  for (const JournalPlace& cursor : write.cursors) {
-    std::string value;
-    append_varint(cursor.sequence.value, value);
-    batch.Put(impl_->directory.queues(), slice(cursor_key(cursor.partition).view()), value);
-  }
-  rocksdb::WriteOptions options;
-  options.disableWAL = true;
-  const Status status = impl_->db().Write(options, &batch);
-  if (!status.ok()) return failure(status);
-  return {};
-}
-
-Result<void> Store::flush_queues() {
-  if (!impl_->is_open()) return closed();
-  const Status status = impl_->db().Flush({}, impl_->directory.queues());
-  if (!status.ok()) return failure(status);
-  return {};
-}
-
-Result<JournalSequence> Store::cursor(PartitionId partition) const {
-  if (!impl_->is_open()) return closed();
-  std::string value;
-  const Status status =
-      impl_->db().Get({}, impl_->directory.queues(), slice(cursor_key(partition).view()), &value);
-  if (status.IsNotFound()) return JournalSequence{};
-  if (!status.ok()) return failure(status);
-  std::string_view rest = value;
-  const auto sequence = take_varint(rest);
-  if (!sequence) return damaged("queues");
-  return JournalSequence{*sequence};
-}
-
-Result<QueueSequence> Store::user_queue_end(UserId user) const {
-  if (!impl_->is_open()) return closed();
-  const std::unique_ptr<rocksdb::Iterator> row{
-      impl_->db().NewIterator(within_prefix(), impl_->directory.queues())};
-  row->SeekForPrev(slice(user_queue_key(user, QueueSequence{} - 1).view()));
-  if (!row->status().ok()) return failure(row->status());
-  if (!row->Valid()) return QueueSequence{};
-  return QueueSequence{big_endian_at(view(row->key()), queue_prefix_bytes)};
-}
-
-Result<void> Store::scan_user_queue(UserId user, QueueSequence after, std::size_t rows_max,
-                                    std::vector<UserQueueRow>& out) const {
-  if (!impl_->is_open()) return closed();
-  const std::unique_ptr<rocksdb::Iterator> row{
-      impl_->db().NewIterator(within_prefix(), impl_->directory.queues())};
-  row->Seek(slice(user_queue_key(user, after + 1).view()));
-  for (std::size_t rows = 0; row->Valid() && rows < rows_max; row->Next(), ++rows) {
-    UserQueueRow found{{big_endian_at(view(row->key()), queue_prefix_bytes)}, {}};
-    std::string_view rest = view(row->value());
-    while (!rest.empty()) {
-      const auto run = take_run(rest);
-      if (!run) return damaged("queues");
-      found.runs.push_back(*run);
-    }
-    out.push_back(std::move(found));
-  }
-  if (!row->status().ok()) return failure(row->status());
-  return {};
-}
-
-Result<void> Store::scan_member_queue(ChannelId channel, UserId user, MessageId after,
-                                      std::size_t rows_max, std::vector<QueueRun>& out) const {
-  if (!impl_->is_open()) return closed();
-  auto options = within_prefix();
-  // The filter's prefix is the channel's; the member's rows are a part of them.
-  const auto end_key = member_queue_key(channel, {user.value + 1}, {0});
-  const Slice end = slice(end_key.view());
-  options.iterate_upper_bound = &end;
-  const std::unique_ptr<rocksdb::Iterator> row{
-      impl_->db().NewIterator(options, impl_->directory.queues())};
-  row->Seek(slice(member_queue_key(channel, user, after + 1).view()));
-  for (std::size_t rows = 0; row->Valid() && rows < rows_max; row->Next(), ++rows) {
-    std::string_view rest = view(row->value());
-    const auto count = take_varint(rest);
-    const std::uint64_t last = big_endian_at(view(row->key()), 17);
-    if (!count || *count == 0 || *count > last) return damaged("queues");
-    out.push_back({channel, {last - *count + 1}, static_cast<std::uint32_t>(*count)});
-  }
-  if (!row->status().ok()) return failure(row->status());
   return {};
 }
 

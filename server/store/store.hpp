@@ -1,7 +1,9 @@
 #pragma once
 
 #include "server/base/id.hpp"
+#include "server/base/queue_design.hpp"
 #include "server/store/commit.hpp"
+#include "server/store/fan_out.hpp"
 #include "server/store/rows.hpp"
 
 #include <boost/system/result.hpp>
@@ -31,6 +33,7 @@ struct StoreSettings {
   /// How the queues are laid out, in words. Fixed when the directory is created: entries of
   /// another layout would be missing from the scans.
   std::string layout = "per_user";
+  QueuePayload payload = QueuePayload::reference;  ///< Fixed like the layout, and a part of it.
   std::size_t block_cache_bytes = std::size_t{64} << 20U;
   std::size_t write_buffer_bytes = std::size_t{32} << 20U;  ///< Per column family.
 };
@@ -49,28 +52,32 @@ class OpenError : public std::runtime_error {
   using runtime_error::runtime_error;
 };
 
-/// Queue rows and cursors that become durable together, once the queues are flushed.
-struct QueueWrite {
-  struct Row {
-    std::string key;
-    std::string value;
-  };
-  std::vector<Row> rows;
-  std::vector<JournalPlace> cursors;
-};
-
 /// A row of a user's queue.
 struct UserQueueRow {
   QueueSequence last;          ///< Place of the row's last entry.
   std::vector<QueueRun> runs;  ///< In queue order.
+  RecordBatch copies;          ///< The records of the runs, in order; empty under `reference`.
+};
+
+/// A row of the queue of one member of one channel.
+struct MemberQueueRow {
+  QueueRun run;
+  RecordBatch copies;  ///< Its records; empty under `reference`.
+};
+
+/// What apply() added to the queues.
+struct AppliedEntries {
+  std::uint64_t entries = 0;  ///< By entry, not by row.
+  std::uint64_t bytes = 0;    ///< By how much the rows of the next flush grew.
 };
 
 /// One node's durable state in RocksDB: channel logs, partition journals, sync queues, cursors.
 ///
 /// Appends to log and journal are written ahead (one batch: both or neither). Queues are derived
-/// from the journal, so they have no write-ahead log: entries and cursors share a column family,
-/// after a kill the cursors say from where to redo. Reads may come from any thread; append() from
-/// one thread at a time, write_queues() and flush_queues() from one.
+/// from the journal, so they have no write-ahead log. Entries gather in memory, joined per user
+/// and channel, until a flush writes them and the cursors as one; after a kill the cursors say from
+/// where to redo. Reads see everything that is applied and may come from any thread; append() from
+/// one thread at a time, apply() and flush_queues() from one.
 class Store {
  public:
   /// Opens or creates the directory. Throws OpenError.
@@ -112,23 +119,38 @@ class Store {
   [[nodiscard]] Result<void> trim_journal(JournalPlace place);
 
   // --- queues
-  [[nodiscard]] Result<void> write_queues(const QueueWrite& write);
-  /// Makes everything written to the queues survive a kill.
+  /// Adds the fan-outs' entries to the queues and moves the cursors: all or nothing. Scans see the
+  /// entries from now on; a kill undoes them and the cursors, back to the last flush.
+  [[nodiscard]] Result<AppliedEntries> apply(std::span<const FanOut> fan_outs);
+  /// Makes everything applied survive a kill.
   [[nodiscard]] Result<void> flush_queues();
-  /// The journal sequence up to which the partition's queue entries are applied.
+  /// Applied and not flushed: memory that it takes (bytes), and what a kill makes the next start
+  /// redo (entries). For the thread of apply().
+  struct Unflushed {
+    std::size_t bytes = 0;
+    std::uint64_t entries = 0;
+  };
+  [[nodiscard]] Unflushed unflushed() const;
+  /// The journal sequence up to which the partition's queue entries are flushed: where redo begins.
   [[nodiscard]] Result<JournalSequence> cursor(PartitionId partition) const;
   /// Place of the user's last queue entry; 0 where there is none.
   [[nodiscard]] Result<QueueSequence> user_queue_end(UserId user) const;
-  /// Appends rows of the user's queue that hold entries above `after`, at most `rows_max`.
+  /// Appends rows of the user's queue that hold entries above `after`, at most `rows_max`, and no
+  /// more once they carry `bytes_max` of copies.
   [[nodiscard]] Result<void> scan_user_queue(UserId user, QueueSequence after, std::size_t rows_max,
+                                             std::size_t bytes_max,
                                              std::vector<UserQueueRow>& out) const;
-  /// Appends the runs of the member's queue that hold ids above `after`, at most `rows_max`.
+  /// Appends rows of the member's queue that hold ids above `after`; bounds as above.
   [[nodiscard]] Result<void> scan_member_queue(ChannelId channel, UserId user, MessageId after,
-                                               std::size_t rows_max,
-                                               std::vector<QueueRun>& out) const;
+                                               std::size_t rows_max, std::size_t bytes_max,
+                                               std::vector<MemberQueueRow>& out) const;
 
+  /// Flushes everything and waits until no compaction is due: what was written has then cost all
+  /// that it will. For measurements; blocks for as long as it takes.
+  [[nodiscard]] Result<void> settle();
   /// Closes and opens the directory again after a failed write: what the log then holds is the
-  /// truth. No other call may be under way. After a failure every call but reopen() fails.
+  /// truth, and queue entries that were not flushed are forgotten. No other call may be under way.
+  /// After a failure every call but reopen() fails.
   [[nodiscard]] Result<void> reopen();
 
  private:

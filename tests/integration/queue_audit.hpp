@@ -49,14 +49,14 @@ inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design
   for (const auto& [channel, in_it] : members) {
     for (const UserId user : in_it) {
       users[user] = true;
-      std::vector<store::QueueRun> runs;
-      store.scan_member_queue(channel, user, {}, all, runs).value();
-      if (!runs.empty()) queues[{user, channel}] = runs;
+      std::vector<store::MemberQueueRow> rows;
+      store.scan_member_queue(channel, user, {}, all, all, rows).value();
+      for (const store::MemberQueueRow& row : rows) queues[{user, channel}].push_back(row.run);
     }
   }
   for (const auto& [user, known] : users) {
     std::vector<store::UserQueueRow> rows;
-    store.scan_user_queue(user, {}, all, rows).value();
+    store.scan_user_queue(user, {}, all, all, rows).value();
     for (const store::UserQueueRow& row : rows) {
       for (const store::QueueRun& run : row.runs) queues[{user, run.channel}].push_back(run);
     }

@@ -133,7 +133,9 @@ TEST(Store, TrimmedJournalKeepsItsEnd) {
   const TemporaryDirectory directory;
   Store store{{.path = directory / "data"}};
   append(store, commit_of(5, 1, 9, 1, 1));
-  store.write_queues({.rows = {}, .cursors = {{{1}, {9}}}}).value();
+  FanOut fan_out;
+  fan_out.cursors.push_back({{1}, {9}});
+  store.apply({&fan_out, 1}).value();
   store.flush_queues().value();
   store.trim_journal({{1}, {9}}).value();
   int rows = 0;
@@ -151,56 +153,6 @@ TEST(Store, DurabilityDecidesWhetherAnAppendSyncs) {
   append(fsync, commit_of(1, 1, 5, 1));
   append(fsync, commit_of(1, 6, 6, 6));
   EXPECT_EQ(fsync.syncs(), 2U) << "one a batch, not one a record";
-}
-
-TEST(Store, QueueScansStayWithTheirUserOrMember) {
-  const TemporaryDirectory directory;
-  Store store{{.path = directory / "data"}};
-  QueueWrite write;
-  const auto user_row = [&](std::uint64_t user, std::uint64_t last, std::vector<QueueRun> runs) {
-    std::string value;
-    for (const QueueRun& run : runs) append_run(run, value);
-    write.rows.push_back({std::string{user_queue_key({user}, {last}).view()}, value});
-  };
-  user_row(1, 2, {{{10}, {1}, 2}});
-  user_row(2, 3, {{{10}, {1}, 2}, {{11}, {7}, 1}});
-  user_row(2, 5, {{{10}, {3}, 2}});
-  user_row(3, 1, {{{10}, {1}, 1}});
-  const auto member_row = [&](std::uint64_t channel, std::uint64_t user, std::uint64_t last,
-                              std::uint64_t count) {
-    std::string value;
-    append_varint(count, value);
-    write.rows.push_back({std::string{member_queue_key({channel}, {user}, {last}).view()}, value});
-  };
-  member_row(10, 1, 9, 9);
-  member_row(10, 2, 2, 2);
-  member_row(10, 2, 6, 3);
-  member_row(10, 3, 9, 9);
-  member_row(11, 2, 9, 9);
-  write.cursors.push_back({{0}, {77}});
-  store.write_queues(write).value();
-
-  std::vector<UserQueueRow> rows;
-  store.scan_user_queue({2}, {0}, 100, rows).value();
-  ASSERT_EQ(rows.size(), 2U);
-  EXPECT_EQ(rows[0].last, QueueSequence{3});
-  EXPECT_EQ(rows[0].runs, (std::vector<QueueRun>{{{10}, {1}, 2}, {{11}, {7}, 1}}));
-  rows.clear();
-  store.scan_user_queue({2}, {3}, 100, rows).value();
-  ASSERT_EQ(rows.size(), 1U) << "rows at or below the position are not read";
-  rows.clear();
-  store.scan_user_queue({2}, {4}, 100, rows).value();
-  ASSERT_EQ(rows.size(), 1U) << "a position inside a row needs the row";
-  EXPECT_EQ(store.user_queue_end({2}).value(), QueueSequence{5});
-  EXPECT_EQ(store.user_queue_end({4}).value(), QueueSequence{0});
-  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{77});
-
-  std::vector<QueueRun> runs;
-  store.scan_member_queue({10}, {2}, {0}, 100, runs).value();
-  EXPECT_EQ(runs, (std::vector<QueueRun>{{{10}, {1}, 2}, {{10}, {4}, 3}}));
-  runs.clear();
-  store.scan_member_queue({10}, {2}, {6}, 100, runs).value();
-  EXPECT_TRUE(runs.empty());
 }
 
 TEST(Store, OpeningSaysWhyADirectoryCannotBeUsed) {

@@ -1,6 +1,7 @@
 #include "server/store/committer.hpp"
 #include "server/store/queue_writer.hpp"
 #include "server/store/store.hpp"
+#include "tests/unit/server/store/fan_outs.hpp"
 #include "tests/unit/server/store/temporary_directory.hpp"
 
 #include <gtest/gtest.h>
@@ -18,6 +19,7 @@ namespace clamor::store {
 namespace {
 
 using namespace std::chrono_literals;
+using test::fan_out_of;
 using test::TemporaryDirectory;
 
 /// Collects what a writer's thread reports and lets the test wait for it, in bounded time.
@@ -148,49 +150,7 @@ TEST(Committer, FailsEveryCommitAfterAFailedAppendUntilItIsResumed) {
   EXPECT_FALSE(reports.all().back().failure);
 }
 
-FanOut fan_out_of(std::uint64_t channel, core::ChannelDesign design, std::uint64_t first,
-                  std::uint32_t count, std::vector<std::uint64_t> users, std::uint64_t sequence) {
-  FanOut fan_out;
-  for (const std::uint64_t user : users) {
-    fan_out.entries.push_back({{user}, {0}, {first}, count});
-  }
-  fan_out.runs.push_back({{channel}, design, fan_out.entries.size()});
-  fan_out.cursors.push_back({{0}, {sequence}});
-  return fan_out;
-}
-
-TEST(QueueRows, PackOneRowAUserAndJoinConsecutiveIds) {
-  std::vector<FanOut> fan_outs;
-  fan_outs.push_back(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1, 2}, 1));
-  fan_outs.push_back(fan_out_of(11, core::ChannelDesign::per_user, 5, 2, {2}, 3));
-  fan_outs.push_back(fan_out_of(10, core::ChannelDesign::per_user, 2, 3, {1, 2}, 6));
-  std::unordered_map<UserId, QueueSequence> ends{{{2}, {100}}};
-  const PackedRows packed =
-      pack(fan_outs, [&](UserId user) -> QueueSequence& { return ends[user]; });
-  EXPECT_EQ(packed.entries, 10U);
-  ASSERT_EQ(packed.write.rows.size(), 2U);
-  EXPECT_EQ(packed.write.rows[0].key, user_queue_key({1}, {4}).view());
-  EXPECT_EQ(packed.write.rows[1].key, user_queue_key({2}, {106}).view());
-  std::string_view value = packed.write.rows[1].value;
-  EXPECT_EQ(take_run(value), (QueueRun{{10}, {1}, 4}));
-  EXPECT_EQ(take_run(value), (QueueRun{{11}, {5}, 2}));
-  EXPECT_TRUE(value.empty());
-}
-
-TEST(QueueRows, DoNotJoinAcrossIdsThatTheMemberDoesNotGet) {
-  std::vector<FanOut> fan_outs;
-  fan_outs.push_back(fan_out_of(10, core::ChannelDesign::per_member, 1, 2, {1}, 2));
-  fan_outs.push_back(fan_out_of(10, core::ChannelDesign::per_member, 5, 1, {1}, 5));
-  QueueSequence none;
-  const PackedRows packed = pack(fan_outs, [&](UserId) -> QueueSequence& { return none; });
-  ASSERT_EQ(packed.write.rows.size(), 2U);
-  EXPECT_EQ(packed.write.rows[0].key, member_queue_key({10}, {1}, {2}).view());
-  EXPECT_EQ(packed.write.rows[1].key, member_queue_key({10}, {1}, {5}).view());
-  EXPECT_EQ(packed.entries, 3U);
-  EXPECT_EQ(none, QueueSequence{}) << "per_member has no user queue";
-}
-
-TEST(QueueWriter, WritesEntriesAndCursorAndReportsThem) {
+TEST(QueueWriter, AppliesEntriesAndReportsThem) {
   const TemporaryDirectory directory;
   Store store{{.path = directory / "data"}};
   Reports<QueueOutcome> reports;
@@ -206,7 +166,6 @@ TEST(QueueWriter, WritesEntriesAndCursorAndReportsThem) {
   }
   EXPECT_EQ(entries, 6U);
   EXPECT_EQ(fan_outs, 2U);
-  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{3});
   EXPECT_EQ(store.user_queue_end({2}).value(), QueueSequence{3});
 }
 
@@ -224,7 +183,6 @@ TEST(QueueWriter, WritesALargeBacklogInParts) {
   std::vector<std::size_t> parts;
   for (const QueueOutcome& outcome : reports.all()) parts.push_back(outcome.fan_outs);
   EXPECT_EQ(parts, (std::vector<std::size_t>{2, 2, 2, 1})) << "4 entries, not 6, fit below 5";
-  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{7});
   EXPECT_EQ(store.user_queue_end({2}).value(), QueueSequence{7});
 }
 
@@ -238,29 +196,86 @@ TEST(QueueWriter, SequencesContinueWhereTheQueueOnDiskEnds) {
   }
   const Store store{{.path = directory / "data"}};
   std::vector<UserQueueRow> rows;
-  store.scan_user_queue({1}, {0}, 100, rows).value();
+  store.scan_user_queue({1}, {0}, 100, 1'000'000, rows).value();
   ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(rows[2].last, QueueSequence{15});
   EXPECT_EQ(rows[2].runs.at(0), (QueueRun{{10}, {11}, 5}));
 }
 
-TEST(QueueWriter, FlushesAndTrimsTheJournalBehindItself) {
-  const TemporaryDirectory directory;
-  Store store{{.path = directory / "data"}};
-  for (std::uint64_t id = 1; id <= 10; ++id) {
+/// Appends records 1 to `last` of channel 10, whose journal sequences are the same.
+void append_up_to(Store& store, std::uint64_t last) {
+  for (std::uint64_t id = 1; id <= last; ++id) {
     store.append(std::vector<std::shared_ptr<const Commit>>{commit_of(10, id, id)}).value();
   }
-  {
-    QueueWriter writer{store, {.flush_every = 1}, [](QueueOutcome) {}};
-    writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 6, {1}, 6));
-    ASSERT_TRUE(writer.drain());
-  }
+}
+
+std::vector<std::uint64_t> journal_of(const Store& store) {
   std::vector<std::uint64_t> left;
   store
       .visit_journal({0}, {0}, 100,
                      [&](const JournalRow& row) { left.push_back(row.place.sequence.value); })
       .value();
-  EXPECT_EQ(left, (std::vector<std::uint64_t>{7, 8, 9, 10})) << "7 to 10 are not applied yet";
+  return left;
+}
+
+TEST(QueueWriter, FlushesAndTrimsTheJournalBehindItself) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data"}};
+  append_up_to(store, 10);
+  QueueWriter writer{store, {.flush_every = 6}, [](QueueOutcome) {}};
+  const auto submit = [&](std::uint64_t first, std::uint32_t count) {
+    writer.submit(
+        fan_out_of(10, core::ChannelDesign::per_user, first, count, {1}, first + count - 1));
+    EXPECT_TRUE(writer.drain());
+  };
+  submit(1, 1);
+  submit(2, 4);
+  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{0}) << "5 rows are not 6";
+  submit(6, 1);
+  submit(7, 1);
+  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{6});
+  EXPECT_EQ(journal_of(store), (std::vector<std::uint64_t>{7, 8, 9, 10})) << "7 is not flushed";
+}
+
+TEST(QueueWriter, FlushesWhereItsEntriesGrowTooMany) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data"}};
+  QueueWriter writer{store, {.flush_every_entries = 4}, [](QueueOutcome) {}};
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    writer.submit(fan_out_of(10, core::ChannelDesign::per_user, id, 1, {1, 2}, id));
+    ASSERT_TRUE(writer.drain());
+  }
+  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{2});
+}
+
+TEST(QueueWriter, AFlushThatFailsIsTriedAgainAndNothingIsAppliedMeanwhile) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data", .durability = Durability::os}};
+  append_up_to(store, 3);
+  std::vector<std::uint64_t> users;  // So many that their rows do not fit on the disk.
+  for (std::uint64_t user = 1; user <= 20'000; ++user) users.push_back(user * 7919);
+  const std::uint64_t user = users.front();
+  QueueWriter writer{store, {.flush_every = 1}, [](QueueOutcome) {}};
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, users, 1));
+  ASSERT_TRUE(writer.drain());
+  {
+    const FullDisk full{64 * 1024};
+    writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 2, 1, {user}, 2));
+    EXPECT_FALSE(writer.drain()) << "the flush of 1 comes before 2";
+    EXPECT_EQ(store.user_queue_end({user}).value(), QueueSequence{1});
+    EXPECT_EQ(journal_of(store), (std::vector<std::uint64_t>{1, 2, 3}));
+    writer.discard();
+  }
+  store.reopen().value();
+  EXPECT_EQ(store.user_queue_end({user}).value().value, store.cursor({0}).value().value)
+      << "entries and cursor are there together or not at all";
+  const std::uint64_t next = store.cursor({0}).value().value + 1;
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, next, 1, {user}, next));
+  ASSERT_TRUE(writer.drain());
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, next + 1, 1, {user}, next + 1));
+  ASSERT_TRUE(writer.drain());
+  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{next}) << "it works on";
+  EXPECT_EQ(store.user_queue_end({user}).value(), QueueSequence{next + 1});
 }
 
 TEST(QueueWriter, ACrashLosesUnflushedEntriesAndTheirCursorTogether) {
@@ -281,7 +296,7 @@ TEST(QueueWriter, ACrashLosesUnflushedEntriesAndTheirCursorTogether) {
   EXPECT_EQ(crashed.journal_end({0}).value(), JournalSequence{1}) << "the journal has what to redo";
 }
 
-TEST(QueueWriter, ACursorWithoutEntriesWaitsForTheNextEntryOrTheEnd) {
+TEST(QueueWriter, CursorsWithoutEntriesAreFlushedAtTheEnd) {
   const TemporaryDirectory directory;
   Reports<QueueOutcome> reports;
   {
@@ -296,15 +311,13 @@ TEST(QueueWriter, ACursorWithoutEntriesWaitsForTheNextEntryOrTheEnd) {
     writer.submit(without_entries(1, 2));
     ASSERT_TRUE(writer.drain());
     for (const QueueOutcome& outcome : reports.all()) EXPECT_EQ(outcome.batches, 0U);
-    EXPECT_EQ(store.cursor({0}).value(), JournalSequence{0});
     writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 6));
     ASSERT_TRUE(writer.drain());
     EXPECT_EQ(reports.all().back().batches, 1U);
-    EXPECT_EQ(store.cursor({0}).value(), JournalSequence{6});
-    EXPECT_EQ(store.cursor({1}).value(), JournalSequence{2}) << "it goes with the next entry";
     writer.submit(without_entries(1, 3));
   }
   const Store store{{.path = directory / "data"}};
+  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{6});
   EXPECT_EQ(store.cursor({1}).value(), JournalSequence{3}) << "nothing to redo after a clean end";
 }
 
@@ -316,10 +329,10 @@ TEST(QueueWriter, DiscardForgetsWhatWaits) {
   writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 1));
   writer.discard();
   EXPECT_TRUE(reports.all().empty());
-  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{0});
+  EXPECT_EQ(store.user_queue_end({1}).value(), QueueSequence{0});
   writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 1));
   ASSERT_TRUE(writer.drain()) << "it works on after a discard";
-  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{1});
+  EXPECT_EQ(store.user_queue_end({1}).value(), QueueSequence{1});
 }
 
 }  // namespace

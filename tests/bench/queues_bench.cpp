@@ -1,0 +1,67 @@
+// Question: what does one message to a channel of 1,000 members cost in durable queue entries,
+// packed per user and commit, beside one row an entry and one write a message?
+#include "tests/bench/queues/load.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <map>
+#include <utility>
+
+namespace clamor::bench {
+namespace {
+
+constexpr std::uint64_t members = 1000;
+/// So many that there are several flushes, and compaction is a part of what is measured.
+constexpr std::uint64_t packed_messages = 64'000;
+constexpr std::uint64_t naive_messages = 1'500;
+
+/// The naive form does not care for commits: it is run once for each set of channels.
+const QueueCost& naive(QueueLoad load) {
+  static std::map<std::pair<std::uint64_t, std::uint64_t>, QueueCost> known;
+  const auto [found, is_new] = known.try_emplace({load.channels, load.users});
+  if (is_new) {
+    load.messages = naive_messages;
+    found->second = run_naive(load);
+  }
+  return found->second;
+}
+
+/// Messages go to `channels` channels in turn, whose members overlap among `users` users: 1,000 of
+/// them share all channels.
+void queues(benchmark::State& state) {
+  QueueLoad load{.messages_per_commit = static_cast<std::uint64_t>(state.range(0)),
+                 .channels = static_cast<std::uint64_t>(state.range(1)),
+                 .members = members,
+                 .users = static_cast<std::uint64_t>(state.range(2))};
+  load.messages = packed_messages;
+  for (auto _ : state) {
+    const QueueCost ours = run_packed(load);
+    const QueueCost& theirs = naive(load);
+    for (const QueueCost* const cost : {&ours, &theirs}) {
+      if (!cost->fault.empty()) state.SkipWithError(cost->fault.c_str());
+    }
+    const auto each = static_cast<double>(load.messages);
+    const auto each_naive = static_cast<double>(naive_messages);
+    const auto counter = [&](const char* name, double value) { state.counters[name] = value; };
+    counter("cpu_ms", ours.usage.cpu_seconds * 1e3 / each);
+    counter("naive_cpu_ms", theirs.usage.cpu_seconds * 1e3 / each_naive);
+    counter("cpu_ratio", theirs.usage.cpu_seconds / each_naive / (ours.usage.cpu_seconds / each));
+    counter("device_kb", ours.usage.device_bytes / 1e3 / each);
+    counter("naive_device_kb", theirs.usage.device_bytes / 1e3 / each_naive);
+    counter("device_ratio",
+            theirs.usage.device_bytes / each_naive / (ours.usage.device_bytes / each));
+    counter("scan_us", ours.scan_seconds * 1e6);
+    counter("naive_scan_us", theirs.scan_seconds * 1e6);
+  }
+}
+BENCHMARK(queues)
+    ->ArgNames({"messages_per_commit", "channels", "users"})
+    ->ArgsProduct({{1, 8, 64}, {1}, {1000}})
+    ->ArgsProduct({{8, 64}, {64}, {1000}})
+    ->ArgsProduct({{1, 8, 64}, {800}, {100'000}})
+    ->Iterations(1)
+    ->Unit(benchmark::kSecond);
+
+}  // namespace
+}  // namespace clamor::bench
