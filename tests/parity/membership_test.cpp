@@ -104,14 +104,14 @@ class History {
     };
     for (std::uint64_t user = 1; user <= users; ++user) {
       std::vector<store::UserQueueRow> rows;
-      store.scan_user_queue({user}, {}, all, rows).value();
+      store.scan_user_queue({user}, {}, all, all, rows).value();
       for (const store::UserQueueRow& row : rows) {
         for (const store::QueueRun& run : row.runs) keep(user, run.channel.value, run);
       }
       for (const std::uint64_t channel : {10U, 11U}) {
-        std::vector<store::QueueRun> runs;
-        store.scan_member_queue({channel}, {user}, {}, all, runs).value();
-        for (const store::QueueRun& run : runs) keep(user, channel, run);
+        std::vector<store::MemberQueueRow> found;
+        store.scan_member_queue({channel}, {user}, {}, all, all, found).value();
+        for (const store::MemberQueueRow& row : found) keep(user, channel, row.run);
       }
     }
     return found;
