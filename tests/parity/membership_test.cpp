@@ -109,9 +109,9 @@ class History {
         for (const store::QueueRun& run : row.runs) keep(user, run.channel.value, run);
       }
       for (const std::uint64_t channel : {10U, 11U}) {
-        std::vector<store::MemberQueueRow> found;
-        store.scan_member_queue({channel}, {user}, {}, all, all, found).value();
-        for (const store::MemberQueueRow& row : found) keep(user, channel, row.run);
+        std::vector<store::MemberQueueRow> member_rows;
+        store.scan_member_queue({channel}, {user}, {}, all, all, member_rows).value();
+        for (const store::MemberQueueRow& row : member_rows) keep(user, channel, row.run);
       }
     }
     return found;
