@@ -1,5 +1,6 @@
 #include "reports/app/micro_bench.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <fstream>
@@ -71,30 +72,43 @@ loadgen::ProcessSample MicroBench::process() const {
   return *sample;
 }
 
-std::uint64_t MicroBench::io_thread_ns() const {
-  // The kernel adds up a thread's time when it stops running: it must have gone to sleep.
+MicroBench::ThreadTimes MicroBench::thread_times() const {
+  // The kernel adds up a thread's time when it stops running: they must have gone to sleep.
   std::this_thread::sleep_for(300us);
-  // It is the process's first thread; committer, queue writer and RocksDB's are others.
-  const std::string path = fmt::format("/proc/{0}/task/{0}/schedstat", server_.pid());
-  std::ifstream file{path};
-  std::uint64_t ran_ns = 0;
-  if (!(file >> ran_ns)) {
-    throw MicroLoadError{path + " is not readable: this kernel does not count threads' CPU time"};
+  const fs::path tasks = fmt::format("/proc/{}/task", server_.pid());
+  const std::string io_thread = std::to_string(server_.pid());  // the process's first one
+  ThreadTimes times;
+  std::error_code ec;
+  for (const fs::directory_entry& task : fs::directory_iterator{tasks, ec}) {
+    std::ifstream file{task.path() / "schedstat"};
+    std::uint64_t ran_ns = 0;
+    const bool is_io = task.path().filename() == io_thread;
+    if (!(file >> ran_ns) && is_io) ec = std::make_error_code(std::errc::not_supported);
+    (is_io ? times.io_thread_ns : times.others_ns) += ran_ns;
   }
-  return ran_ns;
+  if (ec) {
+    throw MicroLoadError{tasks.string() +
+                         "/*/schedstat is not readable: this kernel does not count "
+                         "threads' CPU time"};
+  }
+  return times;
 }
 
 MicroBench::Mark MicroBench::mark() const {
   if (options_.interrupted && options_.interrupted()) throw MicroLoadError{"interrupted"};
   Mark mark{.sample = scrape()};
-  mark.io_thread_ns = io_thread_ns();  // after the scrape: it is no part of the window
+  mark.times = thread_times();  // after the scrape: it is no part of the window
   return mark;
 }
 
 LoadPoint MicroBench::point(const std::string& load, const Mark& before,
                             std::uint64_t rounds) const {
   LoadPoint point{.load = load, .rounds = rounds};
-  point.io_thread_ns = static_cast<double>(io_thread_ns() - before.io_thread_ns);
+  const ThreadTimes after = thread_times();
+  point.io_thread_ns = static_cast<double>(after.io_thread_ns - before.times.io_thread_ns);
+  // threads that have ended since took their time with them
+  point.other_threads_ns = std::max(
+      0.0, static_cast<double>(after.others_ns) - static_cast<double>(before.times.others_ns));
   point.counted = loadgen::difference(scrape().operations, before.sample.operations);
   return point;
 }

@@ -38,10 +38,15 @@ class MicroBench {
   [[nodiscard]] loadgen::ServerSample scrape() const;
   [[nodiscard]] loadgen::ProcessSample process() const;
 
+  /// CPU times of the server.
+  struct ThreadTimes {
+    std::uint64_t io_thread_ns = 0;  ///< The thread that does the turns and nothing else.
+    std::uint64_t others_ns = 0;     ///< Committer, queue writer, RocksDB's.
+  };
   /// Where a window begins.
   struct Mark {
     loadgen::ServerSample sample;
-    std::uint64_t io_thread_ns = 0;
+    ThreadTimes times;
   };
   /// Throws where the user has interrupted.
   [[nodiscard]] Mark mark() const;
@@ -58,8 +63,8 @@ class MicroBench {
   void await_sessions(std::uint64_t sessions) const;
 
  private:
-  /// CPU time of the thread that does the turns and nothing else, once it is asleep.
-  [[nodiscard]] std::uint64_t io_thread_ns() const;
+  /// Once the threads are asleep.
+  [[nodiscard]] ThreadTimes thread_times() const;
 
   const MicroLoadOptions& options_;
   TemporaryFolder folder_;

@@ -262,6 +262,30 @@ void measure_commits(MicroBench& bench, std::vector<LoadPoint>& out) {
   }
 }
 
+/// New channels of many members: each member's queue gets the first entry of a run, and enough of
+/// them that the queues are flushed several times.
+void measure_queue_runs(MicroBench& bench, bool quick, Measurements& out) {
+  constexpr std::uint32_t members = 5000;
+  constexpr std::uint32_t population = 200'000;
+  MicroClient& client = bench.client();
+  const std::uint32_t channels = quick ? 600 : 1200;
+  for (int i = 0; i < (quick ? 1 : 2); ++i) {
+    const std::uint64_t written = bench.process().written_bytes;
+    const MicroBench::Mark before = bench.mark();
+    for (std::uint32_t c = 0; c < channels; ++c) {
+      client.create_channel(0, bench.next_channel(),
+                            users(5'000'000 + c * members % population, members));
+    }
+    bench.drain_queues();
+    LoadPoint point = bench.point(fmt::format("{} channels of {}", channels, members), before, 1);
+    const auto rows = static_cast<double>(point.counted.queue_bytes);
+    const double device = static_cast<double>(bench.process().written_bytes - written) -
+                          out.device_log_factor * static_cast<double>(point.counted.log_bytes);
+    if (rows > 0 && device > 0) out.device_queue_factor = device / rows;
+    out.queue_runs.push_back(std::move(point));
+  }
+}
+
 void measure_logins(MicroBench& bench, Measurements& out) {
   std::uint64_t user = 3'000'000;
   for (const std::uint32_t channels : {0U, 8U, 32U, 128U}) {
@@ -326,6 +350,7 @@ Measurements measure(const MicroLoadOptions& options) {
          {Load{1, 10}, {1, 100}, {1, 800}, {8, 10}, {8, 100}, {8, 500}}) {
       add(out.queues, sends(bench, in_flight, 64, away, true));
     }
+    measure_queue_runs(bench, options.quick, out);
     measure_scans(bench, "per_user", out.scans);
   }
   return out;

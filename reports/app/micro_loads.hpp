@@ -16,9 +16,10 @@ namespace clamor::report {
 /// What the server counted in one window of a micro-load. Each load has several windows: a fit
 /// takes the least disturbed one for what it explains.
 struct LoadPoint {
-  std::string load;         ///< "fan-out, 50 members, 8 in flight, 64 B"
-  Operations counted;       ///< By the server, over the window.
-  double io_thread_ns = 0;  ///< CPU of the thread that does the turns.
+  std::string load;             ///< "fan-out, 50 members, 8 in flight, 64 B"
+  Operations counted;           ///< By the server, over the window.
+  double io_thread_ns = 0;      ///< CPU of the thread that does the turns.
+  double other_threads_ns = 0;  ///< CPU of committer, queue writer and RocksDB.
   std::uint64_t rounds = 0;
   std::uint64_t body_bytes = 0;  ///< Of the messages sent.
   double round_trip_ns = 0;      ///< Of a round, as the client saw it; mean.
@@ -26,17 +27,19 @@ struct LoadPoint {
 
 /// Everything that the fits need, by what it was measured for.
 struct Measurements {
-  std::vector<LoadPoint> turns;    ///< Echoes, heartbeats, fan-outs, sends: os, per_group.
-  std::vector<LoadPoint> logins;   ///< Without anything to catch up.
-  std::vector<LoadPoint> commits;  ///< Sends: durability os.
-  std::vector<LoadPoint> synced;   ///< Sends: durability fsync.
-  std::vector<LoadPoint> queues;   ///< Fan-outs to members that are offline: per_user.
-  std::vector<LoadPoint> scans;    ///< Logins that catch up: per_group, then per_user.
-  double accept_ns = 0;            ///< CPU of one accept and upgrade.
-  double process_bytes = 0;        ///< Resident, no session.
-  double session_bytes = 0;        ///< Resident, each idle session.
-  double round_trip_ns = 0;        ///< Of a lone send and its ack: the fastest window's mean.
-  double device_log_factor = 0;    ///< Device bytes a log byte; 0: not told by the kernel.
+  std::vector<LoadPoint> turns;       ///< Echoes, heartbeats, fan-outs, sends: os, per_group.
+  std::vector<LoadPoint> logins;      ///< Without anything to catch up.
+  std::vector<LoadPoint> commits;     ///< Sends: durability os.
+  std::vector<LoadPoint> synced;      ///< Sends: durability fsync.
+  std::vector<LoadPoint> queues;      ///< Fan-outs to members that are offline: per_user.
+  std::vector<LoadPoint> queue_runs;  ///< First entries of channels, flushed: per_user.
+  std::vector<LoadPoint> scans;       ///< Logins that catch up: per_group, then per_user.
+  double accept_ns = 0;               ///< CPU of one accept and upgrade.
+  double process_bytes = 0;           ///< Resident, no session.
+  double session_bytes = 0;           ///< Resident, each idle session.
+  double round_trip_ns = 0;           ///< Of a lone send and its ack: the fastest window's mean.
+  double device_queue_factor = 0;     ///< Device bytes a byte of queue rows.
+  double device_log_factor = 0;       ///< Device bytes a log byte; 0: not told by the kernel.
 };
 
 struct MicroLoadOptions {

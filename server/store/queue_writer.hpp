@@ -4,6 +4,7 @@
 #include "server/base/time.hpp"
 #include "server/core/channel.hpp"
 #include "server/core/fan_out.hpp"
+#include "server/core/limits.hpp"
 #include "server/store/commit.hpp"
 #include "server/store/store.hpp"
 
@@ -36,7 +37,7 @@ struct QueueWriterSettings {
   Duration linger = std::chrono::milliseconds{20};
   /// Journal rows after which the queues are flushed and the journal is trimmed; earlier where the
   /// entries fill the store's write buffer.
-  std::uint64_t flush_every = 200'000;
+  std::uint64_t flush_every = core::queue_flush_records;
   /// Entries after which the queues are flushed: a start after a kill applies that many again, some
   /// seconds' work.
   std::uint64_t flush_every_entries = 20'000'000;

@@ -27,7 +27,7 @@ BatchCosts commit_costs(const Costs& costs, scenario::Durability durability) {
 BatchCosts queue_costs(const Costs& costs) {
   return {.batch_ps = ps_from_ns(costs.queue_batch_ns),
           .record_ps = ps_from_ns(costs.queue_entry_ns),
-          .byte_ps = 0};
+          .byte_ps = ps_from_ns(costs.queue_byte_ns)};
 }
 
 }  // namespace clamor::sim

@@ -35,10 +35,11 @@ struct Costs {
   double commit_byte_ns = 0;    ///< c_byte
   // Queue writer.
   double queue_batch_ns = 0;
-  double queue_entry_ns = 0;  ///< One sync-queue entry, compaction included.
+  double queue_entry_ns = 0;  ///< One sync-queue entry, in memory.
+  double queue_byte_ns = 0;   ///< One byte of rows that are flushed, compaction included.
   // What is written and held.
   double log_record_bytes = 0;   ///< Log and journal rows of a record, its body apart.
-  double queue_entry_bytes = 0;  ///< Row of one queue entry.
+  double queue_run_bytes = 0;    ///< Row of an entry that begins a run: the first since a flush.
   double device_log_factor = 0;  ///< Device bytes a log byte: write-ahead log, compaction.
   double device_queue_factor = 0;
   double process_bytes = 0;  ///< Resident memory of an idle server.
@@ -75,8 +76,9 @@ inline constexpr std::array cost_coefficients{
     CostCoefficient{"commit_byte_ns", &Costs::commit_byte_ns},
     CostCoefficient{"queue_batch_ns", &Costs::queue_batch_ns},
     CostCoefficient{"queue_entry_ns", &Costs::queue_entry_ns},
+    CostCoefficient{"queue_byte_ns", &Costs::queue_byte_ns},
     CostCoefficient{"log_record_bytes", &Costs::log_record_bytes},
-    CostCoefficient{"queue_entry_bytes", &Costs::queue_entry_bytes},
+    CostCoefficient{"queue_run_bytes", &Costs::queue_run_bytes},
     CostCoefficient{"device_log_factor", &Costs::device_log_factor},
     CostCoefficient{"device_queue_factor", &Costs::device_queue_factor},
     CostCoefficient{"process_bytes", &Costs::process_bytes},

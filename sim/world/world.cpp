@@ -55,6 +55,7 @@ World::World(const Topology& topology, const WorldSettings& settings)
 
   const std::uint32_t channels = topology.channels();
   heads_.resize(channels);
+  run_begun_.resize(channels);
   last_record_.assign(channels, none);
   for (std::uint32_t channel = 0; channel < channels; ++channel) {
     core::ChannelHead& head = heads_[channel];

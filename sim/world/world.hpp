@@ -142,6 +142,7 @@ class World {
     std::int64_t relay_ns = 0;        ///< Reaches the nodes that are not its owner.
     std::uint32_t durable = none;     ///< Sequence at which it became durable.
     std::uint16_t queue_batches = 0;  ///< Not applied yet.
+    bool begins_runs = false;         ///< In its members' queues, since their last flush.
   };
 
   struct SendFrame {
@@ -211,6 +212,10 @@ class World {
     BatchStation committer;
     BatchStation writer;
     bool queue_lingers = false;
+    // Of the channels that it owns: what their members' queues hold since the last flush.
+    std::uint32_t queue_flushes = 0;
+    std::uint64_t unflushed_records = 0;
+    std::uint64_t unflushed_bytes = 0;
     std::uint64_t uncovered = 0;  ///< Its channels' records whose entries are not applied yet.
     std::vector<std::uint32_t> accepted;  ///< By the present turn.
     std::vector<std::uint32_t> handed;    ///< On their way to the committer.
@@ -329,6 +334,8 @@ class World {
   [[nodiscard]] std::uint32_t new_relay(std::uint32_t record);
   void relay_arrived(std::uint32_t relay);
   void queue_batches_arrived(std::uint32_t record);
+  [[nodiscard]] bool buffer_entries(Node& node, std::uint32_t channel, std::uint64_t entries);
+  [[nodiscard]] std::uint64_t row_bytes(std::uint64_t runs) const;
   void spread_entries(std::uint32_t channel);
   void queue_entries(std::uint32_t node, const QueueBatch& batch, std::int64_t at_ns);
   void complete_turn(std::uint32_t node);
@@ -416,6 +423,7 @@ class World {
 
   // Channels and the log.
   std::vector<core::ChannelHead> heads_;
+  std::vector<std::uint32_t> run_begun_;  ///< By channel: the owner's flush number then, plus 1.
   std::vector<std::uint32_t> last_record_;
   std::vector<std::uint32_t> class_begin_;  ///< First channel of each class, and the end.
   std::vector<Record> records_;

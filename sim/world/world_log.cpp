@@ -145,8 +145,7 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
   if (entries == 0) return;
   operations_.queue_entries += entries;
   operations_.record_user_partition_pairs += topology_.user_partitions_of(record.channel);
-  operations_.queue_bytes +=
-      entries * static_cast<std::uint64_t>(settings_.costs.queue_entry_bytes);
+  state.begins_runs = buffer_entries(nodes_[index], record.channel, entries);
   spread_entries(record.channel);
   state.queue_batches = static_cast<std::uint16_t>(touched_nodes_.size());
   uncovered_max_ = std::max(uncovered_max_, ++nodes_[index].uncovered);
@@ -157,6 +156,27 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
   operations_.bus_frames += elsewhere;
   if (own != 0) queue_entries(index, {what, own}, turn_.decided_ns());
   if (elsewhere != 0) out_.queue_batches.push_back(what);
+}
+
+/// Puts a record's entries into the queues' write buffer: whether they begin runs there. All nodes'
+/// buffers are taken to be flushed with the owner's.
+bool World::buffer_entries(Node& node, std::uint32_t channel, std::uint64_t entries) {
+  const bool begins = run_begun_[channel] != node.queue_flushes + 1;
+  run_begun_[channel] = node.queue_flushes + 1;
+  const std::uint64_t bytes = begins ? row_bytes(entries) : 0;
+  operations_.queue_bytes += bytes;
+  node.unflushed_bytes += bytes;
+  if (++node.unflushed_records >= core::queue_flush_records ||
+      node.unflushed_bytes >= core::queue_flush_bytes) {
+    ++node.queue_flushes;
+    node.unflushed_records = 0;
+    node.unflushed_bytes = 0;
+  }
+  return begins;
+}
+
+std::uint64_t World::row_bytes(std::uint64_t runs) const {
+  return static_cast<std::uint64_t>(static_cast<double>(runs) * settings_.costs.queue_run_bytes);
 }
 
 /// Entries of one record by the node that owns the members' user partitions.
@@ -274,7 +294,9 @@ void World::commit_done(std::uint32_t index) {
 void World::queue_entries(std::uint32_t index, const QueueBatch& batch, std::int64_t at_ns) {
   Node& node = nodes_[index];
   node.queue_waiting.push_back(batch);
-  if (!node.writer.add(batch.entries, 0) || node.queue_lingers) return;
+  const bool begins_runs = record_states_[batch.record].begins_runs;
+  if (!node.writer.add(batch.entries, begins_runs ? row_bytes(batch.entries) : 0)) return;
+  if (node.queue_lingers) return;
   node.queue_lingers = true;
   push(at_ns + queue_linger_ns, EventKind::queue_begin, index);
 }

@@ -19,7 +19,8 @@ using testing::Not;
 constexpr double wake = 15'000, turn = 6'000, frame = 2'500, post = 1'500, flush = 6'000,
                  message = 120;
 constexpr double batch = 5'000, record = 4'500, log_byte = 1.5, fsync = 250'000;
-constexpr double scan = 9'000, row = 400, seek = 2'500, entry = 3'500, queue_batch = 9'000;
+constexpr double scan = 9'000, row = 400, seek = 2'500, entry = 3'500, row_byte = 40,
+                 queue_batch = 9'000;
 
 double jitter(std::uint64_t i) {
   return 1 + 0.02 * (unit_from_bits(draw_bits(3, DrawPurpose::test, i)) - 0.5);
@@ -53,6 +54,7 @@ LoadPoint commit_point(const std::string& name, std::uint64_t records, std::uint
   p.counted.commit_ns = static_cast<std::uint64_t>(
       (batch + sync + record * as_double(records) + log_byte * as_double(p.counted.log_bytes)) *
       jitter(records + bytes));
+  p.other_threads_ns = static_cast<double>(p.counted.commit_ns);
   return p;
 }
 
@@ -88,10 +90,14 @@ Measurements measured() {
       LoadPoint q{.load = "entries " + std::to_string(n * per + n), .rounds = 1};
       q.counted.queue_batches = n;
       q.counted.queue_entries = n * per;
-      q.counted.queue_bytes = 20 * n * per;
       q.counted.queue_ns =
           static_cast<std::uint64_t>(queue_batch * as_double(n) + entry * as_double(n * per));
+      q.other_threads_ns = static_cast<double>(q.counted.queue_ns);
       m.queues.push_back(q);
+      q.load = "runs " + q.load;
+      q.counted.queue_bytes = 20 * n * per;
+      q.other_threads_ns += row_byte * as_double(q.counted.queue_bytes);
+      m.queue_runs.push_back(q);
     }
   }
   m.accept_ns = 30'000;
@@ -126,7 +132,8 @@ TEST(CalibrationFit, FindsTheCostsOfAKnownServer) {
   EXPECT_NEAR(costs.log_seek_ns, seek, 0.05 * seek);
   EXPECT_NEAR(costs.queue_entry_ns, entry, 0.05 * entry);
   EXPECT_NEAR(costs.log_record_bytes, 90, 1e-9);
-  EXPECT_NEAR(costs.queue_entry_bytes, 20, 1e-9);
+  EXPECT_NEAR(costs.queue_byte_ns, row_byte, 0.05 * row_byte);
+  EXPECT_NEAR(costs.queue_run_bytes, 20, 1e-9);
   EXPECT_EQ(costs.accept_ns, 30'000);
   EXPECT_GT(costs.client_delay_ns, 10'000);
 }
