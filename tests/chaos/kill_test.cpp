@@ -173,7 +173,7 @@ TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
   for (const std::string& finding : run.ledger_findings) std::printf("  %s\n", finding.c_str());
   EXPECT_EQ(run.ledger.delivered, run.ledger.expected);
   EXPECT_EQ(run.ledger.acknowledged, run.ledger.sent) << "what was sent was accepted in the end";
-  EXPECT_EQ(server.stop(), 0);
+  EXPECT_EQ(server.stop(), 0) << server.process().log();
   const QueueAudit queues = audit_queues(server.data(), test.design);
   EXPECT_EQ(queues.messages, run.ledger.sent) << "read back from the log";
   EXPECT_EQ(queues.faults.size(), 0U) << "the first: " << queues.faults.front();
