@@ -18,6 +18,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// Write buffers of a store: one a column family (the setting is for one of them).
+constexpr std::uint64_t store_families = 4;
+
 std::string draw_secret() {
   std::array<unsigned char, 16> bytes{};
   randombytes_buf(bytes.data(), bytes.size());
@@ -55,17 +58,21 @@ std::string EmbeddedServer::write_settings(const std::filesystem::path& folder,
   for (const scenario::GroupClass& group : scenario.groups) {
     largest = std::max(largest, group.members);
   }
+  const std::uint64_t memory = std::uint64_t{scenario.deployment.memory_mib} << 20U;
+  const std::uint64_t block_cache = memory / 3;
   std::ofstream out{file};
   out << fmt::format(
       "listen: 127.0.0.1:0\ndata: {}\nsecret: {}\ndesign: {}\ndurability: {}\n"
       "ack_after: {}\n"
       "heartbeat: {{interval: {}, offline_after: {}}}\n"
+      "store: {{block_cache_bytes: {}, write_buffer_bytes: {}}}\n"
       "limits: {{group_members: {}, body_bytes: {}, message_bytes: {}}}\n",
       scenario::quoted_yaml((folder / "data").string()), scenario::quoted_yaml(secret),
       design_text(design), scenario.durability == scenario::Durability::fsync ? "fsync" : "os",
       name_of(scenario.ack_after), scenario::format_duration(scenario.heartbeat.interval),
-      scenario::format_duration(scenario.heartbeat.offline_after), largest,
-      scenario::message_bytes_max, 64 * 1024 + 8 * std::size_t{largest});
+      scenario::format_duration(scenario.heartbeat.offline_after), block_cache,
+      (memory - block_cache) / store_families, largest, scenario::message_bytes_max,
+      64 * 1024 + 8 * std::size_t{largest});
   out.close();
   if (!out) throw LoadError{file.string() + ": cannot be written; is the disk full?"};
   return file.string();

@@ -319,6 +319,7 @@ report::RunResult LiveRun::run() {
 void LiveRun::run_window() {
   before_ = scrape(targets_, 5s);
   last_sample_ = before_;
+  if (before_) result_.budget = {before_->block_cache_bytes, before_->write_buffers_bytes};
   const auto process_before = server_ ? server_->sample() : std::nullopt;
   running_ = true;
   measured_ = true;

@@ -3,6 +3,7 @@
 #include "loadgen/net/connections.hpp"
 #include "loadgen/net/descriptor.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -89,6 +90,8 @@ std::optional<ServerSample> parse_metrics(std::string_view text) {
   sample.cpu_seconds = value_of("clamor_process_cpu_seconds_total");
   sample.resident_bytes = count_of("clamor_process_resident_bytes");
   sample.process_id = count_of("clamor_process_id");
+  sample.block_cache_bytes = count_of("clamor_store_block_cache_bytes");
+  sample.write_buffers_bytes = count_of("clamor_store_write_buffers_bytes");
   return sample;
 }
 
@@ -107,6 +110,9 @@ std::optional<ServerSample> scrape(std::span<const Target> targets, Duration lon
     sum.operations += sample->operations;
     sum.fan_out_lag_records += sample->fan_out_lag_records;
     sum.sessions += sample->sessions;
+    // of one node; all have the same settings
+    sum.block_cache_bytes = std::max(sum.block_cache_bytes, sample->block_cache_bytes);
+    sum.write_buffers_bytes = std::max(sum.write_buffers_bytes, sample->write_buffers_bytes);
     if (!processes.emplace(target.host, sample->process_id).second) continue;
     sum.cpu_seconds += sample->cpu_seconds;
     sum.resident_bytes += sample->resident_bytes;

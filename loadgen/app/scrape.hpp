@@ -19,6 +19,8 @@ struct ServerSample {
   std::uint64_t sessions = 0;
   double cpu_seconds = 0;
   std::uint64_t resident_bytes = 0;
+  std::uint64_t block_cache_bytes = 0;    ///< Budget of one node's store.
+  std::uint64_t write_buffers_bytes = 0;  ///< As well.
   std::uint64_t process_id = 0;  ///< Several nodes may be one process.
 };
 

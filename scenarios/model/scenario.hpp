@@ -47,6 +47,8 @@ struct GroupClass {
 struct Deployment {
   std::uint32_t cores = 1;
   std::uint32_t clients_per_server = 20000;
+  /// Of one server's store: a third is block cache, the rest write buffers.
+  std::uint32_t memory_mib = 192;
 };
 
 enum class Durability : std::uint8_t { fsync, os };

@@ -57,8 +57,9 @@ std::string servers_text(const Scenario& scenario) {
                    ? fmt::format("{{hybrid: {{threshold: {}}}}}", spec.threshold)
                    : std::string{name_of(spec.design)};
   }
-  return fmt::format("deployment: {{cores: {}, clients_per_server: {}}}\n",
-                     scenario.deployment.cores, scenario.deployment.clients_per_server) +
+  return fmt::format("deployment: {{cores: {}, memory_mib: {}, clients_per_server: {}}}\n",
+                     scenario.deployment.cores, scenario.deployment.memory_mib,
+                     scenario.deployment.clients_per_server) +
          fmt::format("designs: [{}]\n", designs) +
          fmt::format("durability: {}\n",
                      scenario.durability == Durability::fsync ? "fsync" : "os") +

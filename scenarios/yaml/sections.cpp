@@ -19,6 +19,10 @@ constexpr std::uint32_t contacts_max = 10'000;
 
 const std::vector<std::string> other_transports{"long_poll", "poll", "sse"};
 
+// A store below it cannot hold its filters; above it nobody has the machine.
+constexpr std::uint32_t memory_mib_min = 12;
+constexpr std::uint32_t memory_mib_max = 1U << 20U;
+
 bool is_name(const std::string& text) {
   return !text.empty() && text.size() <= 64 &&
          std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -243,6 +247,7 @@ void read_servers(Faults& faults, MapReader& root, Scenario& scenario) {
     MapReader map{faults, *node, "deployment"};
     map.read_whole("cores", scenario.deployment.cores, 1, 1024);
     map.read_whole("clients_per_server", scenario.deployment.clients_per_server, 1, population_max);
+    map.read_whole("memory_mib", scenario.deployment.memory_mib, memory_mib_min, memory_mib_max);
     map.finish();
   }
   if (root.has("designs")) scenario.designs.clear();

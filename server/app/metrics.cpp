@@ -171,6 +171,11 @@ void add_gauges(const NodeMetrics& metrics, Families& out) {
              number(metrics.queue_writer_backlog))
       .gauge("clamor_pages_due", "Sessions that wait for a catch-up page.",
              number(metrics.pages_due))
+      .gauge("clamor_store_block_cache_bytes", "Memory budget of the store's block cache.",
+             number(metrics.block_cache_bytes))
+      .gauge("clamor_store_write_buffers_bytes",
+             "Memory budget of the store's write buffers, all column families together.",
+             number(metrics.write_buffers_bytes))
       .gauge("clamor_store_failed", "1 while the log cannot be appended to.",
              metrics.store_failed ? 1 : 0);
 }

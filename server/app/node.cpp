@@ -98,6 +98,8 @@ NodeMetrics Node::metrics() const {
   metrics.design = layout_of(settings_.design);
   metrics.durability = settings_.durability == store::Durability::fsync ? "fsync" : "os";
   metrics.connections = gateway_->sessions();
+  metrics.block_cache_bytes = settings_.block_cache_bytes;
+  metrics.write_buffers_bytes = settings_.write_buffer_bytes * store::column_families;
   owner_.add_to(metrics);
   frontend_.add_to(metrics);
   return metrics;

@@ -1,5 +1,6 @@
 #include "server/store/data_directory.hpp"
 
+#include "server/base/assert.hpp"
 #include "server/store/rows.hpp"
 
 #include <rocksdb/cache.h>
@@ -111,6 +112,7 @@ void DataDirectory::open() {
       {"journal", family_options(settings_, cache_, 4, Reads::by_prefix_only)},
       {"queues", family_options(settings_, cache_, queue_prefix_bytes, Reads::by_prefix_only)},
   };
+  CLAMOR_ASSERT(families.size() == column_families);
   const Status status = rocksdb::DB::Open(db_options(), settings_.path, families, &handles_, &db_);
   if (status.ok()) return;
   const std::string why = status.ToString();

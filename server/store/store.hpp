@@ -26,6 +26,9 @@ enum class Durability : std::uint8_t {
   os,     ///< Survives the end of the process, kill -9 included; not a power cut.
 };
 
+/// Each has a write buffer of its own.
+inline constexpr std::size_t column_families = 4;
+
 struct StoreSettings {
   std::string path;  ///< Created where it does not exist.
   Durability durability = Durability::fsync;

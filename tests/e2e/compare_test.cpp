@@ -35,6 +35,7 @@ population:
 groups:
   - {name: team, count: 4, members: 12}
   - {name: hall, count: 1, members: 40}
+deployment: {cores: 1, memory_mib: 60}
 designs: [per_user, per_member, per_group, {hybrid: {threshold: 20}}]
 durability: os
 scenarios:
@@ -135,6 +136,16 @@ TEST_F(CompareEndToEnd, EveryLedgerIsCompleteAndClean) {
 TEST_F(CompareEndToEnd, OperationsDifferBetweenDesignsAsTheirDefinitionsSay) {
   ASSERT_EQ(runs_.size(), 12U);
   EXPECT_THAT(check_operations(runs_), IsEmpty());
+}
+
+TEST_F(CompareEndToEnd, EveryDesignHasTheMemoryThatTheScenarioGivesIt) {
+  for (const RunResult& result : runs_) {
+    if (result.engine != Engine::live) continue;
+    EXPECT_EQ(result.budget.block_cache_bytes, std::uint64_t{20} << 20U);
+    EXPECT_EQ(result.budget.write_buffer_bytes, std::uint64_t{40} << 20U);
+  }
+  EXPECT_THAT(text_of(folder_ / "out" / "report.md"),
+              HasSubstr("60 MiB for the store (20 MiB block cache, 40 MiB write buffers)"));
 }
 
 TEST_F(CompareEndToEnd, TheReportTellsTheWholeStoryWithoutJavaScript) {
