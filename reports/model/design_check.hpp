@@ -11,9 +11,11 @@ namespace clamor::report {
 /// Checks that designs that ran one plan under one engine differ in their operations as their
 /// definitions say (ARCHITECTURE.md, the designs): the same records, expected deliveries and
 /// membership; M queue entries and U user partitions a record under per_user and per_member, none
-/// under per_group, between them under hybrid; queue scans only where there are queues, one a login
-/// under per_user; every login compares heads. Answers one sentence a violation; none means they
-/// do. Runs that lost part of the plan (sends not acknowledged) are held to their own records only.
+/// under per_group; all, none or some of them under hybrid, as its threshold divides the classes;
+/// queue scans only where there are queues: one a login under per_user and hybrid, one a channel
+/// with news under per_member; no reference is read where no queue is; every login compares heads.
+/// Answers one sentence a violation; none means they do. Runs that lost part of the plan (sends not
+/// acknowledged) are held to their own records only.
 [[nodiscard]] std::vector<std::string> check_operations(std::span<const RunResult> runs);
 
 }  // namespace clamor::report

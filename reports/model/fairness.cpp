@@ -43,8 +43,6 @@ const std::vector<Condition>& conditions() {
       {"machine", [](const RunResult& r) { return r.environment.machine; }},
       {"placement", [](const RunResult& r) { return r.environment.placement; }},
       {"users", [](const RunResult& r) { return grouped(r.deployment.users); }},
-      {"messages pre-filled a channel",
-       [](const RunResult& r) { return grouped(r.prefill.messages_per_channel); }},
   };
   return all;
 }
@@ -71,17 +69,6 @@ std::string budget_text(const RunResult& run) {
   std::string text = servers_text(run.deployment);
   text += run.engine == Engine::live ? ", " + memory_text(run.budget) : "";
   text += ", durability " + run.durability + ", network path " + run.environment.path;
-  return text;
-}
-
-std::string prefill_text(const RunResult& run) {
-  const PrefillFacts& p = run.prefill;
-  if (p.messages_per_channel == 0) {
-    return "the store was empty when the channels were created (no `prefill`)";
-  }
-  std::string text = "the store was pre-filled with " + grouped(p.messages_per_channel) +
-                     " messages a channel, " + grouped(p.records) + " in all";
-  if (p.store_bytes > 0) text += ", " + mebibytes(p.store_bytes) + " on disk";
   return text;
 }
 

@@ -10,15 +10,12 @@
 namespace clamor::report {
 
 /// Checks that the runs of one engine had the same to work with: scenario, seed, memory budget,
-/// servers and cores, durability, network path, machine, placement, population, pre-fill. Answers
+/// servers and cores, durability, network path, machine, placement, population. Answers
 /// one sentence a difference; none means that they had. Nobody wins where they had not.
 [[nodiscard]] std::vector<std::string> check_same_budget(std::span<const RunResult* const> runs);
 
 /// What all designs had to work with under one engine: "1 server with 1 core, ...".
 [[nodiscard]] std::string budget_text(const RunResult& run);
-
-/// What the store held before the measured window, or that it was empty.
-[[nodiscard]] std::string prefill_text(const RunResult& run);
 
 /// In which order the runs of one engine were made: "repetition 1: per_group, per_user; ...".
 /// Empty where the runs do not say.

@@ -78,14 +78,6 @@ struct Budget {
   bool operator==(const Budget&) const = default;
 };
 
-/// What the store held before the measured window, put there by the scenario's `prefill`.
-struct PrefillFacts {
-  std::uint32_t messages_per_channel = 0;
-  std::uint64_t records = 0;
-  std::uint64_t store_bytes = 0;  ///< Of the data directory, write-ahead log included; 0: unknown.
-  double seconds = 0;             ///< What it took.
-};
-
 struct ServerFacts {
   double cpu_seconds = 0;  ///< Of all server threads in the measured window.
   std::uint64_t rss_max_bytes = 0;
@@ -145,7 +137,6 @@ struct RunResult {
   bool interrupted = false;
   DeploymentFacts deployment;
   Budget budget;
-  PrefillFacts prefill;
   Region region;  ///< region_of(plan), region.hpp.
   Environment environment;
   LedgerTotals ledger;

@@ -101,12 +101,11 @@ Section fairness_section(const Comparison& comparison) {
     const RunResult& first = *engine.designs.front().runs.front();
     const bool live = engine.engine == Engine::live;
     std::string text = live ? "Live: " : "Simulated: ";
-    text += budget_text(first) + "; " + prefill_text(first) + ". ";
-    if (!live) {
-      text +=
-          "The simulator has no memory budget and no store that fills: its reads and writes "
-          "cost what calibration measured. ";
-    }
+    text += budget_text(first) + ". ";
+    text += live ? "Every run began with an empty store, so nothing was read from, or compacted "
+                   "with, a history larger than the run's own. "
+                 : "The simulator has no memory budget and no store that fills: its reads and "
+                   "writes cost what calibration measured. ";
     if (engine.unequal.empty()) text += "Checked: all its runs had the same. ";
     if (const std::string order = order_text(engine); !order.empty()) {
       text += "Order of the runs, drawn from the seed: " + order + ".";
@@ -115,8 +114,7 @@ Section fairness_section(const Comparison& comparison) {
   }
   s.paragraphs.push_back(
       "The live path (accept, commit, acknowledge, fan out to sessions) is the same code under "
-      "every "
-      "design; what differs is what is written for, and read by, devices that were away.");
+      "every design; what differs is what is written for, and read by, devices that were away.");
   return s;
 }
 

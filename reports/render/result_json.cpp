@@ -56,11 +56,6 @@ void fields(T& b, V&& v) requires std::is_same_v<std::remove_const_t<T>, Budget>
   v("block_cache_bytes", b.block_cache_bytes), v("write_buffer_bytes", b.write_buffer_bytes);
 }
 template <class T, class V>
-void fields(T& p, V&& v) requires std::is_same_v<std::remove_const_t<T>, PrefillFacts> {
-  v("messages_per_channel", p.messages_per_channel), v("records", p.records);
-  v("store_bytes", p.store_bytes), v("seconds", p.seconds);
-}
-template <class T, class V>
 void fields(T& s, V&& v) requires std::is_same_v<std::remove_const_t<T>, ServerFacts> {
   v("cpu_seconds", s.cpu_seconds), v("rss_max_bytes", s.rss_max_bytes);
   v("device_write_bytes", s.device_write_bytes), v("fan_out_lag_max_records", s.fan_out_lag_max);
@@ -93,7 +88,7 @@ void fields(T& r, V&& v) requires std::is_same_v<std::remove_const_t<T>, RunResu
   v("durability", r.durability);
   v("duration_seconds", r.duration_seconds), v("wall_seconds", r.wall_seconds);
   v("interrupted", r.interrupted), v("deployment", r.deployment), v("budget", r.budget);
-  v("prefill", r.prefill), v("region", r.region);
+  v("region", r.region);
   v("environment", r.environment), v("ledger", r.ledger), v("ledger_complete", r.ledger_complete);
   v("ledger_unknown_because", r.ledger_unknown_because);
   v("ledger_findings", r.ledger_findings), v("operations", r.operations);

@@ -1,4 +1,5 @@
 #include "reports/model/design_check.hpp"
+#include "reports/model/twins.hpp"
 #include "reports/render/run_files.hpp"
 
 #include <gtest/gtest.h>
@@ -136,6 +137,11 @@ TEST_F(CompareEndToEnd, EveryLedgerIsCompleteAndClean) {
 TEST_F(CompareEndToEnd, OperationsDifferBetweenDesignsAsTheirDefinitionsSay) {
   ASSERT_EQ(runs_.size(), 12U);
   EXPECT_THAT(check_operations(runs_), IsEmpty());
+  const std::vector<Twins> twins = pair_twins(runs_);
+  EXPECT_EQ(twins.size(), 4U);
+  for (const Twins& t : twins) {
+    EXPECT_THAT(t.not_equal, IsEmpty()) << "what follows from the plan, live and simulated";
+  }
 }
 
 TEST_F(CompareEndToEnd, EveryDesignHasTheMemoryThatTheScenarioGivesIt) {

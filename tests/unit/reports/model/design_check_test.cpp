@@ -13,15 +13,18 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::vector<RunResult> three_designs() {
+std::vector<RunResult> four_designs() {
   std::vector<RunResult> runs{sample::run(Engine::sim, QueueDesign::per_user),
                               sample::run(Engine::sim, QueueDesign::per_member),
-                              sample::run(Engine::sim, QueueDesign::per_group)};
+                              sample::run(Engine::sim, QueueDesign::per_group),
+                              sample::run(Engine::sim, QueueDesign::hybrid)};
+  runs[3].operations.queue_entries /= 2;  // hall and archive are above its threshold of 500
+  runs[3].operations.record_user_partition_pairs /= 2;
   return runs;
 }
 
 TEST(DesignCheck, AcceptsDesignsThatDifferAsTheyShould) {
-  EXPECT_THAT(check_operations(three_designs()), IsEmpty());
+  EXPECT_THAT(check_operations(four_designs()), IsEmpty());
 }
 
 // Each mutation of one run's counters must be seen.
@@ -46,16 +49,24 @@ TEST(DesignCheck, NamesEveryKindOfViolation) {
        "record_user_partition_pairs = 1"},
       {1, [](RunResult& r) { r.operations.expected_deliveries += 1; }, "expected_deliveries"},
       {1, [](RunResult& r) { r.operations.head_comparisons = 0; }, "no head was compared"},
+      {1, [](RunResult& r) { r.operations.queue_scans /= 2; }, "fewer than under per_user"},
+      {2, [](RunResult& r) { r.operations.log_gets = 1; }, "log_gets = 1"},
+      {3, [](RunResult& r) { r.operations.queue_entries *= 2; }, "some classes are above"},
+      {3, [](RunResult& r) { r.operations.queue_entries = 0; }, "some classes are above"},
+      {3, [](RunResult& r) { r.operations.queue_scans = r.operations.logins + 1; },
+       "more than one queue scan"},
+      {3, [](RunResult& r) { r.design.threshold = 1'000; }, "no class is above"},
+      {3, [](RunResult& r) { r.design.threshold = 1; }, "every class is above"},
   };
   for (const Case& c : cases) {
-    std::vector<RunResult> runs = three_designs();
+    std::vector<RunResult> runs = four_designs();
     c.spoil(runs[c.run]);
     EXPECT_THAT(check_operations(runs), Contains(HasSubstr(c.finding))) << c.finding;
   }
 }
 
 TEST(DesignCheck, DoesNotCompareRunsOfDifferentPlans) {
-  std::vector<RunResult> runs = three_designs();
+  std::vector<RunResult> runs = four_designs();
   runs[2].operations.records += 7;
   runs[2].seed += 1;
   EXPECT_THAT(check_operations(runs), IsEmpty());
