@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 
 /// A process has 20,000 descriptors; some are the process's own.
 constexpr std::uint32_t clients_per_worker_max = 18'000;
-constexpr std::uint32_t sessions_of_a_server = 19'000;
+constexpr std::uint32_t sessions_of_a_server = 18'000;
 /// More clients than this deserve another worker where there is a core for it.
 constexpr std::uint32_t clients_per_worker = 5'000;
 constexpr Duration create_timeout = 300s;

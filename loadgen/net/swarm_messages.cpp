@@ -34,6 +34,7 @@ SendRefusal refusal_of(const protocol::Refused& refused) {
     case RefusalCode::overloaded:
     case RefusalCode::shutting_down:
     case RefusalCode::store_failed:
+    case RefusalCode::unavailable:
       return SendRefusal::retry;
     case RefusalCode::client_message_id_too_old:
       return SendRefusal::too_old;

@@ -159,6 +159,11 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
       if (run.count != 0) plan_run(known(run.channel), run, out);
       run = {record.channel, record.id, 0};
     }
+    if (record.kind == RecordKind::join) {
+      for_each_user(commit.batch.body(i), [&](UserId user) {
+        out.fan_out.joins.push_back({user, record.channel});
+      });
+    }
     if (record.kind == RecordKind::design_changed) {
       channel.head.design = static_cast<ChannelDesign>(commit.batch.body(i)[0]);
       channel.queue_from = record.id;
@@ -185,7 +190,9 @@ void Channels::plan_run(Channel& channel, const core::RecordRun& run, Planned& o
   plan_.clear();
   core::plan_durable(channel.head.design, run, channel.members, plan_);
   out.entries += plan_.entry_count;
-  if (plan_.entry_count != 0) channel.owed = run.first + (run.count - 1);
+  if (plan_.entry_count != 0) {
+    channel.owed = std::max(channel.owed, run.first + (run.count - 1));
+  }
   out.user_partition_pairs += plan_.user_partition_pairs;
   auto& fan_out = out.fan_out;
   fan_out.entries.insert(fan_out.entries.end(), plan_.entries.begin(), plan_.entries.end());
@@ -246,6 +253,7 @@ Channels::Planned Channels::redo(std::span<const store::JournalRow> rows) {
     if (run.count != 0) plan_run(known(run.channel), run, out);
   };
   for (const store::JournalRow& row : rows) {
+    add_joins(known(row.channel), row.id, out.fan_out.joins);
     // Below the latest change of design queues are not looked at, so nothing is owed to them.
     if (row.id < known(row.channel).queue_from) continue;
     if (run.channel != row.channel || run.first + run.count != row.id) {
@@ -257,6 +265,14 @@ Channels::Planned Channels::redo(std::span<const store::JournalRow> rows) {
   plan();
   if (!rows.empty()) out.fan_out.cursors.push_back(rows.back().place);
   return out;
+}
+
+void Channels::add_joins(const Channel& channel, MessageId id,
+                         std::vector<store::UserChannel>& out) {
+  if (id > channel.last_join) return;
+  for (const MemberRow& row : channel.members) {
+    if (row.interval.join == id) out.push_back({row.user, channel.id});
+  }
 }
 
 void Channels::set_all_covered() {
@@ -322,6 +338,7 @@ void Channels::open_interval(ChannelIndex index, UserId user, MessageId at) {
   const std::size_t last = rows_of(channel, user).second;
   channel.members.insert(channel.members.begin() + static_cast<std::ptrdiff_t>(last),
                          {user, core::partition_of(user, settings_.partitions), {.join = at}});
+  channel.last_join = std::max(channel.last_join, at);
   ++channel.members_now;
 }
 

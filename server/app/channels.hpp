@@ -35,6 +35,7 @@ struct Channel {
   MessageId announced;     ///< Highest id given to live fan-out.
   MessageId covered;       ///< Highest id whose queue entries are applied.
   MessageId owed;          ///< Highest durable id that queue entries were planned for.
+  MessageId last_join;     ///< No join lies above it.
   MessageId queue_from;    ///< The latest design_changed; 0: never changed.
   core::ChannelDesign next_design = core::ChannelDesign::per_user;  ///< After tentative records.
   std::uint32_t members_now = 0;                                    ///< After tentative records.
@@ -98,6 +99,10 @@ class Channels {
   void restore(const core::Record& record, std::span<const std::byte> body);
   /// Sets where a partition's journal goes on. Call after the fold.
   void set_journal_end(PartitionId partition, JournalSequence end);
+  /// Tentative ones included.
+  [[nodiscard]] JournalSequence journal_end(PartitionId partition) const {
+    return journal_ends_[partition.value];
+  }
   /// Plans durable fan-out of journal rows anew, as apply() did. @pre ascending rows of a
   /// partition.
   [[nodiscard]] Planned redo(std::span<const store::JournalRow> rows);
@@ -145,6 +150,8 @@ class Channels {
                    Instant now, store::Commit& commit);
   /// Appends a design_changed record where the number of members asks for it.
   void follow_design(Channel& channel, Instant now, store::Commit& commit);
+  /// Adds the users whom the record lets join, if it is a join.
+  static void add_joins(const Channel& channel, MessageId id, std::vector<store::UserChannel>& out);
   void plan_run(Channel& channel, const core::RecordRun& run, Planned& out);
 
   const ChannelsSettings settings_;

@@ -7,10 +7,12 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace clamor::server {
@@ -20,6 +22,7 @@ struct ServeOptions {
   std::string config;
   std::string listen;
   std::string data;
+  std::uint32_t nodes = 0;  ///< 0: as the settings say.
   bool print_config = false;
 };
 
@@ -30,6 +33,12 @@ Settings effective_settings(const ServeOptions& options) {
   if (const char* const secret = std::getenv(secret_variable)) settings.secret = secret;
   if (!options.listen.empty()) set_listen(settings, options.listen, "--listen");
   if (!options.data.empty()) settings.data = options.data;
+  if (options.nodes != 0) settings.nodes = options.nodes;
+  if (settings.port != 0 && settings.port + settings.nodes - 1 > 65'535) {
+    throw scenario::ConfigError{{fmt::format(
+        "{} nodes listen on consecutive ports from {} on, beyond 65535; --listen names a lower one",
+        settings.nodes, settings.port)}};
+  }
   return settings;
 }
 
@@ -50,8 +59,10 @@ int run(const ServeOptions& options) {
                      "of `openssl rand -hex 32`",
                      secret_variable, settings.secret.size(), secret_bytes_min)}};
   }
-  serve(settings, [&](std::uint16_t port) {
-    std::printf("listening on %s:%u\n", settings.address.c_str(), port);
+  serve(settings, [&](std::span<const std::uint16_t> ports) {
+    for (const std::uint16_t port : ports) {
+      std::printf("listening on %s:%u\n", settings.address.c_str(), port);
+    }
     std::fflush(stdout);
   });
   return 0;
@@ -65,6 +76,10 @@ void add_serve_command(CLI::App& root, std::function<int()>& chosen) {
   command->add_option("--config", options->config, "Settings file (YAML); unknown keys are errors");
   command->add_option("--listen", options->listen, "ADDRESS:PORT; port 0 takes any free one");
   command->add_option("--data", options->data, "Data directory, created where missing");
+  command
+      ->add_option("--nodes", options->nodes,
+                   "Nodes in this process, each with a gateway port, from that of --listen on")
+      ->check(CLI::Range(1U, nodes_max));
   command->add_flag("--print-config", options->print_config,
                     "Print the effective settings (without the secret) and stop");
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });

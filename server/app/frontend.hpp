@@ -59,6 +59,10 @@ class Frontend {
   void handle(NodeId from, bus::Supersede&& supersede);
   void handle(NodeId from, bus::Rebuilt&& rebuilt);
 
+  // --- other nodes (frontend_nodes.cpp)
+  void on_node_up(NodeId node, Term term);
+  void on_node_down(NodeId node);
+
  private:
   // --- requests (frontend_requests.cpp)
   void handle(gateway::SessionId id, Session& session, const protocol::Login& login);
@@ -69,7 +73,8 @@ class Frontend {
   void handle(gateway::SessionId id, Session& session, const protocol::DeviceAck& ack);
   void handle(gateway::SessionId id, Session& session, const protocol::NextPage& next);
   void handle(gateway::SessionId id, Session& session, const protocol::Heartbeat& heartbeat);
-  [[nodiscard]] bool refuse_draining(gateway::SessionId id, const protocol::Refused& naming);
+  /// Whether a request that appends to the channel cannot be taken: then it was refused.
+  [[nodiscard]] bool refuse_append(gateway::SessionId id, const protocol::Refused& naming);
   void refuse(gateway::SessionId id, const protocol::Refused& refusal);
   void refuse_and_close(gateway::SessionId id, const protocol::Refused& refusal,
                         protocol::CloseCode code);
@@ -77,6 +82,12 @@ class Frontend {
   void close(gateway::SessionId id, Session& session, protocol::CloseCode code,
              std::string_view reason);
   void supersede(gateway::SessionId old);
+
+  /// Registers the channels that the session should get and does not, after its user's owner was
+  /// away.
+  void refresh(gateway::SessionId id, Session& session, std::span<const ChannelId> channels);
+  /// Whether the number of a link continues it; else its channels are registered anew.
+  void follow_link(NodeId owner, const bus::Published& published);
 
   // --- live records (frontend_live.cpp)
   void acknowledge(const core::Record& record, std::span<const std::byte> body,
@@ -112,13 +123,20 @@ class Frontend {
   void release_acks(LiveIndex index, MessageId up_to);
   /// Registers anew what this owner should send: what it sent meanwhile is repaired.
   void register_again(NodeId owner);
+  /// Where the interval begins that the user is in. @pre there is one.
+  [[nodiscard]] static MessageId joined_at(core::Intervals intervals, MessageId head);
   /// Takes up a channel that its owner has registered.
   void set_registered(LiveIndex index, MessageId head);
 
   // --- catch-up (frontend_catch_up.cpp)
-  void begin_round(gateway::SessionId id, const CatchUp& catch_up);
+  void begin_round(gateway::SessionId id, CatchUp& catch_up);
   void register_channels(gateway::SessionId id, CatchUp& catch_up,
                          std::span<const ChannelId> channels);
+  /// As many Register messages as the channels have owners.
+  [[nodiscard]] std::vector<std::pair<NodeId, bus::Register>> registrations(
+      gateway::SessionId id, UserId user, std::span<const ChannelId> channels) const;
+  /// Closes a session whose login or catch-up needs a node that is down.
+  void refuse_unavailable(gateway::SessionId id);
   /// Takes what a channel's owner said to a session that is still to be planned for.
   void learn(gateway::SessionId id, Session& session, const bus::ChannelState& state,
              core::Intervals intervals);
@@ -145,6 +163,12 @@ class Frontend {
   Sessions sessions_;
   LiveChannels live_;
   CatchUpReader reader_;
+  struct Link {
+    NodeId owner;
+    Term term;
+    std::uint64_t number = 0;
+  };
+  std::vector<Link> links_;  ///< One a node.
   std::deque<gateway::SessionId> pages_due_;
   std::optional<gateway::SessionId> serving_;  ///< Whose page is being filled.
   bool draining_ = false;

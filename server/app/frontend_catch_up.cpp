@@ -1,7 +1,6 @@
 // Logins and catch-ups: registrations, plans, pages.
 
 #include "server/app/frontend.hpp"
-#include "server/base/assert.hpp"
 #include "server/gateway/clock.hpp"
 
 #include <boost/asio/post.hpp>
@@ -26,17 +25,24 @@ void Frontend::add_to(NodeMetrics& metrics) const {
 
 // --- a round: what channels there are, how they stand, what is to be read ------------------------
 
-void Frontend::begin_round(gateway::SessionId id, const CatchUp& catch_up) {
+void Frontend::begin_round(gateway::SessionId id, CatchUp& catch_up) {
+  const NodeId owner = node_.directory.owner(catch_up.user);
+  if (!node_.bus.is_up(owner)) return refuse_unavailable(id);
   const Device& device = sessions_.device(sessions_.find(id)->device);
-  node_.bus.send(node_.directory.owner(catch_up.user),
-                 bus::UserLogin{ticket_of(id), catch_up.user, device.id});
+  catch_up.round_due = true;
+  catch_up.planned = false;
+  node_.bus.send(owner, bus::UserLogin{ticket_of(id), catch_up.user, device.id});
 }
 
 void Frontend::handle(NodeId, bus::UserChannels&& found) {
   const gateway::SessionId id = session_of(found.session);
   Session* const session = sessions_.find(id);
-  if (session == nullptr || session->catch_up == nullptr) return;
+  if (session == nullptr || session->phase == Phase::closing) return;
+  if (session->catch_up == nullptr || session->catch_up->planned) {
+    return refresh(id, *session, found.channels);
+  }
   CatchUp& catch_up = *session->catch_up;
+  if (!std::exchange(catch_up.round_due, false)) return;
   if (!std::exchange(catch_up.accepted, true)) {
     ++node_.operations.logins;
     gateway_->send(id, frame_of(protocol::LoginAccepted{
@@ -44,16 +50,26 @@ void Frontend::handle(NodeId, bus::UserChannels&& found) {
                            .term = node_.term,
                            .heartbeat_interval = node_.settings.heartbeat_interval}));
   }
-  catch_up.planned = false;
   register_channels(id, catch_up, found.channels);
 }
 
 void Frontend::register_channels(gateway::SessionId id, CatchUp& catch_up,
                                  std::span<const ChannelId> channels) {
   if (channels.empty() && catch_up.answers_due == 0) return plan(id, catch_up);
+  auto asked = registrations(id, catch_up.user, channels);
+  for (const auto& [node, wanted] : asked) {
+    if (!node_.bus.is_up(node)) return refuse_unavailable(id);
+  }
+  catch_up.answers_due += asked.size();
+  // Each may be answered at once; `catch_up` is not to be looked at from here on.
+  for (auto& [node, wanted] : asked) node_.bus.send(node, std::move(wanted));
+}
+
+std::vector<std::pair<NodeId, bus::Register>> Frontend::registrations(
+    gateway::SessionId id, UserId user, std::span<const ChannelId> channels) const {
   std::vector<std::pair<NodeId, bus::Register>> asked;
   for (const NodeId node : node_.directory.nodes()) {
-    asked.push_back({node, {.session = ticket_of(id), .user = catch_up.user, .channels = {}}});
+    asked.push_back({node, {.session = ticket_of(id), .user = user, .channels = {}}});
   }
   for (const ChannelId channel : channels) {
     const NodeId owner = node_.directory.owner(channel);
@@ -62,9 +78,7 @@ void Frontend::register_channels(gateway::SessionId id, CatchUp& catch_up,
     }
   }
   std::erase_if(asked, [](const auto& one) { return one.second.channels.empty(); });
-  catch_up.answers_due += asked.size();
-  // Each may be answered at once; `catch_up` is not to be looked at from here on.
-  for (auto& [node, wanted] : asked) node_.bus.send(node, std::move(wanted));
+  return asked;
 }
 
 void Frontend::learn(gateway::SessionId id, Session& session, const bus::ChannelState& state,
@@ -75,18 +89,15 @@ void Frontend::learn(gateway::SessionId id, Session& session, const bus::Channel
   if (!state.registered) return;
   const LiveIndex index = live_.index_of(state.channel);
   const MessageId relayed = live_.at(index).relayed;
-  const auto joined = std::find_if(intervals.begin(), intervals.end(), [&](const auto& interval) {
-    return interval.join <= state.head && state.head < interval.leave;
-  });
-  CLAMOR_ASSERT(joined != intervals.end());
+  const MessageId joined = joined_at(intervals, state.head);
   live_.at(index).drop_joiner(id);
-  if (joined->join <= relayed) {
+  if (joined <= relayed) {
     progress.attached = true;
     attach(id, session, index);
   } else {
     // The join itself is still on its way here.
-    progress.up_to = joined->join - 1;
-    live_.at(index).joiners.push_back({.session = id, .next = joined->join});
+    progress.up_to = joined - 1;
+    live_.at(index).joiners.push_back({.session = id, .next = joined});
   }
   release_acks(index, relayed);
 }

@@ -2,6 +2,7 @@
 
 #include "server/app/channels.hpp"
 #include "server/app/frontend.hpp"
+#include "server/base/assert.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -43,7 +44,13 @@ void Frontend::detach_all(gateway::SessionId id, Session& session) {
 void Frontend::handle(NodeId, bus::Joined&& joined) {
   const gateway::SessionId id = session_of(joined.session);
   Session* const session = sessions_.find(id);
-  if (session != nullptr) join(id, *session, joined.channel, joined.at);
+  if (session == nullptr || session->phase == Phase::closing) return;
+  if (joined.at != MessageId{}) return join(id, *session, joined.channel, joined.at);
+  // The notice of the join itself was lost. Where the session learnt of it otherwise it is well.
+  if (session->catch_up != nullptr && !session->catch_up->planned) {
+    return register_channels(id, *session->catch_up, std::span{&joined.channel, 1});
+  }
+  refresh(id, *session, std::span{&joined.channel, 1});
 }
 
 void Frontend::join(gateway::SessionId id, Session& session, ChannelId channel, MessageId at) {
@@ -149,6 +156,14 @@ void Frontend::release_acks(LiveIndex index, MessageId up_to) {
   }
 }
 
+MessageId Frontend::joined_at(core::Intervals intervals, MessageId head) {
+  const auto joined = std::find_if(intervals.begin(), intervals.end(), [&](const auto& interval) {
+    return interval.join <= head && head < interval.leave;
+  });
+  CLAMOR_ASSERT(joined != intervals.end());
+  return joined->join;
+}
+
 // --- registrations -------------------------------------------------------------------------------
 
 void Frontend::handle(NodeId from, bus::Rebuilt&&) { register_again(from); }
@@ -183,8 +198,12 @@ void Frontend::handle(NodeId, bus::Registered&& registered) {
     begin = state.intervals_end;
     if (state.registered) set_registered(live_.index_of(state.channel), state.head);
     Session* const session = sessions_.find(id);
-    if (session == nullptr || session->catch_up == nullptr || session->catch_up->planned) continue;
-    learn(id, *session, state, intervals);
+    if (session == nullptr || session->phase == Phase::closing) continue;
+    if (session->catch_up != nullptr && !session->catch_up->planned) {
+      learn(id, *session, state, intervals);
+    } else if (state.registered) {
+      join(id, *session, state.channel, joined_at(intervals, state.head));
+    }
   }
   Session* const session = sessions_.find(id);
   if (session == nullptr || session->catch_up == nullptr || session->catch_up->planned) return;

@@ -17,7 +17,9 @@ constexpr std::size_t bytes_per_repair = std::size_t{1} << 20U;
 
 }  // namespace
 
-void Frontend::handle(NodeId, bus::Published&& published) {
+void Frontend::handle(NodeId from, bus::Published&& published) {
+  follow_link(from, published);
+  if (published.commit == nullptr) return;
   const store::RecordBatch& batch = published.commit->batch;
   for (const bus::Published::Entry& entry : published.entries) {
     const core::Record& record = batch.record(entry.record);

@@ -37,7 +37,14 @@ Frontend::Frontend(boost::asio::io_context& io, NodeContext& node)
     : io_{io},
       node_{node},
       key_{token::derive_key(node.settings.secret)},
-      reader_{node, node.settings.page} {}
+      reader_{node, node.settings.page} {
+  for (const NodeId id : node.directory.nodes()) links_.push_back({.owner = id});
+  links_[static_cast<std::size_t>(
+             std::find_if(links_.begin(), links_.end(),
+                          [&](const Link& link) { return link.owner == node.self; }) -
+             links_.begin())]
+      .term = node.term;
+}
 
 void Frontend::on_message(gateway::SessionId id, std::span<const std::byte> payload) {
   Session* const session = sessions_.find(id);
@@ -137,7 +144,7 @@ void Frontend::handle(gateway::SessionId, Session&, const protocol::Heartbeat&) 
 
 void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Send& send) {
   protocol::Refused refusal{.channel = send.channel, .client_message_id = send.client_message_id};
-  if (refuse_draining(id, refusal)) return;
+  if (refuse_append(id, refusal)) return;
   if (send.body.size() > node_.settings.body_bytes_max) {
     refusal.code = RefusalCode::body_too_large;
     return refuse(id, refusal);
@@ -155,7 +162,7 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::S
 }
 
 void Frontend::handle(gateway::SessionId id, Session&, const protocol::CreateChannel& create) {
-  if (refuse_draining(id, {.channel = create.channel})) return;
+  if (refuse_append(id, {.channel = create.channel})) return;
   std::string_view fault = fault_of(create.members);
   if (create.channel == ChannelId{}) fault = "channels are numbered from 1";
   if (!fault.empty()) {
@@ -168,14 +175,14 @@ void Frontend::handle(gateway::SessionId id, Session&, const protocol::CreateCha
 }
 
 void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Join& join) {
-  if (refuse_draining(id, {.channel = join.channel})) return;
+  if (refuse_append(id, {.channel = join.channel})) return;
   const UserId user = sessions_.device(session.device).user;
   node_.bus.send(node_.directory.owner(join.channel),
                  bus::JoinRequest{ticket_of(id), user, join.channel});
 }
 
 void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Leave& leave) {
-  if (refuse_draining(id, {.channel = leave.channel})) return;
+  if (refuse_append(id, {.channel = leave.channel})) return;
   const UserId user = sessions_.device(session.device).user;
   node_.bus.send(node_.directory.owner(leave.channel),
                  bus::LeaveRequest{ticket_of(id), user, leave.channel});
@@ -183,11 +190,12 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::L
 
 // --- refusals ------------------------------------------------------------------------------------
 
-bool Frontend::refuse_draining(gateway::SessionId id, const protocol::Refused& naming) {
-  if (!draining_) return false;
+bool Frontend::refuse_append(gateway::SessionId id, const protocol::Refused& naming) {
+  const bool unavailable = !node_.bus.is_up(node_.directory.owner(naming.channel));
+  if (!draining_ && !unavailable) return false;
   protocol::Refused refusal = naming;
-  refusal.code = RefusalCode::shutting_down;
-  refusal.retry_after = retry_when_draining;
+  refusal.code = draining_ ? RefusalCode::shutting_down : RefusalCode::unavailable;
+  refusal.retry_after = draining_ ? retry_when_draining : retry_when_unavailable;
   refuse(id, refusal);
   return true;
 }

@@ -58,6 +58,8 @@ std::string_view name_of(RefusalCode code) {
       return "shutting_down";
     case RefusalCode::store_failed:
       return "store_failed";
+    case RefusalCode::unavailable:
+      return "unavailable";
   }
   return "";
 }

@@ -13,7 +13,7 @@ namespace clamor::server {
 
 /// What went wrong or was refused, counted by kind. Plain counters of the I/O thread.
 struct Incidents {
-  static constexpr std::size_t refusal_codes = 18;  ///< RefusalCode values are below it.
+  static constexpr std::size_t refusal_codes = 19;  ///< RefusalCode values are below it.
   static constexpr std::size_t decode_errors = 7;   ///< protocol::DecodeError values are below it.
   std::array<std::uint64_t, refusal_codes> refused{};
   std::array<std::uint64_t, decode_errors> malformed{};

@@ -1,7 +1,5 @@
 #include "server/app/node.hpp"
 
-#include "server/base/assert.hpp"
-
 #include <string>
 #include <utility>
 #include <variant>
@@ -9,26 +7,36 @@
 namespace clamor::server {
 
 Node::Node(boost::asio::io_context& io, store::Store& store, const Settings& settings, NodeId self,
-           const directory::Directory& directory)
-    : settings_{settings},
+           const directory::Directory& directory, bus::Exchange& exchange)
+    : io_{io},
+      settings_{settings},
+      exchange_{exchange},
+      bus_{self, *this, exchange},
       context_{.self = self,
                .term = store.term(),
                .settings = settings_,
                .directory = directory,
-               .bus = *this,
+               .bus = bus_,
                .begin_turn = [this] { gateway_->begin_turn(); }},
       owner_{io, store, context_},
-      frontend_{io, context_} {}
+      frontend_{io, context_} {
+  owner_.start();
+}
 
 void Node::attach(gateway::Gateway& gateway) {
   gateway_ = &gateway;
   frontend_.attach(gateway);
 }
 
+void Node::connect() { exchange_.connect(context_.self, context_.term, io_, *this); }
+
 void Node::drain(std::function<void()> drained) {
   draining_ = true;
   frontend_.drain();
-  owner_.drain(std::move(drained));
+  owner_.drain([this, drained = std::move(drained)] {
+    bus_.flush();  // Other nodes' clients have their answers before their gateways close.
+    drained();
+  });
 }
 
 // --- turns ---------------------------------------------------------------------------------------
@@ -52,13 +60,29 @@ void Node::on_turn_end(Instant now) {
   context_.now = now;
   frontend_.end_turn();
   owner_.end_turn();
+  bus_.flush();
 }
 
 // --- messages ------------------------------------------------------------------------------------
 
-void Node::send(NodeId to, bus::Message message) {
-  CLAMOR_ASSERT(to == context_.self);
-  receive(to, std::move(message));
+void Node::receive_all(NodeId from, std::vector<bus::Message> messages) {
+  gateway_->begin_turn();
+  ++context_.operations.posts;
+  for (bus::Message& message : messages) receive(from, std::move(message));
+}
+
+void Node::on_node_up(NodeId node, Term term) {
+  gateway_->begin_turn();
+  bus_.set_up(node, term);
+  owner_.on_node_up(node);
+  frontend_.on_node_up(node, term);
+}
+
+void Node::on_node_down(NodeId node) {
+  gateway_->begin_turn();
+  bus_.set_down(node);
+  owner_.on_node_down(node);
+  frontend_.on_node_down(node);
 }
 
 void Node::receive(NodeId from, bus::Message message) {
@@ -95,6 +119,7 @@ NodeMetrics Node::metrics() const {
                       .incidents = context_.incidents,
                       .gateway = gateway_->counters()};
   metrics.operations += gateway_->operations();
+  metrics.operations.bus_frames = bus_.frames();
   metrics.design = layout_of(settings_.design);
   metrics.durability = settings_.durability == store::Durability::fsync ? "fsync" : "os";
   metrics.connections = gateway_->sessions();

@@ -5,6 +5,7 @@
 #include "server/app/owner.hpp"
 #include "server/app/settings.hpp"
 #include "server/bus/bus.hpp"
+#include "server/bus/exchange.hpp"
 #include "server/directory/directory.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/store/store.hpp"
@@ -13,21 +14,24 @@
 
 #include <functional>
 #include <string_view>
+#include <vector>
 
 namespace clamor::server {
 
 /// One server: the owner of some partitions, the frontend of a gateway, and what lies between them.
 /// The two halves know each other by messages only, so that either may have its counterpart on
 /// another node. All calls on the thread that runs `io`.
-class Node final : public gateway::Handler, private bus::Bus, private bus::Receiver {
+class Node final : public gateway::Handler, private bus::Receiver {
  public:
   /// Folds the store's log and redoes what its queues lack. Throws std::runtime_error where the
   /// store cannot be read. @pre all outlive it.
   Node(boost::asio::io_context& io, store::Store& store, const Settings& settings, NodeId self,
-       const directory::Directory& directory);
+       const directory::Directory& directory, bus::Exchange& exchange);
 
   /// Names the gateway that calls it. @pre before `io` runs; it outlives every call.
   void attach(gateway::Gateway& gateway);
+  /// Joins the other nodes. @pre it has its gateway.
+  void connect();
   /// Counts that the thread had nothing to do and went to sleep.
   void count_wake() { ++context_.operations.wakes; }
   /// Refuses further requests, and calls `drained` once all accepted ones are answered.
@@ -40,11 +44,16 @@ class Node final : public gateway::Handler, private bus::Bus, private bus::Recei
   [[nodiscard]] gateway::HttpAnswer on_http_get(std::string_view target) override;
 
  private:
-  void send(NodeId to, bus::Message message) override;
   void receive(NodeId from, bus::Message message) override;
+  void receive_all(NodeId from, std::vector<bus::Message> messages) override;
+  void on_node_up(NodeId node, Term term) override;
+  void on_node_down(NodeId node) override;
   [[nodiscard]] NodeMetrics metrics() const;
 
+  boost::asio::io_context& io_;
   const Settings settings_;
+  bus::Exchange& exchange_;
+  bus::Endpoint bus_;
   gateway::Gateway* gateway_ = nullptr;
   NodeContext context_;
   Owner owner_;

@@ -10,6 +10,13 @@
 #include <utility>
 
 namespace clamor::server {
+namespace {
+
+constexpr Duration tick_interval = std::chrono::seconds{1};
+/// Planned entries from which on the writer is waited for: large groups' take much memory.
+constexpr std::uint64_t entries_waiting_max = 1'000'000;
+
+}  // namespace
 
 Owner::Owner(boost::asio::io_context& io, store::Store& store, NodeContext& node)
     : io_{io},
@@ -19,23 +26,24 @@ Owner::Owner(boost::asio::io_context& io, store::Store& store, NodeContext& node
                          .partitions = store.settings().partitions,
                          .group_members_max = node.settings.group_members_max},
       tail_{{.records_per_channel = node.settings.tail_records, .age = node.settings.tail_age}},
+      source_{store, node},
+      sink_{io, store, node, users_},
       rebuild_timer_{io},
+      tick_timer_{io},
       joined_(node.directory.nodes().size()) {
   for (const NodeId id : node.directory.nodes()) links_.push_back({.node = id, .entries = {}});
   open_.commit = std::make_shared<store::Commit>();
-  queue_writer_ = std::make_unique<store::QueueWriter>(
-      store,
-      store::QueueWriterSettings{.linger = node.settings.queue_linger,
-                                 .flush_every = node.settings.queue_flush_records},
-      [this](const store::QueueOutcome& outcome) {
-        const std::uint64_t epoch = queue_epoch_.load(std::memory_order_acquire);
-        boost::asio::post(io_, [this, outcome, epoch] { on_queued(outcome, epoch); });
-      });
+}
+
+void Owner::start() {
   const auto recovered = recover_all();
-  if (!recovered) throw std::runtime_error(node.settings.data + ": " + recovered.error().what);
-  committer_ = std::make_unique<store::Committer>(store, [this](store::CommitOutcome outcome) {
+  if (!recovered) {
+    throw std::runtime_error(store_.settings().path + ": " + recovered.error().what);
+  }
+  committer_ = std::make_unique<store::Committer>(store_, [this](store::CommitOutcome outcome) {
     boost::asio::post(io_, [this, outcome = std::move(outcome)] { on_committed(outcome); });
   });
+  if (links_.size() > 1) tick();
 }
 
 Owner::~Owner() = default;
@@ -52,6 +60,7 @@ void Owner::end_turn() {
 void Owner::drain(std::function<void()> drained) {
   draining_ = true;
   rebuild_timer_.cancel();
+  tick_timer_.cancel();
   drained_ = std::move(drained);
   finish_drain();
 }
@@ -67,9 +76,9 @@ void Owner::add_to(NodeMetrics& metrics) const {
   metrics.channels = channels_->size();
   metrics.commits_pending = pending_.size();
   metrics.commit_queue_bytes = committer_->pending_bytes();
-  metrics.fan_out_lag_records = fan_out_lag_records_;
-  metrics.fan_out_lag_entries = fan_out_lag_entries_;
-  metrics.queue_writer_backlog = fan_outs_.size();
+  metrics.fan_out_lag_records = source_.lag_records();
+  metrics.fan_out_lag_entries = source_.lag_entries();
+  metrics.queue_writer_backlog = sink_.backlog();
   metrics.store_failed = store_failed_;
 }
 
@@ -77,12 +86,52 @@ bool Owner::set_interest(ChannelIndex channel, NodeId node) {
   if (channel >= interest_.size()) {
     interest_.resize(std::max<std::size_t>(channel + std::size_t{1}, interest_.size() * 2));
   }
-  const auto nodes = node_.directory.nodes();
-  const auto place = std::find(nodes.begin(), nodes.end(), node) - nodes.begin();
-  const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(place);
+  const std::uint64_t bit = std::uint64_t{1} << place_of(node);
   const bool was_set = (interest_[channel] & bit) != 0;
   interest_[channel] |= bit;
   return was_set;
+}
+
+std::size_t Owner::place_of(NodeId node) const {
+  const auto nodes = node_.directory.nodes();
+  return static_cast<std::size_t>(std::find(nodes.begin(), nodes.end(), node) - nodes.begin());
+}
+
+// --- other nodes ---------------------------------------------------------------------------------
+
+void Owner::on_node_up(NodeId node) {
+  links_[place_of(node)].number = 0;
+  source_.on_node_up(node);
+}
+
+void Owner::on_node_down(NodeId node) {
+  source_.on_node_down(node);
+  users_.forget(node);
+  const std::uint64_t others = ~(std::uint64_t{1} << place_of(node));
+  for (std::uint64_t& nodes : interest_) nodes &= others;
+  // Its names of devices and sessions mean others once it is back.
+  const auto forget = [&](PendingCommit& commit) {
+    for (Request& request : commit.requests) {
+      if (request.node == node) request.answer.kind = bus::Answer::Kind::none;
+    }
+  };
+  forget(open_);
+  for (PendingCommit& commit : pending_) forget(commit);
+  for (DueAck& due : due_acks_) due.forgotten = due.forgotten || due.node == node;
+}
+
+void Owner::tick() {
+  source_.tick();
+  for (const Link& link : links_) {
+    if (link.node == node_.self) continue;
+    node_.bus.send(link.node, bus::Published{.term = store_.term(), .number = link.number});
+  }
+  tick_timer_.expires_after(tick_interval);
+  tick_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    node_.begin_turn();
+    tick();
+  });
 }
 
 // --- recovery ------------------------------------------------------------------------------------
@@ -109,29 +158,41 @@ void Owner::rebuild() {
 }
 
 store::Result<void> Owner::try_rebuild() {
-  queue_writer_->discard();
-  queue_epoch_.fetch_add(1, std::memory_order_release);
-  fan_outs_.clear();
-  fan_out_lag_records_ = 0;
-  fan_out_lag_entries_ = 0;
+  sink_.discard();
   tail_.clear();
   interest_.clear();  // Channels get other indices; gateways register anew once they are told.
   const auto reopened = store_.reopen();
   if (!reopened) return reopened.error();
-  return recover_all();
+  const auto recovered = recover_all();
+  if (recovered) sink_.announce();
+  return recovered;
 }
 
 store::Result<void> Owner::recover_all() {
-  auto channels = recover(store_, channels_settings_, users_);
+  auto channels = recover(store_, channels_settings_);
   if (!channels) return channels.error();
   channels_ = std::move(*channels);
-  const auto redone = redo_fan_out(store_, *channels_, *queue_writer_);
-  if (!redone) return redone.error();
-  node_.incidents.fan_out_redone_records += *redone;
-  if (!queue_writer_->drain()) return store::Failure{"queue entries cannot be written"};
-  queue_epoch_.fetch_add(1, std::memory_order_release);
+  source_.restart(*channels_);
+  const auto recovered = sink_.recover();
+  if (!recovered) return recovered.error();
+  source_.begin_own(sink_.cursors_for(node_.self));
+  std::uint64_t waiting = 0;
+  for (;;) {
+    const auto redone = source_.redo_own(*channels_);
+    if (!redone) return redone.error();
+    waiting += redone->entries;
+    if (redone->rows != 0 && waiting <= entries_waiting_max) continue;
+    if (!sink_.drain()) return store::Failure{"queue entries cannot be written"};
+    waiting = 0;
+    if (redone->rows == 0) break;
+  }
   channels_->set_all_covered();
+  trim_journals();
   return {};
+}
+
+void Owner::trim_journals() {
+  for (const store::JournalPlace& place : source_.trimmable()) sink_.trim(place);
 }
 
 }  // namespace clamor::server

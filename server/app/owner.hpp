@@ -1,19 +1,19 @@
 #pragma once
 
 #include "server/app/channels.hpp"
+#include "server/app/fan_out_sink.hpp"
+#include "server/app/fan_out_source.hpp"
 #include "server/app/node_context.hpp"
 #include "server/app/tail.hpp"
 #include "server/app/users.hpp"
 #include "server/bus/messages.hpp"
 #include "server/core/fan_out.hpp"
 #include "server/store/committer.hpp"
-#include "server/store/queue_writer.hpp"
 #include "server/store/store.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -33,13 +33,15 @@ namespace clamor::server {
 /// anybody before it is durable. All calls on the thread that runs `io`.
 class Owner {
  public:
-  /// Folds the store's log and redoes what its queues lack. Throws std::runtime_error where the
-  /// store cannot be read. @pre all three outlive it.
+  /// @pre all three outlive it.
   Owner(boost::asio::io_context& io, store::Store& store, NodeContext& node);
   ~Owner();
   Owner(const Owner&) = delete;
   Owner& operator=(const Owner&) = delete;
 
+  /// Folds the store's log and redoes what its queues lack. Throws std::runtime_error where the
+  /// store cannot be read. @pre before any other call, once.
+  void start();
   /// Hands the turn's commit to the committer.
   void end_turn();
   /// Refuses further requests, and calls `drained` once all accepted ones are answered.
@@ -59,6 +61,15 @@ class Owner {
   void handle(NodeId from, bus::ReadUserQueue&& read);
   void handle(NodeId from, bus::ReadMemberQueue&& read);
   void handle(NodeId from, bus::UsersJoined&& joined);
+  // --- durable fan-out
+  void handle(NodeId from, bus::FanOutBatch&& batch) { sink_.handle(from, std::move(batch)); }
+  void handle(NodeId from, bus::FanOutAsk&& ask) { sink_.handle(from, std::move(ask)); }
+  void handle(NodeId from, bus::FanOutCursors&& cursors);
+  void handle(NodeId from, bus::FanOutApplied&& applied);
+  void handle(NodeId from, bus::FanOutFlushed&& flushed);
+
+  void on_node_up(NodeId node);
+  void on_node_down(NodeId node);
 
  private:
   /// Whom a record in a commit answers, and where.
@@ -70,15 +81,10 @@ class Owner {
     std::shared_ptr<store::Commit> commit;
     std::vector<Request> requests;  ///< One a record.
   };
-  struct PendingFanOut {
-    std::vector<core::RecordRun> runs;
-    std::uint64_t records = 0;
-    std::uint64_t entries = 0;
-    std::size_t acks = 0;  ///< So many of due_acks_ wait for it.
-  };
   struct DueAck {
     NodeId node;
     bus::LateAck ack;
+    bool forgotten = false;  ///< The node went down meanwhile.
   };
   /// The numbered stream of published records to one node.
   struct Link {
@@ -104,7 +110,6 @@ class Owner {
 
   // --- commits (owner_commits.cpp)
   void on_committed(const store::CommitOutcome& outcome);
-  void on_queued(const store::QueueOutcome& outcome, std::uint64_t epoch);
   void publish(const PendingCommit& pending);
   /// Adds a record to what every interested node gets of the commit.
   void add_live(ChannelIndex channel, std::size_t record, bool to_sender);
@@ -120,6 +125,10 @@ class Owner {
   [[nodiscard]] store::Result<void> try_rebuild();
   /// Folds the log, redoes the queues: state, journal ends and queues agree afterwards.
   [[nodiscard]] store::Result<void> recover_all();
+  void trim_journals();
+  /// Once a second, where there are other nodes: repeats what a loss must not hide.
+  void tick();
+  [[nodiscard]] std::size_t place_of(NodeId node) const;
   void finish_drain();
 
   boost::asio::io_context& io_;
@@ -134,25 +143,22 @@ class Owner {
   std::vector<std::uint64_t> interest_;
   std::vector<Link> links_;  ///< In the directory's order.
 
-  PendingCommit open_;                  ///< What this turn has accepted.
-  std::deque<PendingCommit> pending_;   ///< At the committer.
-  std::deque<PendingFanOut> fan_outs_;  ///< At the queue writer.
-  std::deque<DueAck> due_acks_;         ///< AckAfter::fanout, in the order of fan_outs_.
-  std::uint64_t fan_out_lag_records_ = 0;
-  std::uint64_t fan_out_lag_entries_ = 0;
-  /// Outcomes of fan-outs from before a rebuild, or of its redo, are not in fan_outs_.
-  std::atomic<std::uint64_t> queue_epoch_{0};
+  PendingCommit open_;                 ///< What this turn has accepted.
+  std::deque<PendingCommit> pending_;  ///< At the committer.
+  FanOutSource source_;
+  FanOutSink sink_;
+  std::deque<DueAck> due_acks_;  ///< AckAfter::fanout, in the order of commits.
   bool store_failed_ = false;
   bool draining_ = false;
   std::function<void()> drained_;
   boost::asio::steady_timer rebuild_timer_;
+  boost::asio::steady_timer tick_timer_;
 
   // Scratch, kept for its memory.
   std::vector<core::NodeRun> node_runs_;
   core::LivePlan live_plan_;
   std::vector<std::vector<UserId>> joined_;  ///< By node.
 
-  std::unique_ptr<store::QueueWriter> queue_writer_;
   std::unique_ptr<store::Committer> committer_;
 };
 

@@ -45,19 +45,14 @@ void Owner::publish(const PendingCommit& pending) {
   auto planned = channels_->apply(*pending.commit);
   node_.operations.records += batch.size();
   node_.operations.record_user_partition_pairs += planned.user_partition_pairs;
-  const std::size_t entries = planned.fan_out.entries.size();
-  PendingFanOut& fan_out =
-      fan_outs_.emplace_back(PendingFanOut{std::move(planned.runs), batch.size(), entries});
-  fan_out_lag_records_ += batch.size();
-  fan_out_lag_entries_ += entries;
-  queue_writer_->submit(std::move(planned.fan_out));
-  ++node_.operations.posts;
+  source_.publish(std::move(planned), batch.size());
+  std::size_t acks_held = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const core::Record& record = batch.record(i);
     const ChannelIndex index = *channels_->find(record.channel);
     tail_.add(index, pending.commit, i, node_.now);
     const bool answered = add_answer(pending.requests[i], channels_->channel(index), record, i);
-    if (!answered) ++fan_out.acks;
+    if (!answered) ++acks_held;
     if (record.kind == core::RecordKind::join) {
       // A gateway that learns of it registers before the join itself goes out, where it is near.
       send_published(pending.commit);
@@ -68,6 +63,7 @@ void Owner::publish(const PendingCommit& pending) {
     channels_->set_announced(index, record.id);
   }
   send_published(pending.commit);
+  source_.hold_acks(acks_held);
 }
 
 bool Owner::add_answer(const Request& request, const Channel& channel, const core::Record& record,
@@ -93,7 +89,8 @@ bool Owner::add_answer(const Request& request, const Channel& channel, const cor
 
 void Owner::send_due_acks(std::size_t count) {
   for (; count != 0; --count) {
-    node_.bus.send(due_acks_.front().node, due_acks_.front().ack);
+    const DueAck& due = due_acks_.front();
+    if (!due.forgotten) node_.bus.send(due.node, due.ack);
     due_acks_.pop_front();
   }
 }
@@ -142,23 +139,21 @@ void Owner::tell_joined(const core::Record& record, std::span<const std::byte> b
   }
 }
 
-void Owner::on_queued(const store::QueueOutcome& outcome, std::uint64_t epoch) {
-  ++node_.operations.posts;
-  node_.operations.queue_batches += outcome.batches;
-  node_.operations.queue_entries += outcome.entries;
-  node_.operations.queue_bytes += outcome.bytes;
-  node_.operations.queue_ns += static_cast<std::uint64_t>(to_ns(outcome.took));
-  node_.incidents.queue_write_failures += outcome.failures;
-  if (epoch != queue_epoch_.load(std::memory_order_relaxed)) return;
-  if (!due_acks_.empty()) node_.begin_turn();
-  for (std::size_t i = 0; i < outcome.fan_outs; ++i) {
-    channels_->set_covered(fan_outs_.front().runs);
-    send_due_acks(fan_outs_.front().acks);
-    fan_out_lag_records_ -= fan_outs_.front().records;
-    fan_out_lag_entries_ -= fan_outs_.front().entries;
-    fan_outs_.pop_front();
-  }
+// --- durable fan-out -----------------------------------------------------------------------------
+
+void Owner::handle(NodeId from, bus::FanOutApplied&& applied) {
+  send_due_acks(source_.handle(from, applied, *channels_));
   finish_drain();
+}
+
+void Owner::handle(NodeId from, bus::FanOutCursors&& cursors) {
+  source_.handle(from, cursors, *channels_);
+  trim_journals();
+}
+
+void Owner::handle(NodeId from, bus::FanOutFlushed&& flushed) {
+  source_.handle(from, flushed);
+  trim_journals();
 }
 
 // --- a failed append -----------------------------------------------------------------------------

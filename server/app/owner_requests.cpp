@@ -95,8 +95,8 @@ bool Owner::refuse_append(NodeId from, const bus::Refusal& naming) {
     refusal.retry_after = rebuild_retry;
   } else if (committer_->pending_bytes() + open_.commit->batch.bytes() >
                  settings.commit_queue_bytes ||
-             fan_out_lag_records_ > settings.fan_out_lag_records ||
-             fan_out_lag_entries_ > settings.fan_out_lag_entries) {
+             source_.lag_records() > settings.fan_out_lag_records ||
+             source_.lag_entries() > settings.fan_out_lag_entries) {
     refusal.code = RefusalCode::overloaded;
     refusal.retry_after = core::retry_when_overloaded;
   } else {

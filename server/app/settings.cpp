@@ -138,6 +138,7 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
     map.fault("listen", fmt::format("listen is \"{}\"; {}", listen, listen_expected));
   }
   map.read_text("data", settings.data);
+  map.read_whole("nodes", settings.nodes, 1U, nodes_max);
   if (map.read_text("secret", settings.secret) && settings.secret.size() < secret_bytes_min) {
     map.fault("secret", fmt::format("secret has {} characters; expected a random text of at least "
                                     "{}, e.g. the output of `openssl rand -hex 32`",
@@ -186,6 +187,7 @@ std::string print_settings(const Settings& s) {
   return fmt::format(
       R"(listen: "{}:{}"
 data: {}
+nodes: {}
 # secret: {}
 design: {}
 durability: {}
@@ -213,8 +215,8 @@ store:
   block_cache_bytes: {}
   write_buffer_bytes: {}
 )",
-      s.address, s.port, quoted(s.data), s.secret.empty() ? "not set" : "set, not shown", design,
-      s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
+      s.address, s.port, quoted(s.data), s.nodes, s.secret.empty() ? "not set" : "set, not shown",
+      design, s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
       text(s.heartbeat_interval), text(s.offline_after), s.sessions_max, s.message_bytes_max,
       s.body_bytes_max, s.group_members_max, s.session_buffer_bytes, text(s.session_buffer_age),
       s.commit_queue_bytes, s.fan_out_lag_records, s.fan_out_lag_entries, s.catch_up_held_records,

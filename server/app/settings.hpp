@@ -22,9 +22,10 @@ inline constexpr std::size_t secret_bytes_min = 16;
 /// named in settings.cpp, `--print-config` prints them all.
 struct Settings {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 7100;  ///< 0: any free one; the ready line names it.
+  std::uint16_t port = 7100;  ///< Of the first node, others follow; 0: any, ready lines name them.
   std::string data = "clamor-data";
-  std::string secret;  ///< Of the login tokens; secret_bytes_min or more. No default.
+  std::uint32_t nodes = 1;  ///< In this process; fixed once the data directory is filled.
+  std::string secret;       ///< Of the login tokens; secret_bytes_min or more. No default.
   DesignSpec design{QueueDesign::per_user};
   store::Durability durability = store::Durability::fsync;
   AckAfter ack_after = AckAfter::log;
@@ -33,7 +34,7 @@ struct Settings {
   Duration offline_after = 30s;
 
   // Limits: what lies beyond is refused by name, or closes the session.
-  std::uint32_t sessions_max = 19'000;  ///< A process holds 20,000 descriptors.
+  std::uint32_t sessions_max = 18'000;  ///< Of all nodes: a process holds 20,000 descriptors.
   std::uint32_t message_bytes_max = 128 * 1024;
   std::uint32_t body_bytes_max = 16 * 1024;
   std::uint32_t group_members_max = 10'000;
@@ -62,6 +63,9 @@ struct Settings {
 /// Reads a settings file over the defaults. Throws scenario::ConfigError with every fault as
 /// `file:line:column: ...`.
 [[nodiscard]] Settings read_settings(const std::string& path);
+
+/// `nodes` of one process are at most so many.
+inline constexpr std::uint32_t nodes_max = 16;
 
 /// Sets address and port from `ADDRESS:PORT`. Throws scenario::ConfigError naming `origin`.
 void set_listen(Settings& settings, const std::string& text, const std::string& origin);

@@ -19,10 +19,6 @@ std::span<const ChannelId> Users::channels_of(UserId user) const {
   return found->second.channels;
 }
 
-void Users::clear_channels() {
-  for (auto& [id, user] : users_) user.channels.clear();
-}
-
 std::optional<SessionPlace> Users::login(UserId user, DeviceId device, SessionPlace place) {
   auto& logins = users_[user].logins;
   const auto known = std::find_if(logins.begin(), logins.end(),
@@ -41,6 +37,12 @@ void Users::logout(UserId user, DeviceId device, SessionPlace place) {
   if (found == users_.end()) return;
   std::erase_if(found->second.logins,
                 [&](const Login& login) { return login.device == device && login.place == place; });
+}
+
+void Users::forget(NodeId node) {
+  for (auto& [id, user] : users_) {
+    std::erase_if(user.logins, [&](const Login& login) { return login.place.node == node; });
+  }
 }
 
 }  // namespace clamor::server

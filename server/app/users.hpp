@@ -25,12 +25,13 @@ class Users {
   bool add_channel(UserId user, ChannelId channel);
   /// By id. Valid until the next call.
   [[nodiscard]] std::span<const ChannelId> channels_of(UserId user) const;
-  void clear_channels();
 
   /// Enters a device's session. Returns the session that it had, if it is another one.
   std::optional<SessionPlace> login(UserId user, DeviceId device, SessionPlace place);
   /// Nothing where the device has logged in elsewhere since.
   void logout(UserId user, DeviceId device, SessionPlace place);
+  /// All sessions of a node are gone.
+  void forget(NodeId node);
   /// Calls each(place) for the user's sessions; it must not change them.
   template <class Each>
   void for_each_session(UserId user, Each&& each) const {

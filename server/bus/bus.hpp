@@ -3,14 +3,23 @@
 #include "server/base/id.hpp"
 #include "server/bus/messages.hpp"
 
+#include <cstdint>
+#include <vector>
+
 namespace clamor::bus {
 
-/// What a node hears of others. All calls on the node's I/O thread.
+/// What a node hears of itself and others. All calls on the node's I/O thread.
 class Receiver {
  public:
   virtual ~Receiver() = default;
-  /// A message of another node, or of the receiver's own.
+  /// A message of the receiver's own node.
   virtual void receive(NodeId from, Message message) = 0;
+  /// What another node sent in one turn, in order.
+  virtual void receive_all(NodeId from, std::vector<Message> messages) = 0;
+  /// Another node can be reached from here on, under a term it never had before.
+  virtual void on_node_up(NodeId node, Term term) = 0;
+  /// Nothing comes from it any more; what was sent to it may or may not have arrived.
+  virtual void on_node_down(NodeId node) = 0;
 };
 
 /// One node's way to others and to itself. All calls on the node's I/O thread.
@@ -18,8 +27,14 @@ class Bus {
  public:
   virtual ~Bus() = default;
   /// To the node itself: a call of receive(), made before this returns. To another: leaves at the
-  /// end of the turn, in one parcel a node; messages of two nodes stay in order.
+  /// next flush(), in one parcel a node; messages of two nodes stay in order. To one that is down:
+  /// dropped.
   virtual void send(NodeId to, Message message) = 0;
+  /// Sends what waits. Once a turn.
+  virtual void flush() = 0;
+  [[nodiscard]] virtual bool is_up(NodeId node) const = 0;
+  /// Parcels sent to other nodes.
+  [[nodiscard]] virtual std::uint64_t frames() const = 0;
 };
 
 }  // namespace clamor::bus

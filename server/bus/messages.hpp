@@ -6,6 +6,7 @@
 #include "server/core/membership.hpp"
 #include "server/protocol/message.hpp"
 #include "server/store/commit.hpp"
+#include "server/store/queue_writer.hpp"
 #include "server/store/rows.hpp"
 #include "server/store/store.hpp"
 
@@ -115,12 +116,47 @@ struct ReadMemberQueue {
   std::size_t rows_max = 0;
   std::size_t bytes_max = 0;
 };
-/// A join is durable: users of the receiver are in the channel. At most once; the durable fan-out
+/// A join is durable: users of the receiver are in the channel. At most once: the durable fan-out
 /// says it again.
 struct UsersJoined {
   ChannelId channel;
   MessageId at;  ///< The join.
   std::vector<UserId> users;
+};
+
+// --- durable fan-out: from the owner of channels, the source, to owners of users -----------------
+
+/// A stretch of a partition's journal: (from, to].
+struct JournalRange {
+  PartitionId partition;
+  JournalSequence from;
+  JournalSequence to;
+};
+/// What these stretches owe the receiver's users. It takes them only where each continues what it
+/// has; else it answers FanOutCursors, and the source redoes from there in a new stream.
+struct FanOutBatch {
+  std::uint32_t stream = 0;
+  std::vector<JournalRange> ranges;
+  store::FanOut fan_out;
+};
+/// The source begins a stream. Answered by FanOutCursors.
+struct FanOutAsk {
+  std::uint32_t stream = 0;
+};
+/// How far the sender has the receiver's journals, and how far flushed.
+struct FanOutCursors {
+  std::uint32_t stream = 0;
+  std::vector<store::JournalPlace> taken;
+  std::vector<store::JournalPlace> flushed;
+};
+/// Queue entries up to here are applied: scans see them.
+struct FanOutApplied {
+  std::uint32_t stream = 0;
+  std::vector<store::JournalPlace> places;
+};
+/// And survive a kill: the journal serves the sender no more up to here.
+struct FanOutFlushed {
+  std::vector<store::JournalPlace> places;
 };
 
 // --- to a gateway --------------------------------------------------------------------------------
@@ -133,7 +169,8 @@ struct Answer {
   Ticket session;
 };
 /// What a gateway gets of a durable commit, in the order of its records: answers, and live records
-/// of the channels it registered. Links are numbered per term.
+/// of the channels it registered. Links are numbered per term; without entries it repeats the last
+/// number, so that a loss at the end shows as well.
 struct Published {
   Term term;
   std::uint64_t number = 0;
@@ -234,8 +271,9 @@ struct Rebuilt {};
 
 using Message =
     std::variant<SendRequest, CreateRequest, JoinRequest, LeaveRequest, Register, ReadLog,
-                 UserLogin, UserLogout, ReadUserQueue, ReadMemberQueue, UsersJoined, Published,
-                 LateAck, Duplicate, Refusal, Registered, LogRead, UserQueueRead, MemberQueueRead,
+                 UserLogin, UserLogout, ReadUserQueue, ReadMemberQueue, UsersJoined, FanOutBatch,
+                 FanOutAsk, FanOutCursors, FanOutApplied, FanOutFlushed, Published, LateAck,
+                 Duplicate, Refusal, Registered, LogRead, UserQueueRead, MemberQueueRead,
                  UserChannels, Joined, Supersede, Rebuilt>;
 
 }  // namespace clamor::bus

@@ -129,6 +129,7 @@ enum class RefusalCode : std::uint16_t {
   overloaded = 15,        ///< Come again after retry_after.
   shutting_down = 16,
   store_failed = 17,  ///< The append failed; nothing was accepted.
+  unavailable = 18,   ///< The node that it concerns is down. Come again after retry_after.
 };
 struct Refused {
   RefusalCode code = RefusalCode::malformed;

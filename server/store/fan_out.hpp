@@ -3,6 +3,7 @@
 #include "server/core/channel.hpp"
 #include "server/core/fan_out.hpp"
 #include "server/store/commit.hpp"
+#include "server/store/rows.hpp"
 
 #include <cstddef>
 #include <memory>
@@ -20,6 +21,7 @@ struct FanOut {
   };
   std::vector<Run> runs;
   std::vector<core::DurableEntry> entries;
+  std::vector<UserChannel> joins;  ///< Added to the users' lists of channels.
   std::vector<JournalPlace> cursors;
   /// Holds every record that an entry names; needed under `payload: copy` only.
   std::shared_ptr<const Commit> records;

@@ -37,6 +37,14 @@ void QueueWriter::submit(FanOut fan_out) {
   if (first) wake_.notify_one();
 }
 
+void QueueWriter::trim(JournalPlace place) {
+  {
+    const std::lock_guard lock{mutex_};
+    trims_.push_back(place);
+  }
+  wake_.notify_one();
+}
+
 bool QueueWriter::drain() {
   std::unique_lock lock{mutex_};
   hurry_ = true;
@@ -49,6 +57,7 @@ bool QueueWriter::drain() {
 void QueueWriter::discard() {
   std::unique_lock lock{mutex_};
   waiting_.clear();
+  trims_.clear();
   discarding_ = true;
   wake_.notify_one();
   idle_.wait(lock, [this] { return !busy_; });
@@ -73,7 +82,17 @@ void QueueWriter::run() {
   bool more = false;  // The last write left something: it has lingered already.
   std::unique_lock lock{mutex_};
   for (;;) {
-    wake_.wait(lock, [this] { return !waiting_.empty() || stopping_; });
+    wake_.wait(lock, [this] { return !waiting_.empty() || !trims_.empty() || stopping_; });
+    if (!trims_.empty()) {
+      const std::vector<JournalPlace> trims = std::exchange(trims_, {});
+      busy_ = true;
+      lock.unlock();
+      trim_journals(trims);
+      lock.lock();
+      busy_ = false;
+      idle_.notify_all();
+      continue;
+    }
     if (waiting_.empty()) break;
     busy_ = true;
     if (!more) {
@@ -109,7 +128,9 @@ void QueueWriter::run() {
     idle_.notify_all();
   }
   lock.unlock();
-  (void)flush_and_trim();  // A failure costs nothing but a redo at the next start.
+  QueueOutcome outcome;
+  // A failure costs nothing but a redo at the next start.
+  if (flush(outcome)) done_(outcome);
 }
 
 bool QueueWriter::flush_is_due() const {
@@ -121,7 +142,7 @@ bool QueueWriter::flush_is_due() const {
 
 bool QueueWriter::write(const std::vector<FanOut>& fan_outs, QueueOutcome& outcome) {
   // The flush comes first: what fails there must not let the buffer grow.
-  const bool flushed = !flush_is_due() || flush_and_trim();
+  const bool flushed = !flush_is_due() || flush(outcome);
   const auto applied = flushed ? store_.apply(fan_outs) : Result<AppliedEntries>{Failure{}};
   if (!applied) {
     ++outcome.failures;
@@ -140,14 +161,21 @@ bool QueueWriter::write(const std::vector<FanOut>& fan_outs, QueueOutcome& outco
   return true;
 }
 
-bool QueueWriter::flush_and_trim() {
+bool QueueWriter::flush(QueueOutcome& outcome) {
   if (!store_.flush_queues()) return false;
   rows_since_flush_ = 0;
+  outcome.flushed.clear();
   for (const auto& [partition, sequence] : applied_) {
-    // A failure costs nothing but a longer journal: the next round tries again.
-    if (!store_.trim_journal({partition, sequence})) break;
+    outcome.flushed.push_back({partition, sequence});
   }
   return true;
+}
+
+void QueueWriter::trim_journals(const std::vector<JournalPlace>& places) {
+  // A failure costs nothing but a longer journal: the next trim takes these rows along.
+  for (const JournalPlace& place : places) {
+    if (!store_.trim_journal(place)) return;
+  }
 }
 
 }  // namespace clamor::store

@@ -30,13 +30,15 @@ struct QueueOutcome {
   std::uint64_t bytes = 0;     ///< Of the rows that they become.
   Duration took{};             ///< On the writer's thread: flushes included, the linger excluded.
   std::uint64_t failures = 0;  ///< Reads and flushes that failed before; they were tried again.
+  /// Cursors that a flush has made durable: the journals' rows up to them serve this node no more.
+  std::vector<JournalPlace> flushed;
 };
 
 struct QueueWriterSettings {
   /// How long the first fan-out of a batch waits for others. Nobody's ack waits for it.
   Duration linger = std::chrono::milliseconds{20};
-  /// Journal rows after which the queues are flushed and the journal is trimmed; earlier where the
-  /// entries fill the store's write buffer.
+  /// Journal rows after which the queues are flushed; earlier where the entries fill the store's
+  /// write buffer.
   std::uint64_t flush_every = core::queue_flush_records;
   /// Entries after which the queues are flushed: a start after a kill applies that many again, some
   /// seconds' work.
@@ -65,6 +67,8 @@ class QueueWriter {
 
   /// Hands a fan-out over; never blocks on the disk. O(1).
   void submit(FanOut fan_out);
+  /// Has journal rows deleted, up to and including `place`: every consumer has flushed that far.
+  void trim(JournalPlace place);
   /// Waits until everything submitted is applied and reported; false once that fails.
   [[nodiscard]] bool drain();
   /// Forgets what waits and waits for the flush under way, so that the store may be reopened;
@@ -77,7 +81,8 @@ class QueueWriter {
   void take(std::vector<FanOut>& batch);
   [[nodiscard]] bool write(const std::vector<FanOut>& fan_outs, QueueOutcome& outcome);
   [[nodiscard]] bool flush_is_due() const;
-  [[nodiscard]] bool flush_and_trim();
+  [[nodiscard]] bool flush(QueueOutcome& outcome);
+  void trim_journals(const std::vector<JournalPlace>& places);
 
   Store& store_;
   const QueueWriterSettings settings_;
@@ -85,12 +90,13 @@ class QueueWriter {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable idle_;
-  std::deque<FanOut> waiting_;  // guarded by mutex_
-  bool busy_ = false;           // guarded by mutex_
-  bool hurry_ = false;          // guarded by mutex_; no linger
-  bool discarding_ = false;     // guarded by mutex_
-  bool failing_ = false;        // guarded by mutex_; the last try failed
-  bool stopping_ = false;       // guarded by mutex_
+  std::deque<FanOut> waiting_;       // guarded by mutex_
+  std::vector<JournalPlace> trims_;  // guarded by mutex_
+  bool busy_ = false;                // guarded by mutex_
+  bool hurry_ = false;               // guarded by mutex_; no linger
+  bool discarding_ = false;          // guarded by mutex_
+  bool failing_ = false;             // guarded by mutex_; the last try failed
+  bool stopping_ = false;            // guarded by mutex_
 
   // The writer thread's own.
   std::unordered_map<PartitionId, JournalSequence> applied_;

@@ -119,6 +119,14 @@ Key<25> member_queue_key(ChannelId channel, UserId user, MessageId last) {
   return key;
 }
 
+Key<user_channel_key_bytes> user_channel_key(UserId user, ChannelId channel) {
+  Key<user_channel_key_bytes> key;
+  key.bytes[0] = user_channel_tag;
+  put_big(key.bytes.data() + 1, user.value);
+  put_big(key.bytes.data() + 9, channel.value);
+  return key;
+}
+
 Key<5> cursor_key(PartitionId partition) {
   Key<5> key;
   key.bytes[0] = cursor_tag;

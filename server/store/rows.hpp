@@ -18,7 +18,7 @@
 /// `data_format`.
 namespace clamor::store {
 
-inline constexpr std::uint32_t data_format = 1;
+inline constexpr std::uint32_t data_format = 2;
 
 /// A key of fixed size, comparable by bytes.
 template <std::size_t size>
@@ -54,6 +54,7 @@ struct JournalRow {
 inline constexpr char user_queue_tag = 'U';
 inline constexpr char member_queue_tag = 'M';
 inline constexpr char cursor_tag = 'C';
+inline constexpr char user_channel_tag = 'L';
 /// Length that the prefix Bloom filter looks at: tag and user, or tag and channel.
 inline constexpr std::size_t queue_prefix_bytes = 9;
 
@@ -74,6 +75,15 @@ inline constexpr std::size_t member_queue_key_bytes = 25;
                                                            MessageId last);
 /// Cursor of a partition: the journal sequence up to which queue entries are applied.
 [[nodiscard]] Key<5> cursor_key(PartitionId partition);
+/// A channel that a user is or was in.
+struct UserChannel {
+  UserId user;
+  ChannelId channel;
+  bool operator==(const UserChannel&) const = default;
+};
+/// Channel list of a user: (user, channel) -> nothing.
+inline constexpr std::size_t user_channel_key_bytes = 17;
+[[nodiscard]] Key<user_channel_key_bytes> user_channel_key(UserId user, ChannelId channel);
 
 void append_run(const QueueRun& run, std::string& out);
 /// Takes one run off the front of `value`; nothing where it is damaged.

@@ -20,15 +20,6 @@ namespace {
 using rocksdb::Slice;
 using rocksdb::Status;
 
-/// Reads across prefixes, once: must not push hot blocks out of the cache.
-rocksdb::ReadOptions across() {
-  rocksdb::ReadOptions options;
-  options.total_order_seek = true;
-  options.fill_cache = false;
-  options.readahead_size = std::size_t{1} << 20U;
-  return options;
-}
-
 }  // namespace
 
 void throw_exception_from_error(const Failure& failure, const boost::source_location&) {

@@ -136,6 +136,9 @@ class Store {
   [[nodiscard]] Unflushed unflushed() const;
   /// The journal sequence up to which the partition's queue entries are flushed: where redo begins.
   [[nodiscard]] Result<JournalSequence> cursor(PartitionId partition) const;
+  /// Calls `visit` for every channel of every user's list, by user and channel.
+  [[nodiscard]] Result<void> visit_user_channels(
+      const std::function<void(const UserChannel&)>& visit) const;
   /// Place of the user's last queue entry; 0 where there is none.
   [[nodiscard]] Result<QueueSequence> user_queue_end(UserId user) const;
   /// Appends rows of the user's queue that hold entries above `after`, at most `rows_max`, and no

@@ -32,12 +32,24 @@ inline rocksdb::ReadOptions within_prefix() {
   return options;
 }
 
+/// Reads across prefixes, once: must not push hot blocks out of the cache.
+inline rocksdb::ReadOptions across() {
+  rocksdb::ReadOptions options;
+  options.total_order_seek = true;
+  options.fill_cache = false;
+  options.readahead_size = std::size_t{1} << 20U;
+  return options;
+}
+
 struct Store::Impl {
   explicit Impl(const StoreSettings& settings) : directory{settings}, buffer{settings.payload} {}
 
   [[nodiscard]] rocksdb::DB& db() const { return directory.db(); }
   [[nodiscard]] bool is_open() const { return directory.is_open(); }
   [[nodiscard]] QueuePayload payload() const { return directory.settings().payload; }
+
+  /// Adds the users' new channels to their lists.
+  [[nodiscard]] Result<void> add_to_lists(std::span<const FanOut> fan_outs);
 
   /// Drops what apply() added since the last flush. No other call may be under way.
   void forget_queues();

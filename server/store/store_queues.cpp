@@ -147,6 +147,7 @@ Result<AppliedEntries> Store::apply(std::span<const FanOut> fan_outs) {
       impl_->buffer.set_end(entry.user, *end);
     }
   }
+  if (const auto listed = impl_->add_to_lists(fan_outs); !listed) return listed.error();
   AppliedEntries applied;
   std::unique_lock lock{impl_->queues_mutex};
   std::size_t since_locked = 0;
@@ -174,6 +175,37 @@ Result<AppliedEntries> Store::apply(std::span<const FanOut> fan_outs) {
     }
   }
   return applied;
+}
+
+// Rows of lists go to the memtable at once: it reaches the disk with or before the cursors that
+// cover them, and a redo that adds them again does no harm.
+Result<void> Store::Impl::add_to_lists(std::span<const FanOut> fan_outs) {
+  rocksdb::WriteBatch batch;
+  for (const FanOut& fan_out : fan_outs) {
+    for (const UserChannel& join : fan_out.joins) {
+      batch.Put(directory.queues(), slice(user_channel_key(join.user, join.channel).view()), {});
+    }
+  }
+  if (batch.Count() == 0) return {};
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  const Status status = db().Write(options, &batch);
+  if (!status.ok()) return failure(status);
+  return {};
+}
+
+Result<void> Store::visit_user_channels(
+    const std::function<void(const UserChannel&)>& visit) const {
+  if (!impl_->is_open()) return closed();
+  const std::unique_ptr<rocksdb::Iterator> row{
+      impl_->db().NewIterator(across(), impl_->directory.queues())};
+  const std::string tag{user_channel_tag};
+  for (row->Seek(tag); row->Valid() && row->key().starts_with(tag); row->Next()) {
+    if (row->key().size() != user_channel_key_bytes) return damaged("queues");
+    visit({{big_endian_at(view(row->key()), 1)}, {big_endian_at(view(row->key()), 9)}});
+  }
+  if (!row->status().ok()) return failure(row->status());
+  return {};
 }
 
 Store::Unflushed Store::unflushed() const {

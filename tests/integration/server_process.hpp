@@ -113,12 +113,14 @@ class ChildProcess {
   int out_ = -1;
 };
 
-/// A real `clamor serve` on a free port, with a data directory that outlives its restarts.
+/// A real `clamor serve` on free ports, with a data directory that outlives its restarts.
 class ServerProcess {
  public:
   /// `settings` are further lines of the settings file; port 0 takes any free one at each start.
-  explicit ServerProcess(std::string settings = "", std::uint16_t port = 0)
-      : settings_{std::move(settings)}, listen_{"127.0.0.1:" + std::to_string(port)} {
+  explicit ServerProcess(std::string settings = "", std::uint16_t port = 0, std::uint32_t nodes = 1)
+      : settings_{std::move(settings)},
+        listen_{"127.0.0.1:" + std::to_string(port)},
+        nodes_{nodes} {
     start();
   }
 
@@ -128,21 +130,24 @@ class ServerProcess {
   }
   /// Starts the process, and does not wait until it listens.
   void launch() {
-    const std::string config = directory_ / "serve.yaml";
-    std::ofstream{config} << "listen: " << listen_ << "\ndata: " << (directory_ / "data")
-                          << "\nsecret: " << test_secret << "\n"
-                          << settings_;
+    std::ofstream{config()} << "listen: " << listen_ << "\ndata: " << (directory_ / "data")
+                            << "\nsecret: " << test_secret << "\n"
+                            << "nodes: " << nodes_ << "\n"
+                            << settings_;
     process_ = std::make_unique<ChildProcess>(
-        std::vector<std::string>{CLAMOR_BINARY, "serve", "--config", config},
+        std::vector<std::string>{CLAMOR_BINARY, "serve", "--config", config()},
         directory_ / "serve.log");
   }
   void await_ready() {
-    const std::string line = process_->read_line();
-    const std::string expected = "listening on 127.0.0.1:";
-    if (line.rfind(expected, 0) != 0) {
-      throw std::runtime_error("the server did not start: " + line + process_->log());
+    ports_.clear();
+    while (ports_.size() < nodes_) {
+      const std::string line = process_->read_line();
+      const std::string expected = "listening on 127.0.0.1:";
+      if (line.rfind(expected, 0) != 0) {
+        throw std::runtime_error("the server did not start: " + line + process_->log());
+      }
+      ports_.push_back(static_cast<std::uint16_t>(std::stoul(line.substr(expected.size()))));
     }
-    port_ = static_cast<std::uint16_t>(std::stoul(line.substr(expected.size())));
   }
   /// Ends it at once, as a crash would.
   void kill_hard() {
@@ -155,8 +160,11 @@ class ServerProcess {
     return process_->wait();
   }
 
-  [[nodiscard]] std::uint16_t port() const { return port_; }
+  /// Of a node's gateway.
+  [[nodiscard]] std::uint16_t port(std::size_t node = 0) const { return ports_.at(node); }
   [[nodiscard]] ChildProcess& process() { return *process_; }
+  /// The settings file.
+  [[nodiscard]] std::string config() const { return directory_ / "serve.yaml"; }
   [[nodiscard]] std::string data() const { return directory_ / "data"; }
 
  private:
@@ -164,7 +172,8 @@ class ServerProcess {
   std::string settings_;
   std::string listen_;
   std::unique_ptr<ChildProcess> process_;
-  std::uint16_t port_ = 0;
+  std::uint32_t nodes_ = 1;
+  std::vector<std::uint16_t> ports_;
 };
 
 }  // namespace clamor::test

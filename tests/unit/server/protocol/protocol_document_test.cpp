@@ -155,6 +155,7 @@ TEST(ProtocolDocument, EveryCodeAndTypeStandsInItsTable) {
       {RefusalCode::overloaded, "overloaded"},
       {RefusalCode::shutting_down, "shutting_down"},
       {RefusalCode::store_failed, "store_failed"},
+      {RefusalCode::unavailable, "unavailable"},
   };
   for (const auto& [code, name] : refusals) {
     EXPECT_TRUE(has_row(std::to_string(static_cast<unsigned>(code)) + " | " + name + " |")) << name;

@@ -218,11 +218,13 @@ std::vector<std::uint64_t> journal_of(const Store& store) {
   return left;
 }
 
-TEST(QueueWriter, FlushesAndTrimsTheJournalBehindItself) {
+TEST(QueueWriter, SaysHowFarItFlushedAndTrimsTheJournalWhenTold) {
   const TemporaryDirectory directory;
   Store store{{.path = directory / "data"}};
   append_up_to(store, 10);
-  QueueWriter writer{store, {.flush_every = 6}, [](QueueOutcome) {}};
+  Reports<QueueOutcome> reports;
+  QueueWriter writer{
+      store, {.flush_every = 6}, [&](QueueOutcome outcome) { reports.add(outcome); }};
   const auto submit = [&](std::uint64_t first, std::uint32_t count) {
     writer.submit(
         fan_out_of(10, core::ChannelDesign::per_user, first, count, {1}, first + count - 1));
@@ -234,6 +236,10 @@ TEST(QueueWriter, FlushesAndTrimsTheJournalBehindItself) {
   submit(6, 1);
   submit(7, 1);
   EXPECT_EQ(store.cursor({0}).value(), JournalSequence{6});
+  EXPECT_EQ(reports.all().back().flushed, (std::vector<JournalPlace>{{{0}, {6}}}));
+  EXPECT_EQ(journal_of(store).size(), 10U) << "another consumer may need it";
+  writer.trim({{0}, {6}});
+  ASSERT_TRUE(writer.drain());
   EXPECT_EQ(journal_of(store), (std::vector<std::uint64_t>{7, 8, 9, 10})) << "7 is not flushed";
 }
 

@@ -1,0 +1,180 @@
+#include "server/app/deployment.hpp"
+
+#include "scenarios/yaml/config_error.hpp"
+#include "server/app/node.hpp"
+#include "server/bus/exchange.hpp"
+#include "server/core/placement.hpp"
+#include "server/directory/deployment_file.hpp"
+#include "server/directory/directory.hpp"
+#include "server/gateway/gateway.hpp"
+#include "server/store/store.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <atomic>
+#include <fmt/format.h>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace clamor::server {
+namespace {
+
+constexpr Duration close_grace = 2s;
+
+std::vector<NodeId> node_ids(std::uint32_t count) {
+  std::vector<NodeId> ids;
+  for (std::uint32_t i = 0; i < count; ++i) ids.push_back({i});
+  return ids;
+}
+
+/// One node has the data directory for itself; several have a part of it each.
+std::string data_of(const Settings& settings, NodeId node) {
+  if (settings.nodes == 1) return settings.data;
+  return fmt::format("{}/node-{}", settings.data, node.value);
+}
+
+std::unique_ptr<store::Store> open_store(const Settings& settings, NodeId node) {
+  try {
+    return std::make_unique<store::Store>(
+        store::StoreSettings{.path = data_of(settings, node),
+                             .durability = settings.durability,
+                             .partitions = core::partition_count(settings.nodes),
+                             .layout = layout_of(settings.design),
+                             .block_cache_bytes = settings.block_cache_bytes,
+                             .write_buffer_bytes = settings.write_buffer_bytes});
+  } catch (const store::OpenError& error) {
+    throw scenario::ConfigError{{error.what()}};
+  }
+}
+
+/// Consecutive ports, or any.
+std::uint16_t port_of(const Settings& settings, NodeId node) {
+  return settings.port == 0 ? std::uint16_t{0}
+                            : static_cast<std::uint16_t>(settings.port + node.value);
+}
+
+std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
+                                               const Settings& settings, NodeId id, Node& node) {
+  const gateway::GatewaySettings gateway_settings{
+      .address = settings.address,
+      .port = port_of(settings, id),
+      .message_bytes_max = settings.message_bytes_max,
+      .sessions_max = settings.sessions_max,
+      .offline_after = settings.offline_after,
+      .session_limits = {.buffer_bytes = settings.session_buffer_bytes,
+                         .buffer_age = settings.session_buffer_age}};
+  try {
+    return std::make_unique<gateway::Gateway>(io, gateway_settings, node);
+  } catch (const boost::system::system_error& error) {
+    throw scenario::ConfigError{
+        {fmt::format("cannot listen on {}:{}: {}; --listen names another address, port 0 takes any "
+                     "free one",
+                     gateway_settings.address, gateway_settings.port, error.code().message())}};
+  }
+}
+
+}  // namespace
+
+/// What the nodes share.
+struct Deployment::Shared {
+  explicit Shared(const Settings& wanted)
+      : settings{wanted}, directory{node_ids(wanted.nodes), core::partition_count(wanted.nodes)} {}
+
+  const Settings settings;
+  const directory::Directory directory;
+  bus::Exchange exchange;
+  std::atomic<std::uint32_t> draining{0};  ///< Nodes that still have requests to answer.
+};
+
+/// A node with all that it needs.
+class Deployment::Running {
+ public:
+  Running(Shared& shared, NodeId id, boost::asio::io_context& io)
+      : io_{io},
+        store_{open_store(shared.settings, id)},
+        node_{io_, *store_, shared.settings, id, shared.directory, shared.exchange},
+        gateway_{open_gateway(io_, shared.settings, id, node_)} {
+    node_.attach(*gateway_);
+    node_.connect();
+  }
+
+  /// Handles events until there is no work left. What run() does, in a form that shows the sleeps:
+  /// a turn after one costs several times what it costs a core that is busy anyway.
+  void run() {
+    while (!io_.stopped()) {
+      if (io_.poll() != 0 || io_.stopped()) continue;
+      node_.count_wake();
+      io_.run_one();
+    }
+  }
+
+  [[nodiscard]] boost::asio::io_context& io() { return io_; }
+  [[nodiscard]] Node& node() { return node_; }
+  [[nodiscard]] gateway::Gateway& gateway() { return *gateway_; }
+  [[nodiscard]] Term term() const { return store_->term(); }
+
+ private:
+  boost::asio::io_context& io_;
+  std::unique_ptr<store::Store> store_;
+  Node node_;
+  std::unique_ptr<gateway::Gateway> gateway_;
+};
+
+Deployment::Deployment(boost::asio::io_context& io, const Settings& settings)
+    : shared_{std::make_unique<Shared>(settings)} {
+  const auto fault = directory::check_deployment(settings.data, settings.nodes);
+  if (!fault.empty()) throw scenario::ConfigError{{fault}};
+  for (const NodeId id : shared_->directory.nodes()) {
+    if (!nodes_.empty()) ios_.push_back(std::make_unique<boost::asio::io_context>(1));
+    nodes_.push_back(std::make_unique<Running>(*shared_, id, nodes_.empty() ? io : *ios_.back()));
+  }
+  if (settings.nodes == 1) return;
+  std::vector<directory::Lease> leases;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    leases.push_back({shared_->directory.nodes()[i], nodes_[i]->term(), settings.address,
+                      nodes_[i]->gateway().port()});
+  }
+  const auto unwritten =
+      directory::write_deployment(settings.data, shared_->directory.partitions(), leases);
+  if (!unwritten.empty()) throw scenario::ConfigError{{unwritten}};
+}
+
+Deployment::~Deployment() = default;
+
+std::vector<std::uint16_t> Deployment::ports() const {
+  std::vector<std::uint16_t> ports;
+  for (const auto& node : nodes_) ports.push_back(node->gateway().port());
+  return ports;
+}
+
+void Deployment::run() {
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < nodes_.size(); ++i) {
+    threads.emplace_back([node = nodes_[i].get()] { node->run(); });
+  }
+  nodes_.front()->run();
+  for (std::thread& thread : threads) thread.join();
+}
+
+void Deployment::stop() {
+  shared_->draining = static_cast<std::uint32_t>(nodes_.size());
+  for (const auto& running : nodes_) {
+    boost::asio::post(running->io(), [this, node = &running->node()] {
+      node->drain([this] {
+        if (--shared_->draining == 0) close_gateways();
+      });
+    });
+  }
+}
+
+void Deployment::close_gateways() {
+  for (const auto& running : nodes_) {
+    boost::asio::post(running->io(), [gateway = &running->gateway()] {
+      gateway->stop(protocol::CloseCode::draining, close_grace);
+    });
+  }
+}
+
+}  // namespace clamor::server

@@ -1,0 +1,75 @@
+#include "server/bus/exchange.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace clamor::bus {
+
+// Everything is posted under the mutex, so that what a node is told of others, and what they send,
+// come in one order.
+
+void Exchange::connect(NodeId node, Term term, boost::asio::io_context& io, Receiver& receiver) {
+  const std::lock_guard lock{mutex_};
+  for (const auto& [other, place] : up_) {
+    boost::asio::post(*place.io, [to = place.receiver, node, term] { to->on_node_up(node, term); });
+    boost::asio::post(io, [&receiver, other = other, other_term = place.term] {
+      receiver.on_node_up(other, other_term);
+    });
+  }
+  up_.insert_or_assign(node, Place{term, &io, &receiver});
+}
+
+void Exchange::disconnect(NodeId node) {
+  const std::lock_guard lock{mutex_};
+  if (up_.erase(node) == 0) return;
+  for (const auto& [other, place] : up_) {
+    boost::asio::post(*place.io, [to = place.receiver, node] { to->on_node_down(node); });
+  }
+}
+
+bool Exchange::deliver(NodeId from, NodeId to, Term term, std::vector<Message> messages) {
+  const std::lock_guard lock{mutex_};
+  const auto found = up_.find(to);
+  if (found == up_.end() || found->second.term != term) return false;
+  boost::asio::post(*found->second.io, [receiver = found->second.receiver, from,
+                                        messages = std::move(messages)]() mutable {
+    receiver->receive_all(from, std::move(messages));
+  });
+  return true;
+}
+
+void Endpoint::send(NodeId to, Message message) {
+  if (to == self_) return receiver_.receive(self_, std::move(message));
+  for (Peer& peer : peers_) {
+    if (peer.node == to) peer.waiting.push_back(std::move(message));
+  }
+}
+
+void Endpoint::flush() {
+  for (Peer& peer : peers_) {
+    if (peer.waiting.empty()) continue;
+    ++frames_;
+    exchange_.deliver(self_, peer.node, peer.term, std::exchange(peer.waiting, {}));
+  }
+}
+
+const Endpoint::Peer* Endpoint::find(NodeId node) const {
+  const auto found = std::find_if(peers_.begin(), peers_.end(),
+                                  [&](const Peer& peer) { return peer.node == node; });
+  return found == peers_.end() ? nullptr : &*found;
+}
+
+bool Endpoint::is_up(NodeId node) const { return node == self_ || find(node) != nullptr; }
+
+void Endpoint::set_up(NodeId node, Term term) {
+  set_down(node);
+  peers_.push_back({node, term, {}});
+}
+
+void Endpoint::set_down(NodeId node) {
+  std::erase_if(peers_, [&](const Peer& peer) { return peer.node == node; });
+}
+
+}  // namespace clamor::bus

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "server/base/id.hpp"
+#include "server/bus/bus.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+namespace clamor::bus {
+
+/// Connects nodes of one process: hands parcels to the receivers' I/O threads, and tells nodes of
+/// each other's coming and going. Thread-safe; outlives its nodes' endpoints.
+class Exchange {
+ public:
+  /// From here on the node receives. It is told of all others that are up, and they of it.
+  /// @pre `io` and `receiver` live until disconnect(), and after it until `io` runs no more.
+  void connect(NodeId node, Term term, boost::asio::io_context& io, Receiver& receiver);
+  /// The others are told; what is on its way to the node is lost. @pre its I/O thread sends nothing
+  /// any more.
+  void disconnect(NodeId node);
+  /// Hands messages to a node; drops them where it is not up under this term. Returns whether it
+  /// is.
+  bool deliver(NodeId from, NodeId to, Term term, std::vector<Message> messages);
+
+ private:
+  struct Place {
+    Term term;
+    boost::asio::io_context* io = nullptr;
+    Receiver* receiver = nullptr;
+  };
+  std::mutex mutex_;
+  std::unordered_map<NodeId, Place> up_;  // guarded by mutex_
+};
+
+/// A node's end of an exchange.
+class Endpoint final : public Bus {
+ public:
+  /// @pre both outlive it.
+  Endpoint(NodeId self, Receiver& receiver, Exchange& exchange)
+      : self_{self}, receiver_{receiver}, exchange_{exchange} {}
+
+  void send(NodeId to, Message message) override;
+  void flush() override;
+  [[nodiscard]] bool is_up(NodeId node) const override;
+  [[nodiscard]] std::uint64_t frames() const override { return frames_; }
+
+  /// The receiver passes on what it is told of others.
+  void set_up(NodeId node, Term term);
+  void set_down(NodeId node);
+
+ private:
+  struct Peer {
+    NodeId node;
+    Term term;
+    std::vector<Message> waiting;
+  };
+  [[nodiscard]] const Peer* find(NodeId node) const;
+
+  const NodeId self_;
+  Receiver& receiver_;
+  Exchange& exchange_;
+  std::vector<Peer> peers_;  ///< Those that are up.
+  std::uint64_t frames_ = 0;
+};
+
+}  // namespace clamor::bus

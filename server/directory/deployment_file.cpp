@@ -1,0 +1,80 @@
+#include "server/directory/deployment_file.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
+#include <system_error>
+
+namespace clamor::directory {
+namespace {
+
+std::string file_of(const std::string& data) { return data + "/deployment"; }
+
+/// The number of nodes that the file names; 0 where there is no file, or none in it.
+std::uint32_t nodes_in(const std::string& path) {
+  std::ifstream in{path};
+  std::string key;
+  std::uint32_t nodes = 0;
+  if (in >> key >> nodes && key == "nodes") return nodes;
+  return 0;
+}
+
+}  // namespace
+
+std::string check_deployment(const std::string& data, std::uint32_t nodes) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const std::string path = file_of(data);
+  if (fs::exists(path, error)) {
+    const std::uint32_t found = nodes_in(path);
+    if (found == nodes) return {};
+    if (found == 0) {
+      return fmt::format(
+          "{}: expected `nodes N` in its first line; restore the data directory "
+          "from a copy, or name another one (--data)",
+          path);
+    }
+    return fmt::format(
+        "{}: the data directory was made for {} nodes, the settings say {}. Use --nodes {}, or "
+        "another directory (--data)",
+        data, found, nodes, found);
+  }
+  // A lone node keeps its store in the directory itself.
+  if (nodes > 1 && fs::exists(data + "/CURRENT", error)) {
+    return fmt::format(
+        "{}: the data directory was made for 1 node, the settings say {}. Use --nodes 1, or "
+        "another directory (--data)",
+        data, nodes);
+  }
+  if (nodes == 1) return {};
+  fs::create_directories(data, error);
+  if (error) {
+    return fmt::format("{}: cannot make the data directory: {}; --data names another one", data,
+                       error.message());
+  }
+  return {};
+}
+
+std::string write_deployment(const std::string& data, std::uint32_t partitions,
+                             std::span<const Lease> leases) {
+  const std::string path = file_of(data);
+  const std::string draft = path + ".new";
+  {
+    std::ofstream out{draft, std::ios::trunc};
+    out << "nodes " << leases.size() << "\npartitions " << partitions << '\n';
+    for (const Lease& lease : leases) {
+      out << "node " << lease.node.value << " term " << lease.term.value << " listen "
+          << lease.address << ' ' << lease.port << '\n';
+    }
+    out.flush();
+    if (!out) return fmt::format("{}: {}", draft, std::strerror(errno));
+  }
+  std::error_code error;
+  std::filesystem::rename(draft, path, error);
+  if (error) return fmt::format("{}: {}", path, error.message());
+  return {};
+}
+
+}  // namespace clamor::directory
