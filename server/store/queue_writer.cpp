@@ -49,7 +49,7 @@ bool QueueWriter::drain() {
   std::unique_lock lock{mutex_};
   hurry_ = true;
   wake_.notify_one();
-  idle_.wait(lock, [this] { return failing_ || (waiting_.empty() && !busy_); });
+  idle_.wait(lock, [this] { return failing_ || (waiting_.empty() && trims_.empty() && !busy_); });
   hurry_ = false;
   return !failing_;
 }

@@ -69,7 +69,8 @@ class QueueWriter {
   void submit(FanOut fan_out);
   /// Has journal rows deleted, up to and including `place`: every consumer has flushed that far.
   void trim(JournalPlace place);
-  /// Waits until everything submitted is applied and reported; false once that fails.
+  /// Waits until everything submitted is applied and reported, and journals are trimmed; false once
+  /// that fails.
   [[nodiscard]] bool drain();
   /// Forgets what waits and waits for the flush under way, so that the store may be reopened;
   /// nothing of it is reported. What was forgotten is redone from the journal.
