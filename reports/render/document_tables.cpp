@@ -120,11 +120,12 @@ Row measure_row(const Measure& measure, const Comparison& comparison, std::span<
         row.cells.push_back({"unknown", Tone::plain, {}});
         continue;
       }
-      row.cells.push_back(
-          {measure.text(e.median), apart && whole[i] && ties(e) ? Tone::strong : Tone::plain,
-           most.median > 0 ? std::optional{std::clamp(e.median / most.median, 0.0, 1.0)}
-                           : std::nullopt,
-           interval_note(measure, e)});
+      row.cells.push_back({measure.text(e.median),
+                           apart && whole[i] && ties(e) ? Tone::strong : Tone::plain,
+                           most.median > 0 && least.median >= 0
+                               ? std::optional{std::clamp(e.median / most.median, 0.0, 1.0)}
+                               : std::nullopt,
+                           interval_note(measure, e)});
     }
   }
   return row;
