@@ -96,7 +96,8 @@ void add_compare_command(CLI::App& root, std::function<int()>& chosen) {
   command->add_option("--designs", options.designs, "per_user,per_group,... (the scenario's)")
       ->delimiter(',');
   command->add_option("--engine", options.engines, "live, sim or live,sim (both)")->delimiter(',');
-  command->add_option("--repetitions", options.repetitions, "Runs of each design and engine (1)");
+  command->add_option("--repetitions", options.repetitions,
+                      "Runs of each design and engine (1); three or more give intervals");
   command->add_flag("--no-crossover", options.no_crossover,
                     "Do not look for the nearest point where the winner changes (20 s at most)");
   using scenario::add_text_option;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <utility>
 
 namespace clamor::report {
@@ -96,18 +97,21 @@ std::string errors_text(std::span<const Twins> twins, std::size_t figure) {
   return low == high ? low : low + " to " + high;
 }
 
-/// Whether the simulator puts two designs the other way round that live runs tell apart.
-bool ranks_alike(std::span<const Twins> twins) {
+/// Whether the simulator ranks the designs that live runs tell apart as those do; nothing where
+/// they tell none apart.
+std::optional<bool> ranks_alike(std::span<const Twins> twins) {
+  bool any_apart = false;
   for (const Twins& a : twins) {
     for (const Twins& b : twins) {
       const TwinFigure& left = a.figures[cpu_figure];
       const TwinFigure& right = b.figures[cpu_figure];
       const bool apart =
           right.live - left.live > tie_tolerance(Engine::live) * std::max(right.live, left.live);
+      any_apart = any_apart || apart;
       if (apart && left.simulated > right.simulated) return false;
     }
   }
-  return true;
+  return any_apart ? std::optional{true} : std::nullopt;
 }
 
 }  // namespace
@@ -159,8 +163,8 @@ std::string twins_text(std::span<const Twins> twins) {
                      errors_text(twins, cpu_figure) + ", delivery p50 " +
                      errors_text(twins, delivery_p50_figure) + ", delivery p99 " +
                      errors_text(twins, delivery_p99_figure) + " over the designs.";
-  if (twins.size() > 1) {
-    text += ranks_alike(twins)
+  if (const auto alike = ranks_alike(twins)) {
+    text += *alike
                 ? " It ranks every two designs that differ live in server CPU as the live runs do."
                 : " It does not rank the designs by server CPU as the live runs do.";
   }

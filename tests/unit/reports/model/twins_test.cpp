@@ -74,6 +74,12 @@ TEST(Twins, SayWhereTheSimulatorRanksTheDesignsTheOtherWayRound) {
   EXPECT_THAT(twins_text(pair_twins(runs)), HasSubstr("does not rank"));
 }
 
+TEST(Twins, RankNothingWhereLiveRunsTellNothingApart) {
+  std::vector<RunResult> runs = runs_with_twins();
+  runs[0].server.cpu_seconds = runs[3].server.cpu_seconds;
+  EXPECT_THAT(twins_text(pair_twins(runs)), testing::Not(HasSubstr("rank")));
+}
+
 TEST(Twins, TakeNoPartInTheComparison) {
   const std::vector<RunResult> runs = runs_with_twins();
   const Comparison c = compare_designs(runs);
