@@ -86,6 +86,8 @@ const std::vector<BadInput> bad_inputs{
      "users:", "s.yaml:3:3: users is empty; expected a whole number from 1 to 2000000000\n"},
     {"duplicate key", "users: 100", "users: 100\n  users: 200",
      "s.yaml:4:3: \"users\" stands twice in population; the first is in line 3; expected one\n"},
+    {"too little memory", "name: small\n", "deployment: {memory_mib: 8}\n",
+     "s.yaml:1:26: memory_mib is \"8\"; expected a whole number from 12 to 1048576\n"},
     {"contacts beyond users", "contacts: 4", "contacts: 100",
      "s.yaml:4:13: 100 contacts among 100 users; expected fewer than users\n"},
     {"device shares", "contacts: 4", "contacts: 4\n  devices: {1: 0.9, 2: 0.2}",
@@ -321,6 +323,16 @@ TEST(ScenarioFile, ReadsTheQuickstartWithEveryValue) {
   EXPECT_EQ(s.thresholds[0].metric, "delivery_latency");
   EXPECT_EQ(s.thresholds[0].text, "p(99)<250");
   EXPECT_DOUBLE_EQ(s.thresholds[0].bound, 250);
+}
+
+TEST(ScenarioFile, GivesAServersStoreItsMemoryAndWritesItBack) {
+  const std::string text = replaced(base, "name: small\n", "deployment: {memory_mib: 60}\n");
+  const Parsed<Scenario> parsed = parse_scenario(text, "s.yaml", ".");
+  ASSERT_TRUE(parsed.value.has_value()) << all_errors(parsed);
+  EXPECT_EQ(parsed.value->deployment.memory_mib, 60U);
+  const Parsed<Scenario> again = parse_scenario(write_effective(*parsed.value), "s.yaml", ".");
+  ASSERT_TRUE(again.value.has_value()) << all_errors(again);
+  EXPECT_EQ(again.value->deployment.memory_mib, 60U);
 }
 
 TEST(ScenarioFile, TheCatalogueReadsWritesAndReadsBackToTheSamePlan) {
