@@ -38,21 +38,23 @@ std::string design_text(const DesignSpec& design) {
 
 EmbeddedServer::EmbeddedServer(const std::string& program, const std::filesystem::path& folder,
                                const scenario::Scenario& scenario, const DesignSpec& design,
-                               const std::vector<int>& cores)
+                               const std::vector<int>& cores, std::uint32_t nodes)
     : secret_{draw_secret()},
       error_file_{folder / "server.stderr"},
       child_{{.program = program,
-              .arguments = {"serve", "--config", write_settings(folder, scenario, design, secret_)},
+              .arguments = {"serve", "--config",
+                            write_settings(folder, scenario, design, secret_, nodes)},
               .cores = cores,
               .preferred = true,
               .error_file = error_file_.string(),
               .capture_output = true}} {
-  await_listening(20s);
+  await_listening(nodes, 20s);
 }
 
 std::string EmbeddedServer::write_settings(const std::filesystem::path& folder,
                                            const scenario::Scenario& scenario,
-                                           const DesignSpec& design, const std::string& secret) {
+                                           const DesignSpec& design, const std::string& secret,
+                                           std::uint32_t nodes) {
   const std::filesystem::path file = folder / "server.yaml";
   std::uint32_t largest = 10'000;
   for (const scenario::GroupClass& group : scenario.groups) {
@@ -73,12 +75,13 @@ std::string EmbeddedServer::write_settings(const std::filesystem::path& folder,
       scenario::format_duration(scenario.heartbeat.offline_after), block_cache,
       (memory - block_cache) / store_families, largest, scenario::message_bytes_max,
       64 * 1024 + 8 * std::size_t{largest});
+  if (nodes > 1) out << fmt::format("nodes: {}\n", nodes);
   out.close();
   if (!out) throw LoadError{file.string() + ": cannot be written; is the disk full?"};
   return file.string();
 }
 
-void EmbeddedServer::await_listening(Duration longest) {
+void EmbeddedServer::await_listening(std::uint32_t nodes, Duration longest) {
   constexpr std::string_view ready = "listening on ";
   const Instant deadline = monotonic_now() + longest;
   std::string text;
@@ -89,11 +92,14 @@ void EmbeddedServer::await_listening(Duration longest) {
     const ssize_t got = ::read(child_.output(), buffer.data(), buffer.size());
     if (got <= 0) break;
     text.append(buffer.data(), static_cast<std::size_t>(got));
-    const std::size_t at = text.find(ready);
-    const std::size_t end = at == std::string::npos ? at : text.find('\n', at);
-    if (end == std::string::npos) continue;
-    url_ = "ws://" + text.substr(at + ready.size(), end - at - ready.size());
-    return;
+    for (std::size_t at = 0; nodes != 0 && (at = text.find(ready)) != std::string::npos; --nodes) {
+      const std::size_t end = text.find('\n', at);
+      if (end == std::string::npos) break;
+      url_ += (url_.empty() ? "ws://" : ",ws://") +
+              text.substr(at + ready.size(), end - at - ready.size());
+      text.erase(0, end + 1);
+    }
+    if (nodes == 0) return;
   }
   const auto how = child_.wait(1s);
   throw LoadError{"the embedded server did not start: " +

@@ -12,15 +12,17 @@
 
 namespace clamor::loadgen {
 
-/// A `clamor serve` process of our own, with its data in a folder that the caller removes.
+/// A `clamor serve` process of our own, one or several nodes in it, with its data in a folder that
+/// the caller removes.
 class EmbeddedServer {
  public:
   /// Starts it and waits until it listens. Throws LoadError where it does not within 20 s.
   EmbeddedServer(const std::string& program, const std::filesystem::path& folder,
                  const scenario::Scenario& scenario, const DesignSpec& design,
-                 const std::vector<int>& cores);
+                 const std::vector<int>& cores, std::uint32_t nodes = 1);
 
-  [[nodiscard]] const std::string& url() const { return url_; }        ///< ws://127.0.0.1:port
+  /// ws://127.0.0.1:port of each node, commas between.
+  [[nodiscard]] const std::string& url() const { return url_; }
   [[nodiscard]] const std::string& secret() const { return secret_; }  ///< Of its tokens.
   [[nodiscard]] std::optional<ProcessSample> sample() const { return sample_process(child_.pid()); }
   [[nodiscard]] pid_t pid() const { return child_.pid(); }
@@ -34,8 +36,8 @@ class EmbeddedServer {
  private:
   static std::string write_settings(const std::filesystem::path& folder,
                                     const scenario::Scenario& scenario, const DesignSpec& design,
-                                    const std::string& secret);
-  void await_listening(Duration longest);
+                                    const std::string& secret, std::uint32_t nodes);
+  void await_listening(std::uint32_t nodes, Duration longest);
 
   std::string secret_;
   std::filesystem::path error_file_;

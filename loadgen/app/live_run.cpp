@@ -26,6 +26,7 @@ using namespace std::chrono_literals;
 /// A process has 20,000 descriptors; some are the process's own.
 constexpr std::uint32_t clients_per_worker_max = 18'000;
 constexpr std::uint32_t sessions_of_a_server = 18'000;
+constexpr std::uint32_t nodes_of_a_process = 16;
 /// More clients than this deserve another worker where there is a core for it.
 constexpr std::uint32_t clients_per_worker = 5'000;
 constexpr Duration create_timeout = 300s;
@@ -60,11 +61,21 @@ void LiveRun::check_size() {
   for (std::uint32_t user = 0; user < plan_.users(); ++user) {
     if (plan_.dormant(user)) connecting_clients_ -= plan_.devices_of(user);
   }
-  if (options_.target || connecting_clients_ <= sessions_of_a_server) return;
+  if (options_.target) return;
+  if (connecting_clients_ > sessions_of_a_server) {
+    throw scenario::ConfigError{
+        {fmt::format("{}: {} clients connect, but the embedded server is one process and holds {}; "
+                     "use a smaller --scale, or name running servers by --target",
+                     scenario_.name, connecting_clients_, sessions_of_a_server)}};
+  }
+  const std::uint32_t of_a_node = std::max(scenario_.deployment.clients_per_server, 1U);
+  nodes_ = (plan_.clients() + of_a_node - 1) / of_a_node;
+  if (nodes_ <= nodes_of_a_process) return;
   throw scenario::ConfigError{
-      {fmt::format("{}: {} clients connect, but the embedded server is one process and holds {}; "
-                   "use a smaller --scale, or name running servers by --target",
-                   scenario_.name, connecting_clients_, sessions_of_a_server)}};
+      {fmt::format("{}: {} clients on servers of {} are {} nodes, but the embedded server hosts at "
+                   "most {}; raise deployment.clients_per_server, or name running servers by "
+                   "--target",
+                   scenario_.name, plan_.clients(), of_a_node, nodes_, nodes_of_a_process)}};
 }
 
 // --- processes -----------------------------------------------------------------------------------
@@ -76,7 +87,7 @@ void LiveRun::start_server() {
     secret_ = options_.secret;
   } else {
     server_.emplace(options_.program.string(), folder_.path(), scenario_, options_.design,
-                    server_cores_);
+                    server_cores_, nodes_);
     url_ = server_->url();
     secret_ = server_->secret();
   }
@@ -410,7 +421,8 @@ void LiveRun::describe() {
     result_.environment.placement = "server and generator share one core";
   } else {
     result_.environment.placement =
-        "server on " + cores_text(server_cores_) + ", generator on " + cores_text(generator_cores_);
+        (nodes_ == 1 ? std::string{"server"} : fmt::format("{} nodes in one process", nodes_)) +
+        " on " + cores_text(server_cores_) + ", generator on " + cores_text(generator_cores_);
   }
 }
 

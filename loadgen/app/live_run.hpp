@@ -76,6 +76,7 @@ class LiveRun {
   std::string url_;  ///< Of all of them, commas between.
   std::string secret_;
   std::uint64_t connecting_clients_ = 0;  ///< Not dormant.
+  std::uint32_t nodes_ = 1;               ///< Of the embedded server.
   std::vector<Worker> workers_;
   std::optional<SeriesBuilder> series_;
   IntervalRecord latest_;  ///< The last full second, for progress.

@@ -106,6 +106,19 @@ TEST_P(EveryDesign, EndsWithACleanLedger) {
   EXPECT_GT(report::select_histogram(run, "catch_up_latency").count(), 10U);
 }
 
+TEST_P(EveryDesign, EndsWithACleanLedgerOnThreeNodes) {
+  scenario::Scenario scenario = small_scenario();
+  scenario.deployment.clients_per_server = 40;
+  const report::RunResult run = run_load(options_for(scenario, GetParam()));
+  EXPECT_EQ(run.deployment.servers, 3U);
+  EXPECT_TRUE(run.ledger_complete) << run.ledger_unknown_because;
+  EXPECT_TRUE(all_implicit_passed(run));
+  EXPECT_EQ(run.ledger.expected, run.ledger.delivered);
+  EXPECT_EQ(run.ledger.acknowledged, 600U);
+  EXPECT_GT(run.operations.bus_frames, 0U);
+  EXPECT_GT(run.operations.record_node_pairs, run.operations.records) << "members on other nodes";
+}
+
 INSTANTIATE_TEST_SUITE_P(Designs, EveryDesign,
                          testing::Values(QueueDesign::per_user, QueueDesign::per_member,
                                          QueueDesign::per_group),
