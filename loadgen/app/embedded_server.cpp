@@ -65,13 +65,14 @@ std::string EmbeddedServer::write_settings(const std::filesystem::path& folder,
   std::ofstream out{file};
   out << fmt::format(
       "listen: 127.0.0.1:0\ndata: {}\nsecret: {}\ndesign: {}\ndurability: {}\n"
-      "ack_after: {}\n"
+      "ack_after: {}\npayload: {}\n"
       "heartbeat: {{interval: {}, offline_after: {}}}\n"
       "store: {{block_cache_bytes: {}, write_buffer_bytes: {}}}\n"
       "limits: {{group_members: {}, body_bytes: {}, message_bytes: {}}}\n",
       scenario::quoted_yaml((folder / "data").string()), scenario::quoted_yaml(secret),
       design_text(design), scenario.durability == scenario::Durability::fsync ? "fsync" : "os",
-      name_of(scenario.ack_after), scenario::format_duration(scenario.heartbeat.interval),
+      name_of(scenario.ack_after), name_of(scenario.payload),
+      scenario::format_duration(scenario.heartbeat.interval),
       scenario::format_duration(scenario.heartbeat.offline_after), block_cache,
       (memory - block_cache) / store_families, largest, scenario::message_bytes_max,
       64 * 1024 + 8 * std::size_t{largest});

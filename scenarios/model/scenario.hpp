@@ -137,6 +137,7 @@ struct Scenario {
   std::vector<DesignSpec> designs{{QueueDesign::per_user}, {QueueDesign::per_group}};
   Durability durability = Durability::os;
   AckAfter ack_after = AckAfter::log;
+  QueuePayload payload = QueuePayload::reference;
   std::vector<Workload> workloads;
   Heartbeat heartbeat;
   Reconnect reconnect;

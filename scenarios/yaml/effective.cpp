@@ -63,7 +63,8 @@ std::string servers_text(const Scenario& scenario) {
          fmt::format("designs: [{}]\n", designs) +
          fmt::format("durability: {}\n",
                      scenario.durability == Durability::fsync ? "fsync" : "os") +
-         fmt::format("ack_after: {}\n", name_of(scenario.ack_after));
+         fmt::format("ack_after: {}\n", name_of(scenario.ack_after)) +
+         fmt::format("payload: {}\n", name_of(scenario.payload));
 }
 
 std::string workload_text(const Workload& workload) {

@@ -275,6 +275,9 @@ void read_servers(Faults& faults, MapReader& root, Scenario& scenario) {
                                {{"fsync", Durability::fsync}, {"os", Durability::os}});
   root.read_choice<AckAfter>("ack_after", scenario.ack_after,
                              {{"log", AckAfter::log}, {"fanout", AckAfter::fanout}});
+  root.read_choice<QueuePayload>(
+      "payload", scenario.payload,
+      {{"reference", QueuePayload::reference}, {"copy", QueuePayload::copy}});
 }
 
 void read_clients(Faults& faults, MapReader& root, Scenario& scenario) {

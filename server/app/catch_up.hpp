@@ -20,8 +20,8 @@
 namespace clamor::server {
 
 /// One device's way from its positions to the durable heads at its login. Exists while the session
-/// catches up; memory is bounded by the user's channels, one batch of references, one page and the
-/// buffer.
+/// catches up; memory is bounded by the user's channels, one batch of references or copies, one
+/// page and the buffer.
 struct CatchUp {
   struct Progress {
     ChannelId channel;
@@ -80,7 +80,11 @@ struct CatchUp {
   QueueSequence queue_at;        ///< user_queue: rows are read up to here.
   QueueSequence queue_position;  ///< Rows up to here are written to pages.
   std::vector<Reference> references;
-  std::size_t reference = 0;        ///< The next one.
+  std::size_t reference = 0;  ///< The next one.
+  /// Rows that carry their records (`payload: copy`); written to pages in this order.
+  std::vector<store::RecordBatch> copies;
+  std::size_t copy_row = 0;         ///< The next one: a row of `copies`,
+  std::size_t copy = 0;             ///< and a record in it.
   std::vector<bus::LogRead> tails;  ///< user_queue: what tails hold of its channels.
   std::size_t probed = 0;           ///< So many channels' tails were asked.
 
@@ -133,6 +137,7 @@ class CatchUpReader {
   [[nodiscard]] store::Result<Step> collect_user_queue(const Context& context);
   [[nodiscard]] store::Result<Step> collect_member_queue(const Context& context);
   [[nodiscard]] store::Result<Step> emit_references(const Context& context);
+  [[nodiscard]] Step emit_copies(const Context& context);
   /// scan_done: the tails served the whole scan. again: they do not.
   [[nodiscard]] store::Result<Step> step_tails(const Context& context);
   [[nodiscard]] bool emit_all(const Context& context, CatchUp::Progress& progress,

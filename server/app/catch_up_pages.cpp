@@ -79,6 +79,9 @@ void CatchUpReader::next_scan(CatchUp& catch_up) {
   catch_up.rows_exhausted = false;
   catch_up.references.clear();
   catch_up.reference = 0;
+  catch_up.copies.clear();
+  catch_up.copy_row = 0;
+  catch_up.copy = 0;
   catch_up.tails.clear();
   catch_up.probed = 0;
   if (catch_up.scan < catch_up.scans.size()) {
@@ -123,6 +126,7 @@ store::Result<CatchUpReader::Step> CatchUpReader::step(const Context& context) {
   CatchUp& catch_up = context.catch_up;
   const core::Scan& scan = context.scan();
   if (catch_up.reference < catch_up.references.size()) return emit_references(context);
+  if (catch_up.copy_row < catch_up.copies.size()) return emit_copies(context);
   if (scan.kind == core::ScanKind::user_queue) {
     if (!catch_up.store_read) return step_tails(context);
     return step_rows(context);
@@ -210,6 +214,8 @@ store::Result<CatchUpReader::Step> CatchUpReader::step_rows(const Context& conte
   if (catch_up.rows_exhausted) return Step::scan_done;
   catch_up.references.clear();
   catch_up.reference = 0;
+  catch_up.copies.clear();
+  catch_up.copy_row = 0;
   const auto read = user_queue ? collect_user_queue(context) : collect_member_queue(context);
   if (!read || *read == Step::waits) return read;
   // Between channels a queue's order means nothing; together, a channel's records are one read.
@@ -229,17 +235,24 @@ store::Result<CatchUpReader::Step> CatchUpReader::collect_user_queue(const Conte
                                                                .bytes_max = limits_.bytes});
   if (!read) return Step::waits;
   if (!read->failure.empty()) return store::Failure{read->failure};
-  const auto& rows = read->rows;
+  auto& rows = read->rows;
+  const bool copied = node_.settings.payload == QueuePayload::copy;
   std::size_t collected = 0;
   std::size_t used = 0;
   for (; used < rows.size() && collected < references_max; ++used) {
+    catch_up.queue_at = rows[used].last;
+    if (copied) {
+      catch_up.copies.push_back(std::move(rows[used].copies));
+      continue;
+    }
     for (const store::QueueRun& run : rows[used].runs) {
       const CatchUp::Progress* const progress = catch_up.find(run.channel);
       if (progress != nullptr) collected += collect(catch_up, run, progress->queued);
     }
-    catch_up.queue_at = rows[used].last;
   }
-  catch_up.rows_exhausted = rows.size() < rows_per_read && used == rows.size();
+  // A read of copies may have ended at their bytes.
+  catch_up.rows_exhausted =
+      copied ? rows.empty() : rows.size() < rows_per_read && used == rows.size();
   // A position beyond the queue's end names another queue: what it lacks comes from the log, and
   // the device starts from this queue's end.
   if (rows.empty()) catch_up.queue_at = std::min(catch_up.queue_at, read->end);
@@ -258,16 +271,22 @@ store::Result<CatchUpReader::Step> CatchUpReader::collect_member_queue(const Con
                                                                    .bytes_max = limits_.bytes});
   if (!read) return Step::waits;
   if (!read->failure.empty()) return store::Failure{read->failure};
-  const auto& rows = read->rows;
+  auto& rows = read->rows;
+  const bool copied = node_.settings.payload == QueuePayload::copy;
   std::size_t collected = 0;
   std::size_t used = 0;
   for (; used < rows.size() && collected < references_max; ++used) {
     const store::QueueRun& run = rows[used].run;
-    collected += collect(catch_up, run, scan.up_to);
+    if (copied) {
+      catch_up.copies.push_back(std::move(rows[used].copies));
+    } else {
+      collected += collect(catch_up, run, scan.up_to);
+    }
     catch_up.rows_after = run.first + (run.count - 1);
   }
   catch_up.rows_exhausted =
-      (rows.size() < rows_per_read && used == rows.size()) || catch_up.rows_after >= scan.up_to;
+      (copied ? rows.empty() : rows.size() < rows_per_read && used == rows.size()) ||
+      catch_up.rows_after >= scan.up_to;
   return Step::again;
 }
 
@@ -310,9 +329,27 @@ store::Result<CatchUpReader::Step> CatchUpReader::emit_references(const Context&
   return Step::again;
 }
 
+CatchUpReader::Step CatchUpReader::emit_copies(const Context& context) {
+  CatchUp& catch_up = context.catch_up;
+  const bool user_queue = context.scan().kind == core::ScanKind::user_queue;
+  for (; catch_up.copy_row < catch_up.copies.size(); ++catch_up.copy_row, catch_up.copy = 0) {
+    const store::RecordBatch& row = catch_up.copies[catch_up.copy_row];
+    for (; catch_up.copy < row.size(); ++catch_up.copy) {
+      const core::Record& record = row.record(catch_up.copy);
+      CatchUp::Progress* const progress = catch_up.find(record.channel);
+      if (progress == nullptr) continue;
+      if (record.id > (user_queue ? progress->queued : context.scan().up_to)) continue;
+      // Checked like any other: what is not the channel's next id of an interval is passed over.
+      if (!emit(context, *progress, record, row.body(catch_up.copy))) return Step::page_full;
+    }
+  }
+  return Step::again;
+}
+
 bool CatchUpReader::emit_all(const Context& context, CatchUp::Progress& progress,
                              const bus::LogRead& read) {
-  const bool by_reference = context.scan().kind != core::ScanKind::log;
+  const bool by_reference = context.scan().kind != core::ScanKind::log &&
+                            node_.settings.payload == QueuePayload::reference;
   for (std::size_t i = 0; i < read.size(); ++i) {
     if (!emit(context, progress, read.record(i), read.body(i))) return false;
     if (by_reference) ++node_.operations.log_gets;

@@ -42,6 +42,7 @@ std::unique_ptr<store::Store> open_store(const Settings& settings, NodeId node) 
                              .durability = settings.durability,
                              .partitions = core::partition_count(settings.nodes),
                              .layout = layout_of(settings.design),
+                             .payload = settings.payload,
                              .block_cache_bytes = settings.block_cache_bytes,
                              .write_buffer_bytes = settings.write_buffer_bytes});
   } catch (const store::OpenError& error) {

@@ -4,13 +4,35 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
+#include <memory>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace clamor::server {
 namespace {
 
 /// Journal rows that are planned at once: runs in them pack into one row a queue.
 constexpr std::size_t rows_per_redo = 1024;
+
+/// The records that journal rows name, from the log.
+store::Result<std::shared_ptr<const store::Commit>> records_of(
+    const store::Store& store, std::span<const store::JournalRow> rows) {
+  std::map<ChannelId, std::vector<MessageId>> ids;
+  for (const store::JournalRow& row : rows) ids[row.channel].push_back(row.id);
+  auto commit = std::make_shared<store::Commit>();
+  for (const auto& [channel, of_channel] : ids) {
+    const auto read = store.get_log(channel, of_channel, commit->batch);
+    if (!read) return read.error();
+  }
+  if (commit->batch.size() != rows.size()) {
+    return store::Failure{
+        "the journal names a record that the log does not hold: restore the data directory from a "
+        "copy"};
+  }
+  return std::shared_ptr<const store::Commit>{std::move(commit)};
+}
 
 }  // namespace
 
@@ -77,6 +99,7 @@ store::FanOut FanOutSource::part_of(const store::FanOut& whole, NodeId node) con
     part.runs.push_back(run);
     part.runs.back().entries_end = part.entries.size();
   }
+  if (!part.entries.empty()) part.records = whole.records;
   for (const store::UserChannel& join : whole.joins) {
     if (node_.directory.owner(join.user) == node) part.joins.push_back(join);
   }
@@ -203,7 +226,13 @@ store::Result<FanOutSource::Redone> FanOutSource::redo(Consumer& one, Channels& 
     if (!visited) return visited.error();
     // Trimmed rows served everybody once: a consumer that is behind them lost its queues.
     const JournalSequence to = rows.size() < rows_per_redo ? end : rows.back().place.sequence;
-    store::FanOut part = part_of(channels.redo(rows).fan_out, one.node);
+    store::FanOut whole = channels.redo(rows).fan_out;
+    if (node_.settings.payload == QueuePayload::copy) {
+      auto records = records_of(store_, rows);
+      if (!records) return records.error();
+      whole.records = std::move(*records);
+    }
+    store::FanOut part = part_of(whole, one.node);
     const store::JournalPlace place{partition, to};
     const Redone redone{std::max<std::uint64_t>(rows.size(), 1), part.entries.size()};
     node_.incidents.fan_out_redone_records += rows.size();

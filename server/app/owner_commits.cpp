@@ -45,6 +45,7 @@ void Owner::publish(const PendingCommit& pending) {
   auto planned = channels_->apply(*pending.commit);
   node_.operations.records += batch.size();
   node_.operations.record_user_partition_pairs += planned.user_partition_pairs;
+  if (node_.settings.payload == QueuePayload::copy) planned.fan_out.records = pending.commit;
   source_.publish(std::move(planned), batch.size());
   std::size_t acks_held = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {

@@ -149,6 +149,9 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
       {{"fsync", store::Durability::fsync}, {"os", store::Durability::os}});
   map.read_choice<AckAfter>("ack_after", settings.ack_after,
                             {{"log", AckAfter::log}, {"fanout", AckAfter::fanout}});
+  map.read_choice<QueuePayload>(
+      "payload", settings.payload,
+      {{"reference", QueuePayload::reference}, {"copy", QueuePayload::copy}});
   if (const Node* const node = map.find("design")) read_design(faults, *node, settings.design);
   if (const Node* const node = map.find("heartbeat")) read_heartbeat(faults, *node, settings);
   if (const Node* const node = map.find("limits")) read_limits(faults, *node, settings);
@@ -192,6 +195,7 @@ nodes: {}
 design: {}
 durability: {}
 ack_after: {}
+payload: {}
 heartbeat: {{interval: {}, offline_after: {}}}
 limits:
   sessions: {}
@@ -217,11 +221,12 @@ store:
 )",
       s.address, s.port, quoted(s.data), s.nodes, s.secret.empty() ? "not set" : "set, not shown",
       design, s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
-      text(s.heartbeat_interval), text(s.offline_after), s.sessions_max, s.message_bytes_max,
-      s.body_bytes_max, s.group_members_max, s.session_buffer_bytes, text(s.session_buffer_age),
-      s.commit_queue_bytes, s.fan_out_lag_records, s.fan_out_lag_entries, s.catch_up_held_records,
-      s.page.records, s.page.bytes, s.tail_records, text(s.tail_age), text(s.queue_linger),
-      s.queue_flush_records, s.block_cache_bytes, s.write_buffer_bytes);
+      name_of(s.payload), text(s.heartbeat_interval), text(s.offline_after), s.sessions_max,
+      s.message_bytes_max, s.body_bytes_max, s.group_members_max, s.session_buffer_bytes,
+      text(s.session_buffer_age), s.commit_queue_bytes, s.fan_out_lag_records,
+      s.fan_out_lag_entries, s.catch_up_held_records, s.page.records, s.page.bytes, s.tail_records,
+      text(s.tail_age), text(s.queue_linger), s.queue_flush_records, s.block_cache_bytes,
+      s.write_buffer_bytes);
 }
 
 }  // namespace clamor::server

@@ -29,6 +29,7 @@ struct Settings {
   DesignSpec design{QueueDesign::per_user};
   store::Durability durability = store::Durability::fsync;
   AckAfter ack_after = AckAfter::log;
+  QueuePayload payload = QueuePayload::reference;
 
   Duration heartbeat_interval = 5s;
   Duration offline_after = 30s;

@@ -334,8 +334,10 @@ class World {
   [[nodiscard]] std::uint32_t new_relay(std::uint32_t record);
   void relay_arrived(std::uint32_t relay);
   void queue_batches_arrived(std::uint32_t record);
-  [[nodiscard]] bool buffer_entries(Node& node, std::uint32_t channel, std::uint64_t entries);
-  [[nodiscard]] std::uint64_t row_bytes(std::uint64_t runs) const;
+  [[nodiscard]] bool buffer_entries(Node& node, std::uint32_t record, std::uint64_t entries);
+  /// Rows that a record's entries become when flushed: of those that begin runs, and copies.
+  [[nodiscard]] std::uint64_t row_bytes(std::uint32_t record, std::uint64_t entries,
+                                        bool begin_runs) const;
   void spread_entries(std::uint32_t channel);
   void queue_entries(std::uint32_t node, const QueueBatch& batch, std::int64_t at_ns);
   void complete_turn(std::uint32_t node);

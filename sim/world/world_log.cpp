@@ -145,7 +145,7 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
   if (entries == 0) return;
   operations_.queue_entries += entries;
   operations_.record_user_partition_pairs += topology_.user_partitions_of(record.channel);
-  state.begins_runs = buffer_entries(nodes_[index], record.channel, entries);
+  state.begins_runs = buffer_entries(nodes_[index], what, entries);
   spread_entries(record.channel);
   state.queue_batches = static_cast<std::uint16_t>(touched_nodes_.size());
   uncovered_max_ = std::max(uncovered_max_, ++nodes_[index].uncovered);
@@ -160,10 +160,11 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
 
 /// Puts a record's entries into the queues' write buffer: whether they begin runs there. All nodes'
 /// buffers are taken to be flushed with the owner's.
-bool World::buffer_entries(Node& node, std::uint32_t channel, std::uint64_t entries) {
+bool World::buffer_entries(Node& node, std::uint32_t what, std::uint64_t entries) {
+  const std::uint32_t channel = records_[what].channel;
   const bool begins = run_begun_[channel] != node.queue_flushes + 1;
   run_begun_[channel] = node.queue_flushes + 1;
-  const std::uint64_t bytes = begins ? row_bytes(entries) : 0;
+  const std::uint64_t bytes = row_bytes(what, entries, begins);
   operations_.queue_bytes += bytes;
   node.unflushed_bytes += bytes;
   if (++node.unflushed_records >= core::queue_flush_records ||
@@ -175,8 +176,11 @@ bool World::buffer_entries(Node& node, std::uint32_t channel, std::uint64_t entr
   return begins;
 }
 
-std::uint64_t World::row_bytes(std::uint64_t runs) const {
-  return static_cast<std::uint64_t>(static_cast<double>(runs) * settings_.costs.queue_run_bytes);
+std::uint64_t World::row_bytes(std::uint32_t what, std::uint64_t entries, bool begin_runs) const {
+  const double runs = begin_runs ? static_cast<double>(entries) : 0;
+  const bool copies = plan_.scenario().payload == QueuePayload::copy;
+  return static_cast<std::uint64_t>(runs * settings_.costs.queue_run_bytes) +
+         (copies ? entries * (copied_header_bytes + records_[what].bytes) : 0);
 }
 
 /// Entries of one record by the node that owns the members' user partitions.
@@ -295,7 +299,7 @@ void World::queue_entries(std::uint32_t index, const QueueBatch& batch, std::int
   Node& node = nodes_[index];
   node.queue_waiting.push_back(batch);
   const bool begins_runs = record_states_[batch.record].begins_runs;
-  if (!node.writer.add(batch.entries, begins_runs ? row_bytes(batch.entries) : 0)) return;
+  if (!node.writer.add(batch.entries, row_bytes(batch.record, batch.entries, begins_runs))) return;
   if (node.queue_lingers) return;
   node.queue_lingers = true;
   push(at_ns + queue_linger_ns, EventKind::queue_begin, index);

@@ -168,7 +168,12 @@ void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, 
   operations_.head_comparisons += sync_plan_.head_comparisons;
   operations_.log_scans += log_scans;
   operations_.queue_scans += sync_plan_.scans.size() - log_scans;
-  operations_.log_gets += queued;  // queue entries name records; the log has them
+  // Queue entries name records, and the log has them; or they carry copies.
+  if (plan_.scenario().payload == QueuePayload::copy) {
+    queued = 0;
+    log_seeks = 0;
+  }
+  operations_.log_gets += queued;
   operations_.log_seeks += log_seeks;
   turn_.work(static_cast<std::int64_t>(sync_plan_.head_comparisons) * head_comparison_ps_ +
              static_cast<std::int64_t>(sync_plan_.scans.size()) * scan_ps_ +

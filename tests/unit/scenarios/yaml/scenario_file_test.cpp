@@ -242,8 +242,9 @@ TEST(ScenarioFile, ReportsEveryFaultInTheOrderOfTheFile) {
       "s.yaml:2:21: users is \"0\"; expected a whole number from 1 to 2000000000\n"
       "s.yaml:3:12: scenarios is empty; expected at least one workload\n"
       "s.yaml:4:1: unknown key \"threshold\" in the scenario; expected ack_after, "
-      "deployment, description, designs, durability, faults, groups, heartbeat, name, population, "
-      "reconnect, scenarios, seed, simulate, thresholds; did you mean \"thresholds\"?\n");
+      "deployment, description, designs, durability, faults, groups, heartbeat, name, payload, "
+      "population, reconnect, scenarios, seed, simulate, thresholds; did you mean "
+      "\"thresholds\"?\n");
 }
 
 TEST(ScenarioFile, RefusesWhatIsNoScenarioAtAll) {
@@ -309,6 +310,7 @@ TEST(ScenarioFile, ReadsTheQuickstartWithEveryValue) {
   EXPECT_EQ(s.designs[3], (DesignSpec{QueueDesign::hybrid, 500}));
   EXPECT_EQ(s.durability, Durability::os);
   EXPECT_EQ(s.ack_after, AckAfter::log);
+  EXPECT_EQ(s.payload, QueuePayload::reference);
   ASSERT_EQ(s.workloads.size(), 1U);
   EXPECT_EQ(s.workloads[0].name, "chat");
   EXPECT_DOUBLE_EQ(s.workloads[0].rate, 200);

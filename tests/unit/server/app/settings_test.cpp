@@ -37,6 +37,7 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   settings.design = {QueueDesign::hybrid, 77};
   settings.durability = store::Durability::os;
   settings.ack_after = AckAfter::fanout;
+  settings.payload = QueuePayload::copy;
   settings.queue_flush_records = 1234;
   settings.heartbeat_interval = 1500ms;
   settings.tail_age = 0s;
@@ -64,9 +65,10 @@ TEST_F(SettingsFile, EveryFaultIsNamedWithItsPlace) {
       "catch_up: [1]\n"
       "design: {hybrid: {threshold: 0}}\n"
       "ack_after: fan_out\n"
-      "store: {queue_flush_records: 0}\n");
+      "store: {queue_flush_records: 0}\n"
+      "payload: copies\n");
   for (const std::string expected : {":1:13:", ":2:20:", ":2:23:", ":3:11:", ":4:30:", ":5:12:",
-                                     "did you mean \"fanout\"?", ":6:30:"}) {
+                                     "did you mean \"fanout\"?", ":6:30:", ":7:10:"}) {
     EXPECT_NE(faults.find(expected), std::string::npos) << expected << "\n" << faults;
   }
 }
