@@ -112,6 +112,19 @@ TEST(World, TheSameSeedGivesTheSameBytesAndAnotherSeedDoesNot) {
   EXPECT_NE(simulate(plan, all_designs[0]).result_hash, simulate(plan, all_designs[2]).result_hash);
 }
 
+TEST(World, CopiesInTheQueuesTakeTheLogOutOfACatchUpAndCostBytes) {
+  Scenario scenario = small_town();
+  const Operations named = simulate(Plan{scenario}, {QueueDesign::per_user}).operations;
+  scenario.payload = QueuePayload::copy;
+  const Operations copied = simulate(Plan{scenario}, {QueueDesign::per_user}).operations;
+  EXPECT_GT(named.log_gets, 0U);
+  EXPECT_GT(named.log_seeks, 0U);
+  EXPECT_EQ(copied.log_gets, 0U);
+  EXPECT_EQ(copied.log_seeks, 0U);
+  EXPECT_EQ(copied.queue_entries, named.queue_entries);
+  EXPECT_GT(copied.queue_bytes, named.queue_bytes + copied.queue_entries * 40);
+}
+
 TEST(World, LogicalCountsDoNotDependOnTheNumberOfServers) {
   Scenario scenario = small_town();
   scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 4s, .share = 0.5}};
