@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 #include <utility>
 
 namespace clamor::bench {
@@ -14,6 +15,7 @@ namespace {
 constexpr std::uint64_t members = 1000;
 /// So many that there are several flushes, and compaction is a part of what is measured.
 constexpr std::uint64_t packed_messages = 64'000;
+constexpr std::uint64_t copied_messages = 6'400;
 constexpr std::uint64_t naive_messages = 1'500;
 
 /// The naive form does not care for commits: it is run once for each set of channels.
@@ -33,8 +35,10 @@ void queues(benchmark::State& state) {
   QueueLoad load{.messages_per_commit = static_cast<std::uint64_t>(state.range(0)),
                  .channels = static_cast<std::uint64_t>(state.range(1)),
                  .members = members,
-                 .users = static_cast<std::uint64_t>(state.range(2))};
-  load.messages = packed_messages;
+                 .users = static_cast<std::uint64_t>(state.range(2)),
+                 .payload = static_cast<QueuePayload>(state.range(3))};
+  state.SetLabel(std::string{name_of(load.payload)});
+  load.messages = load.payload == QueuePayload::copy ? copied_messages : packed_messages;
   for (auto _ : state) {
     const QueueCost ours = run_packed(load);
     const QueueCost& theirs = naive(load);
@@ -56,10 +60,10 @@ void queues(benchmark::State& state) {
   }
 }
 BENCHMARK(queues)
-    ->ArgNames({"messages_per_commit", "channels", "users"})
-    ->ArgsProduct({{1, 8, 64}, {1}, {1000}})
-    ->ArgsProduct({{8, 64}, {64}, {1000}})
-    ->ArgsProduct({{1, 8, 64}, {800}, {100'000}})
+    ->ArgNames({"messages_per_commit", "channels", "users", "copies"})
+    ->ArgsProduct({{1, 8, 64}, {1}, {1000}, {0, 1}})
+    ->ArgsProduct({{8, 64}, {64}, {1000}, {0}})
+    ->ArgsProduct({{1, 8, 64}, {800}, {100'000}, {0}})
     ->Iterations(1)
     ->Unit(benchmark::kSecond);
 

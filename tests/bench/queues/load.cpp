@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <stdexcept>
 #include <sys/resource.h>
 
@@ -15,6 +16,16 @@ double seconds(const timeval& time) {
 }
 
 }  // namespace
+
+std::span<const std::byte> QueueLoad::body(std::uint64_t message) const {
+  static const std::vector<std::byte> noise = [] {
+    std::mt19937_64 random{1};
+    std::vector<std::byte> bytes(std::size_t{1} << 20U);
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+    return bytes;
+  }();
+  return std::span{noise}.subspan(message * 8191 % (noise.size() - body_bytes), body_bytes);
+}
 
 std::vector<UserId> QueueLoad::members_of(std::uint64_t channel) const {
   std::vector<UserId> found;

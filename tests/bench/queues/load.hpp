@@ -1,9 +1,11 @@
 #pragma once
 
 #include "server/base/id.hpp"
+#include "server/base/queue_design.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,8 +19,11 @@ struct QueueLoad {
   std::uint64_t members = 1000;
   std::uint64_t users = 1000;  ///< Channels' members are neighbours among them, evenly spread.
   std::size_t body_bytes = 100;
+  QueuePayload payload = QueuePayload::reference;  ///< Of the packed form.
 
   [[nodiscard]] std::uint64_t channel_of(std::uint64_t message) const { return message % channels; }
+  /// Bytes that do not compress, others for each message.
+  [[nodiscard]] std::span<const std::byte> body(std::uint64_t message) const;
   /// The channel's members, ascending.
   [[nodiscard]] std::vector<UserId> members_of(std::uint64_t channel) const;
 };

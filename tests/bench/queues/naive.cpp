@@ -101,7 +101,6 @@ std::uint64_t scan(Database& database, std::uint64_t user, std::uint64_t after) 
 QueueCost run_naive(const QueueLoad& load) {
   const TemporaryDirectory directory;
   Database database{directory.path()};
-  const std::vector<std::byte> body(load.body_bytes, std::byte{'x'});
   std::vector<std::vector<UserId>> members;
   for (std::uint64_t i = 0; i < load.channels; ++i) members.push_back(load.members_of(i));
   std::vector<MessageId> heads(load.channels);
@@ -113,7 +112,7 @@ QueueCost run_naive(const QueueLoad& load) {
     const core::Record record{.channel = {channel + 1}, .id = ++heads[channel], .sender = {1}};
     const auto place = store::log_key(record.channel, record.id);
     rocksdb::WriteBatch batch;
-    store::write_log_value(record, body, value);
+    store::write_log_value(record, load.body(message), value);
     batch.Put(database.log(), slice(place.view()), value);
     batch.Put(database.journal(), slice(store::journal_key({{0}, {message + 1}}).view()),
               slice(place.view()));

@@ -55,8 +55,8 @@ double scan_seconds(const store::Store& store, const QueueLoad& load,
 
 QueueCost run_packed(const QueueLoad& load) {
   const TemporaryDirectory directory;
-  store::Store store{{.path = directory.path(), .durability = store::Durability::os}};
-  const std::vector<std::byte> body(load.body_bytes, std::byte{'x'});
+  store::Store store{
+      {.path = directory.path(), .durability = store::Durability::os, .payload = load.payload}};
   std::vector<std::vector<core::MemberRow>> members;
   for (std::uint64_t i = 0; i < load.channels; ++i) members.push_back(rows_of(load, i));
   std::vector<MessageId> heads(load.channels);
@@ -76,13 +76,14 @@ QueueCost run_packed(const QueueLoad& load) {
         core::RecordRun& run = runs[channel];
         const MessageId id = ++heads[channel];
         if (run.count++ == 0) run = {{channel + 1}, id, 1};
-        commit->add({.channel = run.channel, .id = id, .sender = {1}}, body,
+        commit->add({.channel = run.channel, .id = id, .sender = {1}}, load.body(message),
                     {partition, ++journal});
       }
-      committer.submit(std::move(commit));
+      committer.submit(commit);
       committed.acquire();
       store::FanOut fan_out;
       fan_out.cursors.push_back({partition, journal});
+      fan_out.records = std::move(commit);
       for (std::uint64_t channel = 0; channel < load.channels; ++channel) {
         if (runs[channel].count == 0) continue;
         plan.clear();
