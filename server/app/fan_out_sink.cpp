@@ -50,6 +50,11 @@ FanOutSink::Source& FanOutSink::source(NodeId node) {
   return *found;
 }
 
+bool FanOutSink::complete() const {
+  return std::all_of(sources_.begin(), sources_.end(),
+                     [](const Source& source) { return source.caught_up; });
+}
+
 bus::FanOutCursors FanOutSink::cursors_for(NodeId source) const {
   bus::FanOutCursors cursors;
   for (std::uint32_t i = 0; i < taken_.size(); ++i) {

@@ -27,6 +27,10 @@ class FanOutSink {
 
   void handle(NodeId from, bus::FanOutBatch&& batch);
   void handle(NodeId from, bus::FanOutAsk&& ask);
+  void handle(NodeId from, bus::FanOutCaughtUp&&) { source(from).caught_up = true; }
+  /// Whether every source has caught up since the start: before, users' lists may lack channels
+  /// whose rows a kill has undone.
+  [[nodiscard]] bool complete() const;
 
   /// Reads cursors and users' channels. Nothing may be under way.
   [[nodiscard]] store::Result<void> recover();
@@ -49,6 +53,7 @@ class FanOutSink {
     NodeId node;
     std::uint32_t stream = 0;   ///< The latest seen.
     std::uint32_t refused = 0;  ///< Told once that it does not continue what is here.
+    bool caught_up = false;     ///< Since the start.
   };
   struct Taken {
     NodeId source;

@@ -240,6 +240,7 @@ store::Result<FanOutSource::Redone> FanOutSource::redo(Consumer& one, Channels& 
     return redone;
   }
   one.state = State::live;
+  node_.bus.send(one.node, bus::FanOutCaughtUp{});
   return Redone{};
 }
 

@@ -115,10 +115,20 @@ bool Owner::refuse_login(NodeId from, bus::Ticket session) {
   return true;
 }
 
+bool Owner::refuse_incomplete(NodeId from, bus::Ticket session) {
+  if (sink_.complete()) return false;
+  // A catch-up that knew of some channels only would hand out the others' history again later.
+  node_.bus.send(from, bus::Refusal{.session = session,
+                                    .code = RefusalCode::unavailable,
+                                    .retry_after = core::retry_when_overloaded});
+  return true;
+}
+
 // --- users and their channels --------------------------------------------------------------------
 
 void Owner::handle(NodeId from, bus::UserLogin&& login) {
   if (refuse_login(from, login.session)) return;
+  if (refuse_incomplete(from, login.session)) return;
   const auto superseded = users_.login(login.user, login.device, {from, login.session});
   // A gateway sees for itself that its own session is superseded.
   if (superseded && superseded->node != from) {

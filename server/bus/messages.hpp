@@ -149,6 +149,8 @@ struct FanOutCursors {
   std::vector<store::JournalPlace> taken;
   std::vector<store::JournalPlace> flushed;
 };
+/// The receiver was sent all that is durable: what it takes next is new.
+struct FanOutCaughtUp {};
 /// Queue entries up to here are applied: scans see them.
 struct FanOutApplied {
   std::uint32_t stream = 0;
@@ -272,8 +274,8 @@ struct Rebuilt {};
 using Message =
     std::variant<SendRequest, CreateRequest, JoinRequest, LeaveRequest, Register, ReadLog,
                  UserLogin, UserLogout, ReadUserQueue, ReadMemberQueue, UsersJoined, FanOutBatch,
-                 FanOutAsk, FanOutCursors, FanOutApplied, FanOutFlushed, Published, LateAck,
-                 Duplicate, Refusal, Registered, LogRead, UserQueueRead, MemberQueueRead,
+                 FanOutAsk, FanOutCursors, FanOutApplied, FanOutCaughtUp, FanOutFlushed, Published,
+                 LateAck, Duplicate, Refusal, Registered, LogRead, UserQueueRead, MemberQueueRead,
                  UserChannels, Joined, Supersede, Rebuilt>;
 
 }  // namespace clamor::bus

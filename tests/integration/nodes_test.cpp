@@ -168,6 +168,38 @@ TEST_P(NodesUnder, ARestartKeepsEverythingWhetherStoppedOrKilled) {
   }
 }
 
+TEST_P(NodesUnder, AKillLosesNoChannelFromAnybodysListAndNoneIsHandedOutAgain) {
+  // Joins that no flush has made durable must be back before a login is answered: a device whose
+  // channel is missing from the list would get the channel's history once more when it turns up.
+  ServerProcess server{settings("catch_up: {tail_age: 0s}\n"), 0, nodes};
+  constexpr std::uint64_t channels = 300;
+  TestDevice alice{1, 1};
+  alice.come_online(server.port(0));
+  for (std::uint64_t channel = 1; channel <= channels; ++channel) {
+    alice.create(channel, {1, 2, 3, 4});
+  }
+  std::vector<TestDevice> others;
+  for (std::uint64_t user = 2; user <= 4; ++user) {
+    others.emplace_back(user, 1);
+    others.back().come_online(server.port(user % nodes));
+    others.back().vanish();
+  }
+  alice.vanish();
+  for (int kill = 0; kill < 3; ++kill) {
+    server.kill_hard();
+    server.start();
+    for (TestDevice& device : others) {
+      device.come_online(server.port(device.user() % nodes));
+      EXPECT_TRUE(device.client().is_silent(20ms)) << "it holds everything";
+      for (std::uint64_t channel = 1; channel <= channels; ++channel) {
+        ASSERT_EQ(device.position(channel), 1U) << "channel " << channel;
+      }
+      device.vanish();
+    }
+  }
+  EXPECT_GE(sum(server, "clamor_fan_out_redone_records_total"), channels) << "the kill bit";
+}
+
 TEST_P(NodesUnder, ManyDevicesThatComeAndGoSeeEveryChannelDensely) {
   // Whoever receives an id that is not the channel's next one throws; at the end all hold all.
   ServerProcess server{settings("catch_up: {page_records: 9}\n"), 0, nodes};

@@ -228,14 +228,28 @@ class TestDevice {
     connect(port);
     return catch_up();
   }
-  /// Connects and logs in; pages follow.
+  /// Connects and logs in; pages follow. Where nodes are still on their way up it comes again.
   void connect(std::uint16_t port) {
-    client_.emplace(port);
-    client_->upgrade();
-    const std::string token = token_of(user_);
-    client_->send(login(token));
-    const auto accepted = client_->expect<protocol::LoginAccepted>();
-    if (accepted.user != UserId{user_}) throw std::runtime_error("logged in as another user");
+    const auto until = std::chrono::steady_clock::now() + TestClient::patience;
+    for (;;) {
+      client_.emplace(port);
+      client_->upgrade();
+      const std::string token = token_of(user_);
+      client_->send(login(token));
+      const TestClient::Arrived arrived = client_->receive();
+      const auto* const refused = std::get_if<protocol::Refused>(&arrived.message);
+      if (refused == nullptr) {
+        const auto& accepted = std::get<protocol::LoginAccepted>(arrived.message);
+        if (accepted.user != UserId{user_}) throw std::runtime_error("logged in as another user");
+        return;
+      }
+      if (refused->code != protocol::RefusalCode::unavailable ||
+          std::chrono::steady_clock::now() > until) {
+        throw std::runtime_error("the login was refused with " +
+                                 std::to_string(static_cast<int>(refused->code)));
+      }
+      std::this_thread::sleep_for(refused->retry_after);
+    }
   }
   [[nodiscard]] protocol::Login login(std::string_view token) const {
     protocol::Login login{.token = token,
