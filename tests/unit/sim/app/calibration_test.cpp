@@ -51,7 +51,7 @@ TEST(Calibration, ReportsEveryErrorWithItsPlace) {
     ASSERT_NE(at, std::string::npos) << from;
     yaml.replace(at, from.size(), to);
   };
-  replace("  turn_ns: {value: ", "  turn_ns: {value: -");
+  replace("  turn_ns: {value: ", "  turn_ns: {value: -1");
   replace("  post_ns:", "  posts_ns:");
   const std::string error = error_of(yaml);
   EXPECT_THAT(error,
