@@ -1,13 +1,26 @@
 #include "server/bus/exchange.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace clamor::bus {
 namespace {
+
+using namespace std::chrono_literals;
 
 /// A node that writes down what it hears.
 class Listener final : public Receiver {
@@ -18,6 +31,7 @@ class Listener final : public Receiver {
     const auto* const logout = std::get_if<UserLogout>(&message);
     heard.push_back(std::to_string(from.value) + ":" +
                     (logout == nullptr ? "?" : std::to_string(logout->user.value)));
+    if (++arrived == enough) busy.reset();
   }
   void receive_all(NodeId from, std::vector<Message> messages) override {
     ++parcels;
@@ -40,6 +54,10 @@ class Listener final : public Receiver {
   Endpoint endpoint;
   std::vector<std::string> heard;
   int parcels = 0;
+  std::size_t arrived = 0;
+  /// Keeps `io` running until so many messages have arrived.
+  std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> busy;
+  std::size_t enough = 0;
 };
 
 using Heard = std::vector<std::string>;
@@ -108,6 +126,71 @@ TEST(Exchange, ANodeThatIsDownIsKnownToBe) {
   one.endpoint.send({2}, about(10));
   one.endpoint.flush();
   EXPECT_EQ(one.endpoint.frames(), 0U);
+}
+
+/// Sends messages numbered from `next` to `count` to two nodes, one a turn: what the listener is
+/// told of others comes between.
+void send_numbered(Listener& from, NodeId peer, NodeId other, std::uint64_t next,
+                   std::uint64_t count) {
+  from.endpoint.send(peer, about(next));
+  from.endpoint.send(other, about(next));
+  from.endpoint.flush();
+  if (next == count) return;
+  boost::asio::post(from.io, [&from, peer, other, next, count] {
+    send_numbered(from, peer, other, next + 1, count);
+  });
+}
+
+/// What a listener heard of one node, whose id has one digit.
+std::vector<std::uint64_t> numbers_from(const Listener& listener, NodeId node) {
+  std::vector<std::uint64_t> numbers;
+  for (const std::string& heard : listener.heard) {
+    if (heard.starts_with(std::to_string(node.value) + ":")) {
+      numbers.push_back(std::stoull(heard.substr(2)));
+    }
+  }
+  return numbers;
+}
+
+TEST(Exchange, BetweenThreadsEveryMessageComesOnceAndInOrderWhileAThirdNodeComesAndGoes) {
+  constexpr std::uint64_t count = 10'000;
+  Exchange exchange;
+  Listener one{{1}, exchange};
+  Listener two{{2}, exchange};
+  Listener three{{3}, exchange};
+  exchange.connect({1}, {1}, one.io, one);
+  exchange.connect({2}, {1}, two.io, two);
+  exchange.connect({3}, {1}, three.io, three);
+  for (const auto& [listener, peer] : {std::pair{&one, NodeId{2}}, std::pair{&two, NodeId{1}}}) {
+    listener->enough = count;
+    listener->busy.emplace(listener->io.get_executor());
+    boost::asio::post(listener->io,
+                      [from = listener, to = peer] { send_numbered(*from, to, {3}, 1, count); });
+  }
+  three.busy.emplace(three.io.get_executor());
+  const auto run = [](Listener& listener) { listener.io.run_for(10s); };
+  const auto first = std::async(std::launch::async, run, std::ref(one));
+  const auto second = std::async(std::launch::async, run, std::ref(two));
+  const auto ended = [](const auto& thread) {
+    return thread.wait_for(0s) == std::future_status::ready;
+  };
+  for (std::uint64_t term = 2; !ended(first) || !ended(second); ++term) {
+    three.io.run_for(1ms);
+    exchange.disconnect({3});
+    exchange.connect({3}, {term}, three.io, three);
+  }
+  three.io.poll();
+
+  std::vector<std::uint64_t> all(count);
+  std::iota(all.begin(), all.end(), 1);
+  EXPECT_TRUE(one.io.stopped() && two.io.stopped()) << "ten seconds were not enough";
+  EXPECT_EQ(numbers_from(two, {1}), all);
+  EXPECT_EQ(numbers_from(one, {2}), all);
+  for (const NodeId node : {NodeId{1}, NodeId{2}}) {
+    const std::vector<std::uint64_t> some = numbers_from(three, node);
+    EXPECT_FALSE(some.empty());
+    EXPECT_EQ(std::ranges::adjacent_find(some, std::greater_equal{}), some.end());
+  }
 }
 
 }  // namespace
