@@ -147,7 +147,9 @@ TEST_F(CommandLine, CalibrateFindsOutBeforeItMeasuresThatItCannotWrite) {
 
 TEST_F(CommandLine, InterruptedCalibrateLeavesNothing) {
   const Result result = clamor(
-      "calibrate --quick --out costs.yaml 2>said & pid=$!; sleep 1; kill -INT $pid; wait $pid");
+      "calibrate --quick --out costs.yaml 2>said & pid=$!; "
+      "for i in $(seq 500); do grep -qs calibrating '" +
+      (folder_ / "said").string() + "' && break; sleep 0.02; done; kill -INT $pid; wait $pid");
   EXPECT_EQ(result.exit_code, 105);
   const std::string said = read(folder_ / "said");
   EXPECT_NE(said.find("interrupted; costs.yaml was not written"), std::string::npos) << said;
