@@ -6,10 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 
 namespace clamor::test {
 namespace {
@@ -32,15 +33,16 @@ void send(TestClient& client, std::uint64_t client_message_id) {
   client.send(protocol::Send{{10}, {client_message_id}, std::as_bytes(std::span{body})});
 }
 
+/// A server with a channel of three members, two of them online.
 struct Room {
-  explicit Room(ServerProcess& server) {
+  explicit Room(const std::string& of_server) : server{of_server} {
     alice.come_online(server.port());
     bob.come_online(server.port());
     alice.create(10, {1, 2, 3});
     alice.hear();
     bob.hear();
-    wait_for_queues(server.port());
   }
+  ServerProcess server;
   TestDevice alice{1, 1};
   TestDevice bob{2, 1};
 };
@@ -48,10 +50,10 @@ struct Room {
 class AckAfterFanout : public testing::TestWithParam<const char*> {};
 
 TEST_P(AckAfterFanout, AnAckComesOnceTheQueueEntriesAreAppliedAndNotBefore) {
-  ServerProcess server{settings("fanout", GetParam(), slow)};
-  Room room{server};
+  Room room{settings("fanout", GetParam(), slow)};
   TestClient& alice = room.alice.client();
-  ASSERT_EQ(entries(server), 3) << "of the channel's creation";
+  wait_for_queues(room.server.port());
+  ASSERT_EQ(entries(room.server), 3) << "of the channel's creation";
   for (std::uint64_t sent = 1; sent <= 3; ++sent) {
     send(alice, sent);
     const auto own = alice.expect<protocol::RecordFrame>();
@@ -59,40 +61,38 @@ TEST_P(AckAfterFanout, AnAckComesOnceTheQueueEntriesAreAppliedAndNotBefore) {
     EXPECT_EQ(room.bob.hear().record.id, MessageId{sent + 1}) << "nobody waits but the ack";
     const auto ack = alice.expect<protocol::Ack>();
     EXPECT_EQ(ack.message_id, MessageId{sent + 1});
-    EXPECT_EQ(entries(server), 3 + 3 * static_cast<double>(sent)) << "acknowledged too early";
-    EXPECT_EQ(metric(server.port(), "clamor_fan_out_lag_records"), 0);
+    EXPECT_EQ(entries(room.server), 3 + 3 * static_cast<double>(sent)) << "acknowledged too early";
+    EXPECT_EQ(metric(room.server.port(), "clamor_fan_out_lag_records"), 0);
   }
 }
 
 TEST_P(AckAfterFanout, AResendIsNotAcknowledgedBeforeItsRecordIs) {
-  ServerProcess server{settings("fanout", GetParam(), slow)};
-  Room room{server};
+  Room room{settings("fanout", GetParam(), "store: {queue_linger: 2s}\n")};
   TestClient& alice = room.alice.client();
   send(alice, 1);
-  (void)alice.expect<protocol::RecordFrame>();
+  EXPECT_EQ(alice.expect<protocol::RecordFrame>().record.id, MessageId{2});
   send(alice, 1);  // Durable by now: `ack_after: log` would answer at once.
-  EXPECT_EQ(alice.expect<protocol::Ack>().message_id, MessageId{2});
-  EXPECT_EQ(entries(server), 6);
   send(alice, 2);
-  EXPECT_EQ(alice.expect<protocol::RecordFrame>().record.id, MessageId{3}) << "one ack a record";
-  EXPECT_EQ(alice.expect<protocol::Ack>().message_id, MessageId{3});
+  EXPECT_EQ(alice.expect<protocol::RecordFrame>().record.id, MessageId{3}) << "stored once";
+  EXPECT_EQ(alice.expect<protocol::Ack>().message_id, MessageId{2});
+  EXPECT_GE(entries(room.server), 2 * 3) << "acknowledged too early";
+  EXPECT_EQ(alice.expect<protocol::Ack>().message_id, MessageId{3}) << "one ack a record";
   send(alice, 2);
   EXPECT_EQ(alice.expect<protocol::Ack>().message_id, MessageId{3}) << "a late one at once";
-  EXPECT_EQ(metric(server.port(), "clamor_duplicate_sends_total"), 2);
+  EXPECT_EQ(metric(room.server.port(), "clamor_duplicate_sends_total"), 2);
 }
 
 TEST_P(AckAfterFanout, AServerThatStopsAnswersWhatWaitsForTheQueues) {
-  ServerProcess server{settings("fanout", GetParam(), slow)};
-  Room room{server};
+  Room room{settings("fanout", GetParam(), slow)};
   TestClient& alice = room.alice.client();
   send(alice, 1);
   (void)alice.expect<protocol::RecordFrame>();
-  server.process().signal(SIGTERM);
+  room.server.process().signal(SIGTERM);
   EXPECT_EQ(alice.expect<protocol::Ack>().message_id, MessageId{2});
   (void)alice.expect_close();
   room.alice.go_offline();
   room.bob.go_offline();
-  EXPECT_EQ(server.process().wait(), 0);
+  EXPECT_EQ(room.server.process().wait(), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Designs, AckAfterFanout,
