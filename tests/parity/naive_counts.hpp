@@ -16,9 +16,6 @@
 /// no absence begins or ends and no fault hits while a message is on its way.
 namespace clamor::parity {
 
-/// Deliberate errors, to show that a comparison with these counts can fail.
-enum class Mutation : std::uint8_t { none, entry_skipped, node_skipped, scan_too_many };
-
 class NaiveCount {
  public:
   NaiveCount(const scenario::Plan& plan, DesignSpec spec) : plan_{plan}, spec_{spec} {
@@ -138,13 +135,8 @@ class NaiveCount {
 };
 
 /// The counts of the logical and phase classes; the physical ones stay 0.
-inline Operations naive_counts(const scenario::Plan& plan, DesignSpec design,
-                               Mutation mutation = Mutation::none) {
-  Operations counts = NaiveCount{plan, design}.count();
-  if (mutation == Mutation::entry_skipped) --counts.queue_entries;
-  if (mutation == Mutation::node_skipped) --counts.record_node_pairs;
-  if (mutation == Mutation::scan_too_many) ++counts.log_scans;
-  return counts;
+inline Operations naive_counts(const scenario::Plan& plan, DesignSpec design) {
+  return NaiveCount{plan, design}.count();
 }
 
 }  // namespace clamor::parity
