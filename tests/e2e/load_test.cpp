@@ -56,10 +56,10 @@ scenario::Scenario small_scenario() {
 }
 
 LoadOptions options_for(const scenario::Scenario& scenario,
-                        QueueDesign design = QueueDesign::per_group) {
+                        const DesignSpec& design = {QueueDesign::per_group}) {
   LoadOptions options;
   options.scenario = scenario;
-  options.design = {design};
+  options.design = design;
   options.program = CLAMOR_BINARY;
   return options;
 }
@@ -82,7 +82,7 @@ bool all_implicit_passed(const report::RunResult& run) {
                      [](const auto& threshold) { return threshold.passed; });
 }
 
-class EveryDesign : public testing::TestWithParam<QueueDesign> {};
+class EveryDesign : public testing::TestWithParam<DesignSpec> {};
 
 TEST_P(EveryDesign, EndsWithACleanLedger) {
   LoadOptions options = options_for(small_scenario(), GetParam());
@@ -120,12 +120,14 @@ TEST_P(EveryDesign, EndsWithACleanLedgerOnThreeNodes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Designs, EveryDesign,
-                         testing::Values(QueueDesign::per_user, QueueDesign::per_member,
-                                         QueueDesign::per_group),
-                         [](const auto& of) { return std::string{name_of(of.param)}; });
+                         testing::Values(DesignSpec{QueueDesign::per_user},
+                                         DesignSpec{QueueDesign::per_member},
+                                         DesignSpec{QueueDesign::per_group},
+                                         DesignSpec{QueueDesign::hybrid, 15}),
+                         [](const auto& of) { return std::string{name_of(of.param.design)}; });
 
 TEST(Load, ThePlanDecidesWhatIsSentNotTheWorkersNorTheDesign) {
-  LoadOptions options = options_for(small_scenario(), QueueDesign::per_user);
+  LoadOptions options = options_for(small_scenario(), {QueueDesign::per_user});
   const report::RunResult one = run_load(options);
   options.workers = 3;
   options.design = {QueueDesign::per_group};
