@@ -8,7 +8,9 @@
 
 #include "loadgen/app/load.hpp"
 #include "reports/model/thresholds.hpp"
+#include "server/base/queue_design.hpp"
 #include "tests/chaos/fixed_port.hpp"
+#include "tests/designs.hpp"
 #include "tests/integration/queue_audit.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
@@ -219,7 +221,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 // --- forced moments ------------------------------------------------------------------------------
 
-class KilledBetween : public testing::TestWithParam<const char*> {
+class KilledBetween : public testing::TestWithParam<DesignSpec> {
  protected:
   static constexpr std::uint64_t channel = 10;
   static constexpr std::uint64_t members = 5;
@@ -227,9 +229,7 @@ class KilledBetween : public testing::TestWithParam<const char*> {
   static void create(std::uint16_t port) {
     TestDevice founder{1, 1};
     founder.come_online(port);
-    std::vector<std::uint64_t> users;
-    for (std::uint64_t user = 1; user <= members; ++user) users.push_back(user);
-    founder.create(channel, users);
+    founder.create(channel, ids_from(1, members));
   }
   /// Sends `count` messages from user 2 on and waits for the acks.
   void say(std::uint16_t port, std::uint64_t count) {
@@ -244,9 +244,7 @@ class KilledBetween : public testing::TestWithParam<const char*> {
   void expect_all_for(std::uint64_t user, const ServerProcess& server) {
     TestDevice device{user, 1};
     device.come_online(server.port());
-    std::vector<std::uint64_t> all;
-    for (std::uint64_t id = 1; id <= said_ + 1; ++id) all.push_back(id);
-    EXPECT_EQ(device.ids(channel), all);
+    EXPECT_EQ(device.ids(channel), ids_from(1, said_ + 1));
   }
 
   std::uint64_t said_ = 0;
@@ -254,8 +252,8 @@ class KilledBetween : public testing::TestWithParam<const char*> {
 };
 
 TEST_P(KilledBetween, AnAppendAndItsQueueEntriesEverythingIsRedone) {
-  ServerProcess server{std::string{"durability: os\nstore: {queue_linger: 10s}\ndesign: "} +
-                       GetParam()};
+  ServerProcess server{
+      "durability: os\nstore: {queue_linger: 10s}\ndesign: " + setting_of(GetParam()) + "\n"};
   create(server.port());
   say(server.port(), 40);
   ASSERT_EQ(metric(server.port(), "clamor_queue_entries_total"), 0) << "the kill is too late";
@@ -269,8 +267,8 @@ TEST_P(KilledBetween, AnAppendAndItsQueueEntriesEverythingIsRedone) {
 }
 
 TEST_P(KilledBetween, TwoFlushesWhatIsAppliedAndNotFlushedIsRedoneAndNothingElse) {
-  ServerProcess server{std::string{"durability: os\nstore: {queue_flush_records: 100}\ndesign: "} +
-                       GetParam()};
+  ServerProcess server{"durability: os\nstore: {queue_flush_records: 100}\ndesign: " +
+                       setting_of(GetParam()) + "\n"};
   create(server.port());
   say(server.port(), 150);
   wait_for_queues(server.port());
@@ -297,13 +295,10 @@ TEST_P(KilledBetween, TwoFlushesWhatIsAppliedAndNotFlushedIsRedoneAndNothingElse
 }
 
 INSTANTIATE_TEST_SUITE_P(Designs, KilledBetween,
-                         testing::Values("per_user\n", "per_member\n",
-                                         "{hybrid: {threshold: 5}}\n"),
-                         [](const auto& of) {
-                           const std::string name = of.param;
-                           return name[0] == '{' ? std::string{"hybrid"}
-                                                 : name.substr(0, name.size() - 1);
-                         });
+                         testing::Values(DesignSpec{QueueDesign::per_user},
+                                         DesignSpec{QueueDesign::per_member},
+                                         DesignSpec{QueueDesign::hybrid, 5}),
+                         design_test_name);
 
 }  // namespace
 }  // namespace clamor::test

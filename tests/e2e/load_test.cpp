@@ -4,6 +4,8 @@
 #include "scenarios/model/plan.hpp"
 #include "scenarios/yaml/config_error.hpp"
 #include "scenarios/yaml/scenario_file.hpp"
+#include "server/base/queue_design.hpp"
+#include "tests/designs.hpp"
 #include "tests/e2e/record_dropping_proxy.hpp"
 #include "tests/integration/server_process.hpp"
 
@@ -124,7 +126,7 @@ INSTANTIATE_TEST_SUITE_P(Designs, EveryDesign,
                                          DesignSpec{QueueDesign::per_member},
                                          DesignSpec{QueueDesign::per_group},
                                          DesignSpec{QueueDesign::hybrid, 15}),
-                         [](const auto& of) { return std::string{name_of(of.param.design)}; });
+                         test::design_test_name);
 
 TEST(Load, ThePlanDecidesWhatIsSentNotTheWorkersNorTheDesign) {
   LoadOptions options = options_for(small_scenario(), {QueueDesign::per_user});

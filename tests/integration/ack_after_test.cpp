@@ -1,6 +1,8 @@
 // What an ack of a real `clamor serve` means under `ack_after: log` and `ack_after: fanout`. The
 // queue writer is slowed by its linger, so that acks and queue entries come well apart.
 
+#include "server/base/queue_design.hpp"
+#include "tests/designs.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
 
@@ -18,9 +20,9 @@ namespace {
 constexpr const char* slow = "store: {queue_linger: 400ms}\n";
 constexpr const char* never = "store: {queue_linger: 10s}\n";
 
-std::string settings(const char* ack_after, const std::string& design, const char* linger) {
-  return std::string{"durability: os\nack_after: "} + ack_after + "\ndesign: " + design + "\n" +
-         linger;
+std::string settings(const char* ack_after, const DesignSpec& design, const char* linger) {
+  return std::string{"durability: os\nack_after: "} + ack_after +
+         "\ndesign: " + setting_of(design) + "\n" + linger;
 }
 
 double entries(const ServerProcess& server) {
@@ -47,7 +49,7 @@ struct Room {
   TestDevice bob{2, 1};
 };
 
-class AckAfterFanout : public testing::TestWithParam<const char*> {};
+class AckAfterFanout : public testing::TestWithParam<DesignSpec> {};
 
 TEST_P(AckAfterFanout, AnAckComesOnceTheQueueEntriesAreAppliedAndNotBefore) {
   Room room{settings("fanout", GetParam(), slow)};
@@ -96,28 +98,29 @@ TEST_P(AckAfterFanout, AServerThatStopsAnswersWhatWaitsForTheQueues) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Designs, AckAfterFanout,
-                         testing::Values("per_user", "per_member", "{hybrid: {threshold: 3}}"),
-                         [](const auto& of) {
-                           const std::string name = of.param;
-                           return name[0] == '{' ? std::string{"hybrid"} : name;
-                         });
+                         testing::Values(DesignSpec{QueueDesign::per_user},
+                                         DesignSpec{QueueDesign::per_member},
+                                         DesignSpec{QueueDesign::hybrid, 3}),
+                         design_test_name);
 
 TEST(AckAfterFanoutWithoutQueues, NothingIsWaitedForWhereTheDesignHasNoEntries) {
-  for (const char* design : {"per_group", "{hybrid: {threshold: 2}}"}) {
+  for (const DesignSpec design : {DesignSpec{QueueDesign::per_group}, {QueueDesign::hybrid, 2}}) {
     ServerProcess server{settings("fanout", design, never)};
     TestDevice alice{1, 1};
     alice.come_online(server.port());
     alice.create(10, {1, 2, 3});
     alice.hear();
     send(alice.client(), 1);
-    EXPECT_EQ(alice.client().expect<protocol::Ack>().message_id, MessageId{2}) << design;
+    EXPECT_EQ(alice.client().expect<protocol::Ack>().message_id, MessageId{2})
+        << setting_of(design);
     send(alice.client(), 1);
-    EXPECT_EQ(alice.client().expect<protocol::Ack>().message_id, MessageId{2}) << design;
+    EXPECT_EQ(alice.client().expect<protocol::Ack>().message_id, MessageId{2})
+        << setting_of(design);
   }
 }
 
 TEST(AckAfterLog, AnAckWaitsForNoQueue) {
-  ServerProcess server{settings("log", "per_user", never)};
+  ServerProcess server{settings("log", {QueueDesign::per_user}, never)};
   TestDevice alice{1, 1};
   alice.come_online(server.port());
   alice.create(10, {1, 2, 3});

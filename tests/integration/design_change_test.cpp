@@ -79,9 +79,7 @@ class DesignChange : public testing::TestWithParam<const char*> {
     for (std::uint64_t i = 0; i < guests; ++i) guests_.emplace_back(first_guest + i, 1);
     for (TestDevice& device : senders_) device.come_online(port_);
     for (TestDevice& device : guests_) device.come_online(port_);
-    std::vector<std::uint64_t> members;
-    for (std::uint64_t user = 1; user <= founders; ++user) members.push_back(user);
-    senders_[0].create(channel, members);
+    senders_[0].create(channel, ids_from(1, founders));
     for (TestDevice* device : {&across_, &commuter_}) device->come_online(port_);
     across_.go_offline();
   }

@@ -61,8 +61,7 @@ TEST_P(LostQueue, IsNoLostMessage) {
 
   TestDevice bobs_other{2, 2};
   for (TestDevice* const device : {&bob, &carol, &bobs_other}) device->come_online(server.port());
-  std::vector<std::uint64_t> all;
-  for (std::uint64_t id = 1; id <= 31; ++id) all.push_back(id);
+  const auto all = ids_from(1, 31);
   EXPECT_EQ(carol.ids(10), all) << "from the middle of the channel";
   EXPECT_EQ(bobs_other.ids(10), all) << "from its beginning";
   EXPECT_EQ(bobs_other.ids(11).size(), 11U);

@@ -1,5 +1,7 @@
 // Several nodes in one process: what clients of different gateways see of one another.
 
+#include "server/base/queue_design.hpp"
+#include "tests/designs.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
 
@@ -20,37 +22,21 @@ namespace {
 
 using namespace std::chrono_literals;
 using protocol::CloseCode;
-using Ids = std::vector<std::uint64_t>;
 
 constexpr std::uint32_t nodes = 3;
 /// So many that each node owns some.
 constexpr std::uint64_t first_channel = 10;
 constexpr std::uint64_t last_channel = 21;
 
-Ids ids_from(std::uint64_t first, std::uint64_t last) {
-  Ids ids;
-  for (std::uint64_t id = first; id <= last; ++id) ids.push_back(id);
-  return ids;
-}
-
-class NodesUnder : public testing::TestWithParam<const char*> {
+class NodesUnder : public testing::TestWithParam<DesignSpec> {
  protected:
   [[nodiscard]] static std::string settings(const std::string& more = "") {
-    return std::string{"durability: os\ndesign: "} + GetParam() + "\n" + more;
-  }
-  /// The sum of a counter over all nodes.
-  [[nodiscard]] static double sum(const ServerProcess& server, const std::string& name) {
-    double total = 0;
-    for (std::uint32_t node = 0; node < nodes; ++node) total += metric(server.port(node), name);
-    return total;
+    return "durability: os\ndesign: " + setting_of(GetParam()) + "\n" + more;
   }
   /// Each device at a node of its own.
   static void come_online(const ServerProcess& server, std::initializer_list<TestDevice*> devices) {
     std::size_t node = 0;
     for (TestDevice* const device : devices) device->come_online(server.port(node++));
-  }
-  static void wait_for_all_queues(const ServerProcess& server) {
-    for (std::uint32_t node = 0; node < nodes; ++node) wait_for_queues(server.port(node));
   }
 };
 
@@ -69,15 +55,15 @@ TEST_P(NodesUnder, AMessageReachesTheMembersAtEveryGateway) {
     EXPECT_EQ(carol.say(channel, "by carol"), MessageId{3});
     EXPECT_EQ(bob.hear().body, "by carol");
   }
-  EXPECT_EQ(sum(server, "clamor_records_total"), 3 * 12);
+  EXPECT_EQ(metric(server, "clamor_records_total"), 3 * 12);
   for (std::uint32_t node = 0; node < nodes; ++node) {
     EXPECT_GT(metric(server.port(node), "clamor_records_total"), 0) << "node " << node;
     EXPECT_GT(metric(server.port(node), "clamor_bus_frames_total"), 0) << "node " << node;
   }
-  EXPECT_EQ(sum(server, "clamor_repairs_total"), 0);
-  wait_for_all_queues(server);
-  const std::string design = GetParam();
-  EXPECT_EQ(sum(server, "clamor_queue_entries_total"), design == "per_group" ? 0 : 3 * 12 * 3);
+  EXPECT_EQ(metric(server, "clamor_repairs_total"), 0);
+  wait_for_queues(server);
+  const bool queued = GetParam().design != QueueDesign::per_group;
+  EXPECT_EQ(metric(server, "clamor_queue_entries_total"), queued ? 3 * 12 * 3 : 0);
   EXPECT_EQ(server.stop(), 0);
 }
 
@@ -97,18 +83,18 @@ TEST_P(NodesUnder, ADeviceCatchesUpWithChannelsOfAllNodesAtAnotherGateway) {
       alice.say(channel, "while bob is away");
     }
   }
-  wait_for_all_queues(server);
+  wait_for_queues(server);
   EXPECT_GE(bob.come_online(server.port(2)), 60U / 7);
   for (std::uint64_t channel = first_channel; channel <= last_channel; ++channel) {
     EXPECT_EQ(bob.ids(channel), ids_from(1, 6)) << "channel " << channel;
   }
   alice.say(last_channel, "live again");
   EXPECT_EQ(bob.hear().body, "live again");
-  const std::string design = GetParam();
-  EXPECT_EQ(sum(server, "clamor_queue_scans_total"), design == "per_group"    ? 0
-                                                     : design == "per_member" ? 12
-                                                                              : 1);
-  EXPECT_EQ(sum(server, "clamor_log_scans_total"), design == "per_group" ? 12 : 0)
+  const QueueDesign design = GetParam().design;
+  EXPECT_EQ(metric(server, "clamor_queue_scans_total"), design == QueueDesign::per_group    ? 0
+                                                        : design == QueueDesign::per_member ? 12
+                                                                                            : 1);
+  EXPECT_EQ(metric(server, "clamor_log_scans_total"), design == QueueDesign::per_group ? 12 : 0)
       << "what the queues cover is not read from logs";
 }
 
@@ -214,7 +200,7 @@ TEST_P(NodesUnder, AKillLosesNoChannelFromAnybodysListAndNoneIsHandedOutAgain) {
       device.vanish();
     }
   }
-  EXPECT_GE(sum(server, "clamor_fan_out_redone_records_total"), channels) << "the kill bit";
+  EXPECT_GE(metric(server, "clamor_fan_out_redone_records_total"), channels) << "the kill bit";
 }
 
 TEST_P(NodesUnder, ManyDevicesThatComeAndGoSeeEveryChannelDensely) {
@@ -254,17 +240,16 @@ TEST_P(NodesUnder, ManyDevicesThatComeAndGoSeeEveryChannelDensely) {
     }
     EXPECT_EQ(held, records) << "user " << device.user();
   }
-  EXPECT_EQ(sum(server, "clamor_records_total"), static_cast<double>(records));
-  EXPECT_EQ(sum(server, "clamor_repairs_total"), 0);
+  EXPECT_EQ(metric(server, "clamor_records_total"), static_cast<double>(records));
+  EXPECT_EQ(metric(server, "clamor_repairs_total"), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Designs, NodesUnder,
-                         testing::Values("per_user", "per_member", "per_group",
-                                         "{hybrid: {threshold: 3}}"),
-                         [](const auto& one) {
-                           const std::string name = one.param;
-                           return name.front() == '{' ? std::string{"hybrid"} : name;
-                         });
+                         testing::Values(DesignSpec{QueueDesign::per_user},
+                                         DesignSpec{QueueDesign::per_member},
+                                         DesignSpec{QueueDesign::per_group},
+                                         DesignSpec{QueueDesign::hybrid, 3}),
+                         design_test_name);
 
 TEST(Nodes, ASecondLoginOfADeviceAtAnotherNodeSupersedesItsFirstSession) {
   ServerProcess server{"durability: os\n", 0, nodes};

@@ -21,12 +21,6 @@ namespace {
 using namespace std::chrono_literals;
 using protocol::RefusalCode;
 
-std::vector<std::uint64_t> ids_from(std::uint64_t first, std::uint64_t last) {
-  std::vector<std::uint64_t> ids;
-  for (std::uint64_t id = first; id <= last; ++id) ids.push_back(id);
-  return ids;
-}
-
 /// A user that sends as fast as the server acknowledges, 32 at a time, until the connection breaks.
 class Sender {
  public:

@@ -1,6 +1,7 @@
 // What clients of a real `clamor serve` see: every message, both ways, over real sockets.
 
 #include "server/base/queue_design.hpp"
+#include "tests/designs.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
 
@@ -19,12 +20,6 @@ using namespace std::chrono_literals;
 using protocol::CloseCode;
 using protocol::RefusalCode;
 using Ids = std::vector<std::uint64_t>;
-
-Ids ids_from(std::uint64_t first, std::uint64_t last) {
-  Ids ids;
-  for (std::uint64_t id = first; id <= last; ++id) ids.push_back(id);
-  return ids;
-}
 
 /// One server for tests that are content with the default settings, but for the fsync.
 class Serve : public testing::Test {
@@ -360,14 +355,14 @@ TEST(ServeLargeGroups, SendersAreSlowedByPlannedEntriesToo) {
 
 // --- catch-up, under every design
 struct Queueing {
-  std::string design;
+  DesignSpec design;
   QueuePayload payload = QueuePayload::reference;
 };
 
 class CatchUpUnder : public testing::TestWithParam<Queueing> {
  protected:
   [[nodiscard]] static std::string settings(const std::string& more = "") {
-    return "durability: os\ndesign: " + GetParam().design +
+    return "durability: os\ndesign: " + setting_of(GetParam().design) +
            "\npayload: " + std::string{name_of(GetParam().payload)} + "\n" + more;
   }
   [[nodiscard]] static int fetched(int n) {
@@ -400,11 +395,11 @@ TEST_P(CatchUpUnder, ADeviceThatWasAwayGetsWhatItMissedInPagesOnceAndInOrder) {
   const auto count = [&](const std::string& name) {
     return metric(server.port(), "clamor_" + name + "_total");
   };
-  const std::string design = GetParam().design;
-  const bool queued = design != "per_group";
+  const QueueDesign design = GetParam().design.design;
+  const bool queued = design != QueueDesign::per_group;
   // Three joins and 51 messages for two members each; bob lacks 50, in two of three channels.
   EXPECT_EQ(count("queue_entries"), queued ? 2 * (3 + 1 + 40 + 10) : 0);
-  EXPECT_EQ(count("queue_scans"), design == "per_member" ? 2 : queued ? 1 : 0);
+  EXPECT_EQ(count("queue_scans"), design == QueueDesign::per_member ? 2 : queued ? 1 : 0);
   EXPECT_EQ(count("log_scans"), queued ? 0 : 2);
   EXPECT_EQ(count("log_gets"), queued ? fetched(50) : 0);
   EXPECT_EQ(count("tail_hits"), 0);
@@ -437,8 +432,8 @@ TEST_P(CatchUpUnder, RecordsThatFillAPageByTheirBytesAreStillReadByWayOfTheQueue
   wait_for_queues(server.port());
   EXPECT_EQ(bob.come_online(server.port()), 2U);
   EXPECT_EQ(bob.ids(10), ids_from(1, 257));
-  const std::string design = GetParam().design;
-  const bool queued = design != "per_group";
+  const QueueDesign design = GetParam().design.design;
+  const bool queued = design != QueueDesign::per_group;
   EXPECT_EQ(metric(server.port(), "clamor_log_gets_total"), queued ? fetched(256) : 0);
   EXPECT_EQ(metric(server.port(), "clamor_log_scans_total"), queued ? 0 : 1);
 }
@@ -559,15 +554,18 @@ TEST_P(CatchUpUnder, APositionThatIsNoneDoesNoHarm) {
       << "a queue position beyond the queue: the log serves";
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Designs, CatchUpUnder,
-    testing::Values(Queueing{"per_user"}, Queueing{"per_user", QueuePayload::copy},
-                    Queueing{"per_member"}, Queueing{"per_member", QueuePayload::copy},
-                    Queueing{"per_group"}, Queueing{"{hybrid: {threshold: 2}}"}),
-    [](const auto& of) {
-      const std::string name = of.param.design[0] == '{' ? std::string{"hybrid"} : of.param.design;
-      return of.param.payload == QueuePayload::copy ? name + "_of_copies" : name;
-    });
+INSTANTIATE_TEST_SUITE_P(Designs, CatchUpUnder,
+                         testing::Values(Queueing{{QueueDesign::per_user}},
+                                         Queueing{{QueueDesign::per_user}, QueuePayload::copy},
+                                         Queueing{{QueueDesign::per_member}},
+                                         Queueing{{QueueDesign::per_member}, QueuePayload::copy},
+                                         Queueing{{QueueDesign::per_group}},
+                                         Queueing{{QueueDesign::hybrid, 2}}),
+                         [](const auto& of) {
+                           const std::string name{name_of(of.param.design.design)};
+                           return of.param.payload == QueuePayload::copy ? name + "_of_copies"
+                                                                         : name;
+                         });
 
 TEST(ServeHybrid, AGroupChangesItsDesignByARecordAndLosesNothing) {
   ServerProcess server{

@@ -12,7 +12,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
-#include <map>
+#include <memory>
 #include <poll.h>
 #include <sstream>
 #include <stdexcept>
@@ -162,6 +162,8 @@ class ServerProcess {
 
   /// Of a node's gateway.
   [[nodiscard]] std::uint16_t port(std::size_t node = 0) const { return ports_.at(node); }
+  /// Of all nodes' gateways.
+  [[nodiscard]] const std::vector<std::uint16_t>& ports() const { return ports_; }
   [[nodiscard]] ChildProcess& process() { return *process_; }
   /// The settings file.
   [[nodiscard]] std::string config() const { return directory_ / "serve.yaml"; }

@@ -5,7 +5,9 @@
 #include "server/protocol/websocket_frame.hpp"
 #include "tests/integration/server_process.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <variant>
@@ -412,12 +415,25 @@ class TestDevice {
   QueueSequence queue_position_;
 };
 
+/// All ids from `first` to `last`.
+inline std::vector<std::uint64_t> ids_from(std::uint64_t first, std::uint64_t last) {
+  std::vector<std::uint64_t> ids;
+  for (std::uint64_t id = first; id <= last; ++id) ids.push_back(id);
+  return ids;
+}
+
 /// One sample of a server's /metrics, by its name with labels.
 inline double metric(std::uint16_t port, const std::string& name) {
   const std::string answer = TestClient::get(port, "/metrics");
   const std::size_t at = answer.find("\n" + name + " ");
   if (at == std::string::npos) throw std::runtime_error("no metric " + name);
   return std::stod(answer.substr(at + name.size() + 2));
+}
+/// Summed over the server's nodes.
+inline double metric(const ServerProcess& server, const std::string& name) {
+  double sum = 0;
+  for (const std::uint16_t port : server.ports()) sum += metric(port, name);
+  return sum;
 }
 
 /// Waits, in bounded time, until every durable record's queue entries are applied.
@@ -427,6 +443,9 @@ inline void wait_for_queues(std::uint16_t port) {
     if (std::chrono::steady_clock::now() > until) throw std::runtime_error("the queues lag");
     std::this_thread::sleep_for(std::chrono::milliseconds{5});
   }
+}
+inline void wait_for_queues(const ServerProcess& server) {
+  for (const std::uint16_t port : server.ports()) wait_for_queues(port);
 }
 
 }  // namespace clamor::test

@@ -1,3 +1,5 @@
+#include "tests/designs.hpp"
+
 #include "loadgen/app/load.hpp"
 #include "reports/model/thresholds.hpp"
 #include "scenarios/model/plan.hpp"
@@ -117,11 +119,7 @@ struct Live {
 };
 
 Live live_counts(const Plan& plan, const DesignSpec& design, const Errors& errors = {}) {
-  std::string name{name_of(design.design)};
-  if (design.design == QueueDesign::hybrid) {
-    name = "{hybrid: {threshold: " + std::to_string(design.threshold) + "}}";
-  }
-  test::ServerProcess server{"durability: os\ndesign: " + name + "\n"};
+  test::ServerProcess server{"durability: os\ndesign: " + test::setting_of(design) + "\n"};
   test::RecordDroppingProxy proxy{server.port(), [&](std::uint32_t, const core::Record& record) {
                                     return errors.swallow && errors.swallow(record);
                                   }};
@@ -173,10 +171,6 @@ const std::vector<DesignSpec> all_designs{{QueueDesign::per_user},
 
 class Parity : public testing::TestWithParam<DesignSpec> {};
 
-std::string design_name(const testing::TestParamInfo<DesignSpec>& of) {
-  return std::string{name_of(of.param.design)};
-}
-
 TEST_P(Parity, LiveSimulatedAndNaiveCountsAreEqual) {
   const Plan plan{town()};
   ASSERT_TRUE((NaiveCount{plan, GetParam()}.quiet(margin)));
@@ -201,7 +195,7 @@ TEST_P(Parity, LiveSimulatedAndNaiveCountsAreEqual) {
   EXPECT_EQ(live.ledger.lost + live.ledger.duplicated + live.ledger.reordered, 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Designs, Parity, testing::ValuesIn(all_designs), design_name);
+INSTANTIATE_TEST_SUITE_P(Designs, Parity, testing::ValuesIn(all_designs), test::design_test_name);
 
 // --- the comparison can fail ---------------------------------------------------------------------
 

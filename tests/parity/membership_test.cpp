@@ -1,6 +1,7 @@
 #include "loadgen/app/scrape.hpp"
 #include "server/app/settings.hpp"
 #include "server/store/store.hpp"
+#include "tests/designs.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
 #include "tests/parity/naive_chat.hpp"
@@ -35,11 +36,7 @@ constexpr std::uint32_t threshold = 5;  // Of 9 users; down again at 4.
 constexpr std::size_t steps = 300;
 
 std::string settings_of(const DesignSpec& design) {
-  std::string name{name_of(design.design)};
-  if (design.design == QueueDesign::hybrid) {
-    name = "{hybrid: {threshold: " + std::to_string(design.threshold) + "}}";
-  }
-  return "durability: os\ndesign: " + name +
+  return "durability: os\ndesign: " + test::setting_of(design) +
          "\ncatch_up: {tail_age: 0s}\nstore: {queue_linger: 0s}\n";
 }
 
@@ -256,16 +253,12 @@ TEST_P(MembershipParity, LiveAndNaiveCountsAreEqualAcrossJoinsLeavesAndChangesOf
   EXPECT_EQ(seen, (std::array{false, queues, hybrid, hybrid, true}));
 }
 
-std::string design_name(const testing::TestParamInfo<DesignSpec>& of) {
-  return std::string{name_of(of.param.design)};
-}
-
 INSTANTIATE_TEST_SUITE_P(Designs, MembershipParity,
                          testing::Values(DesignSpec{QueueDesign::per_user},
                                          DesignSpec{QueueDesign::per_member},
                                          DesignSpec{QueueDesign::per_group},
                                          DesignSpec{QueueDesign::hybrid, threshold}),
-                         design_name);
+                         test::design_test_name);
 
 }  // namespace
 }  // namespace clamor::parity

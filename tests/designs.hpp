@@ -1,0 +1,22 @@
+#pragma once
+
+#include "server/base/queue_design.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace clamor::test {
+
+/// A design as a server's settings name it.
+inline std::string setting_of(const DesignSpec& spec) {
+  if (spec.design != QueueDesign::hybrid) return std::string{name_of(spec.design)};
+  return "{hybrid: {threshold: " + std::to_string(spec.threshold) + "}}";
+}
+
+/// Names a parameterised suite's tests by their design.
+inline std::string design_test_name(const testing::TestParamInfo<DesignSpec>& of) {
+  return std::string{name_of(of.param.design)};
+}
+
+}  // namespace clamor::test
