@@ -3,12 +3,15 @@
 #include "server/app/channels.hpp"
 #include "server/app/settings.hpp"
 #include "server/base/queue_design.hpp"
+#include "server/core/placement.hpp"
 #include "server/store/store.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -26,41 +29,54 @@ struct QueueAudit {
   std::vector<std::string> faults;
 };
 
-/// Reads every queue back from the data directory of a server that has gone. For channels whose
-/// members are those of record 1 and whose design never changes.
-inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design) {
-  store::Store store{
-      {.path = data, .durability = store::Durability::os, .layout = server::layout_of(design)}};
-  QueueAudit audit;
-  std::map<ChannelId, std::vector<UserId>> members;
-  std::map<ChannelId, MessageId> heads;
-  store
-      .visit_log([&](const core::Record& record, std::span<const std::byte> body) {
-        audit.messages += record.kind == core::RecordKind::message ? 1 : 0;
-        heads[record.channel] = record.id;
-        if (record.id != MessageId{1}) return;
-        server::for_each_user(body, [&](UserId user) { members[record.channel].push_back(user); });
-      })
-      .value();
+using MembersOf = std::map<ChannelId, std::vector<UserId>>;
+using QueueRuns = std::map<std::pair<UserId, ChannelId>, std::vector<store::QueueRun>>;
 
+/// Appends what a store's queues hold for these members, whatever its design, to `out`.
+inline void read_queues(const store::Store& store, const MembersOf& members, QueueRuns& out) {
   constexpr auto all = std::numeric_limits<std::size_t>::max();
-  std::map<std::pair<UserId, ChannelId>, std::vector<store::QueueRun>> queues;
-  std::map<UserId, bool> users;
+  std::set<UserId> users;
   for (const auto& [channel, in_it] : members) {
     for (const UserId user : in_it) {
-      users[user] = true;
+      users.insert(user);
       std::vector<store::MemberQueueRow> rows;
       store.scan_member_queue(channel, user, {}, all, all, rows).value();
-      for (const store::MemberQueueRow& row : rows) queues[{user, channel}].push_back(row.run);
+      for (const store::MemberQueueRow& row : rows) out[{user, channel}].push_back(row.run);
     }
   }
-  for (const auto& [user, known] : users) {
+  for (const UserId user : users) {
     std::vector<store::UserQueueRow> rows;
     store.scan_user_queue(user, {}, all, all, rows).value();
     for (const store::UserQueueRow& row : rows) {
-      for (const store::QueueRun& run : row.runs) queues[{user, run.channel}].push_back(run);
+      for (const store::QueueRun& run : row.runs) out[{user, run.channel}].push_back(run);
     }
   }
+}
+
+/// Reads every queue back from the data directory of a server that has gone. For channels whose
+/// members are those of record 1 and whose design never changes.
+inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design,
+                               std::uint32_t nodes = 1) {
+  std::deque<store::Store> stores;
+  for (std::uint32_t node = 0; node < nodes; ++node) {
+    stores.emplace_back(
+        store::StoreSettings{.path = nodes == 1 ? data : data + "/node-" + std::to_string(node),
+                             .durability = store::Durability::os,
+                             .partitions = core::partition_count(nodes),
+                             .layout = server::layout_of(design)});
+  }
+  QueueAudit audit;
+  MembersOf members;
+  std::map<ChannelId, MessageId> heads;
+  const auto read = [&](const core::Record& record, std::span<const std::byte> body) {
+    audit.messages += record.kind == core::RecordKind::message ? 1 : 0;
+    heads[record.channel] = record.id;
+    if (record.id != MessageId{1}) return;
+    server::for_each_user(body, [&](UserId user) { members[record.channel].push_back(user); });
+  };
+  for (const store::Store& store : stores) store.visit_log(read).value();
+  QueueRuns queues;
+  for (const store::Store& store : stores) read_queues(store, members, queues);
 
   for (const auto& [channel, in_it] : members) {
     const bool queued = core::effective_design(design, core::ChannelDesign::per_user,

@@ -2,6 +2,7 @@
 #include "server/app/settings.hpp"
 #include "server/store/store.hpp"
 #include "tests/designs.hpp"
+#include "tests/integration/queue_audit.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
 #include "tests/parity/naive_chat.hpp"
@@ -12,7 +13,6 @@
 #include <chrono>
 #include <cstdint>
 #include <iterator>
-#include <limits>
 #include <map>
 #include <random>
 #include <set>
@@ -89,26 +89,18 @@ class History {
   [[nodiscard]] auto read_back() {
     for (auto& [device, live] : devices_) live.go_offline();
     EXPECT_EQ(server_.stop(), 0);
-    store::Store store{{.path = server_.data(),
-                        .durability = store::Durability::os,
-                        .layout = server::layout_of(design_)}};
-    constexpr auto all = std::numeric_limits<std::size_t>::max();
+    const store::Store store{{.path = server_.data(),
+                              .durability = store::Durability::os,
+                              .layout = server::layout_of(design_)}};
+    std::vector<UserId> everybody;
+    for (std::uint64_t user = 1; user <= users; ++user) everybody.push_back({user});
+    test::QueueRuns queues;
+    test::read_queues(store, {{{10}, everybody}, {{11}, everybody}}, queues);
     std::map<std::pair<NaiveChat::User, std::uint64_t>, std::vector<std::uint64_t>> found;
-    const auto keep = [&](std::uint64_t user, std::uint64_t channel, const store::QueueRun& run) {
-      for (std::uint32_t i = 0; i < run.count; ++i) {
-        found[{user, channel}].push_back((run.first + i).value);
-      }
-    };
-    for (std::uint64_t user = 1; user <= users; ++user) {
-      std::vector<store::UserQueueRow> rows;
-      store.scan_user_queue({user}, {}, all, all, rows).value();
-      for (const store::UserQueueRow& row : rows) {
-        for (const store::QueueRun& run : row.runs) keep(user, run.channel.value, run);
-      }
-      for (const std::uint64_t channel : {10U, 11U}) {
-        std::vector<store::MemberQueueRow> member_rows;
-        store.scan_member_queue({channel}, {user}, {}, all, all, member_rows).value();
-        for (const store::MemberQueueRow& row : member_rows) keep(user, channel, row.run);
+    for (const auto& [whose, runs] : queues) {
+      auto& ids = found[{whose.first.value, whose.second.value}];
+      for (const store::QueueRun& run : runs) {
+        for (std::uint32_t i = 0; i < run.count; ++i) ids.push_back((run.first + i).value);
       }
     }
     return found;
