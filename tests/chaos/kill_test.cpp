@@ -1,7 +1,7 @@
-// A real `clamor serve` killed with `kill -9` at random moments under the load generator's load,
-// and started again on its data and port. Two judges: the load generator's own ledger, and the
-// queues read back in the end (a device would not miss an entry: catch-up reads from the log what a
-// queue lacks).
+// A real `clamor serve`, of one node or of several, killed with `kill -9` at random moments under
+// the load generator's load, and started again on its data and ports. Two judges: the load
+// generator's own ledger, and the queues read back in the end (a device would not miss an entry:
+// catch-up reads from the log what a queue lacks).
 //
 // CLAMOR_KILLS: kills in all tests together (8; .ci/run asks for 50). CLAMOR_KILL_SEED repeats the
 // moments of a run that printed it.
@@ -44,8 +44,9 @@ std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
 struct Case {
   const char* name;
   DesignSpec design;
-  const char* settings;
   double share;  ///< Of all kills.
+  std::uint32_t nodes = 1;
+  AckAfter ack_after = AckAfter::log;
 };
 void PrintTo(const Case& of, std::ostream* out) { *out << of.name; }
 
@@ -83,9 +84,12 @@ class Killer {
       : server_{server}, random_{seed}, planned_{kills}, until_redone_{until_redone} {}
 
   void run() {
-    while (made_ < planned_ || (until_redone_ && redone_ == 0 && made_ < planned_ + 3)) {
+    for (;;) {
       const milliseconds up = draw(150, 900);
       std::this_thread::sleep_for(up);
+      if (starts_ > 0) note_redone();
+      const bool more = until_redone_ && redone_ == 0 && made_ < planned_ + 3;
+      if (made_ >= planned_ && !more) return;
       kill("listening", up);
       server_.launch();
       // Every fifth kill or so hits the start, while it folds the log and redoes the queues.
@@ -96,10 +100,6 @@ class Killer {
         server_.launch();
       }
       server_.await_ready();
-      const double redone = metric(server_.port(), "clamor_fan_out_redone_records_total");
-      std::printf("  the start redid %.0f records\n", redone);
-      redone_ += redone;
-      starts_with_redo_ += redone > 0 ? 1 : 0;
       ++starts_;
     }
   }
@@ -112,6 +112,13 @@ class Killer {
  private:
   milliseconds draw(int from, int to) {
     return milliseconds{std::uniform_int_distribution<int>{from, to}(random_)};
+  }
+  /// Some time after the start: of several nodes each redoes while they listen.
+  void note_redone() {
+    const double redone = metric(server_, "clamor_fan_out_redone_records_total");
+    std::printf("  the start redid %.0f records\n", redone);
+    redone_ += redone;
+    starts_with_redo_ += redone > 0 ? 1 : 0;
   }
   void kill(const char* while_doing, milliseconds since) {
     server_.kill_hard();
@@ -131,6 +138,14 @@ class Killer {
   double redone_ = 0;
 };
 
+std::string targets(const ServerProcess& server) {
+  std::string urls;
+  for (const std::uint16_t port : server.ports()) {
+    urls += (urls.empty() ? "ws://127.0.0.1:" : ",ws://127.0.0.1:") + std::to_string(port);
+  }
+  return urls;
+}
+
 class KilledAtRandomMoments : public testing::TestWithParam<Case> {};
 
 TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
@@ -140,13 +155,16 @@ TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
   const std::uint64_t seed = from_environment("CLAMOR_KILL_SEED", std::random_device{}());
   std::printf("  CLAMOR_KILL_SEED=%llu\n", static_cast<unsigned long long>(seed));
 
-  ServerProcess server{std::string{"durability: os\n"} + test.settings, fixed_port()};
+  ServerProcess server{
+      "durability: os\nstore: {queue_flush_records: 150}\ndesign: " + setting_of(test.design) +
+          "\nack_after: " + std::string{name_of(test.ack_after)} + "\n",
+      fixed_port(test.nodes), test.nodes};
   std::atomic<bool> running = false;
   std::atomic<bool> enough = false;
   loadgen::LoadOptions load;
   load.scenario = busy(static_cast<int>(kills) * 5s + 10s);
   load.design = test.design;
-  load.target = "ws://127.0.0.1:" + std::to_string(server.port());
+  load.target = targets(server);
   load.secret = test_secret;
   load.workers = 1;
   load.program = CLAMOR_BINARY;
@@ -176,7 +194,7 @@ TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
   EXPECT_EQ(run.ledger.delivered, run.ledger.expected);
   EXPECT_EQ(run.ledger.acknowledged, run.ledger.sent) << "what was sent was accepted in the end";
   EXPECT_EQ(server.stop(), 0) << server.process().log();
-  const QueueAudit queues = audit_queues(server.data(), test.design);
+  const QueueAudit queues = audit_queues(server.data(), test.design, test.nodes);
   EXPECT_EQ(queues.messages, run.ledger.sent) << "read back from the log";
   EXPECT_EQ(queues.faults.size(), 0U) << "the first: " << queues.faults.front();
   EXPECT_EQ(queues.entries > 0, queued);
@@ -198,25 +216,20 @@ TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
   }
 }
 
+constexpr DesignSpec hybrid{QueueDesign::hybrid, 12};
+
 INSTANTIATE_TEST_SUITE_P(
     Designs, KilledAtRandomMoments,
-    testing::Values(Case{"per_user",
-                         {QueueDesign::per_user},
-                         "design: per_user\nstore: {queue_flush_records: 150}\n",
-                         0.26},
+    testing::Values(Case{"per_user", {QueueDesign::per_user}, 0.2},
                     Case{"per_user_acknowledged_after_fanout",
                          {QueueDesign::per_user},
-                         "design: per_user\nack_after: fanout\nstore: {queue_flush_records: 150}\n",
-                         0.16},
-                    Case{"per_member",
-                         {QueueDesign::per_member},
-                         "design: per_member\nstore: {queue_flush_records: 150}\n",
-                         0.26},
-                    Case{"hybrid",
-                         {QueueDesign::hybrid, 12},
-                         "design: {hybrid: {threshold: 12}}\nstore: {queue_flush_records: 150}\n",
-                         0.26},
-                    Case{"per_group", {QueueDesign::per_group}, "design: per_group\n", 0.06}),
+                         0.12,
+                         1,
+                         AckAfter::fanout},
+                    Case{"per_member", {QueueDesign::per_member}, 0.2}, Case{"hybrid", hybrid, 0.2},
+                    Case{"per_group", {QueueDesign::per_group}, 0.06},
+                    Case{"per_user_on_three_nodes", {QueueDesign::per_user}, 0.12, 3},
+                    Case{"hybrid_on_three_nodes", hybrid, 0.1, 3}),
     [](const auto& of) { return std::string{of.param.name}; });
 
 // --- forced moments ------------------------------------------------------------------------------
