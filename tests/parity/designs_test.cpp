@@ -11,6 +11,7 @@
 #include "tests/integration/queue_audit.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
+#include "tests/parity/differences.hpp"
 #include "tests/parity/naive_counts.hpp"
 
 #include <gtest/gtest.h>
@@ -73,24 +74,6 @@ scenario::Scenario town() {
                      {.mode = scenario::Fault::Mode::close, .at = 5500ms, .share = 0.5}};
   scenario.reconnect = {.base = 40ms, .cap = 200ms};
   return scenario;
-}
-
-/// The counters that differ and are not physical, one line each.
-std::vector<std::string> differences(const Operations& a, const Operations& b) {
-  std::vector<std::string> out;
-  for (const OperationCounter& counter : operation_counters) {
-    if (counter.counter_class == CounterClass::physical) continue;
-    if (a.*counter.member == b.*counter.member) continue;
-    out.push_back(std::string{counter.name} + ": " + std::to_string(a.*counter.member) +
-                  " != " + std::to_string(b.*counter.member));
-  }
-  return out;
-}
-
-std::string joined(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += line + "\n";
-  return text;
 }
 
 Operations simulated_counts(const Plan& plan, const DesignSpec& design) {

@@ -5,6 +5,7 @@
 #include "tests/integration/queue_audit.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
+#include "tests/parity/differences.hpp"
 #include "tests/parity/naive_chat.hpp"
 
 #include <gtest/gtest.h>
@@ -200,18 +201,6 @@ class History {
   std::vector<NaiveChat> models_;  ///< The first without an error.
 };
 
-std::string differences(const Operations& a, const Operations& b) {
-  std::string text;
-  for (const OperationCounter& counter : operation_counters) {
-    if (counter.counter_class == CounterClass::physical) continue;
-    if (counter.member == &Operations::expected_deliveries) continue;  // no server knows
-    if (a.*counter.member == b.*counter.member) continue;
-    text += std::string{counter.name} + ": " + std::to_string(a.*counter.member) +
-            " != " + std::to_string(b.*counter.member) + "\n";
-  }
-  return text;
-}
-
 class MembershipParity : public testing::TestWithParam<DesignSpec> {};
 
 TEST_P(MembershipParity, LiveAndNaiveCountsAreEqualAcrossJoinsLeavesAndChangesOfDesign) {
@@ -232,7 +221,7 @@ TEST_P(MembershipParity, LiveAndNaiveCountsAreEqualAcrossJoinsLeavesAndChangesOf
     const Operations& naive = history.naive().counts();
     ASSERT_GT(naive.membership_intervals, 20U) << "the history has too few joins";
     ASSERT_GT(naive.catch_up_deliveries, 50U);
-    EXPECT_EQ(differences(live, naive), "");
+    EXPECT_EQ(joined(differences(live, naive)), "");
     EXPECT_EQ(history.decoded(), naive.live_deliveries + naive.catch_up_deliveries);
 
     for (std::size_t error = 0; error < seen.size(); ++error) {
