@@ -1,7 +1,7 @@
 #pragma once
 
 #include "server/token/token.hpp"
-#include "tests/unit/server/store/temporary_directory.hpp"
+#include "tests/temporary_directory.hpp"
 
 #include <array>
 #include <cerrno>

@@ -1,7 +1,7 @@
 #include "server/app/settings.hpp"
 
 #include "scenarios/yaml/config_error.hpp"
-#include "tests/unit/server/store/temporary_directory.hpp"
+#include "tests/temporary_directory.hpp"
 
 #include <gtest/gtest.h>
 

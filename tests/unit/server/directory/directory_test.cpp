@@ -1,7 +1,7 @@
 #include "server/directory/directory.hpp"
 
 #include "server/directory/deployment_file.hpp"
-#include "tests/unit/server/store/temporary_directory.hpp"
+#include "tests/temporary_directory.hpp"
 
 #include <gtest/gtest.h>
 

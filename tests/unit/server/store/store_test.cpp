@@ -1,6 +1,6 @@
 #include "server/store/store.hpp"
 
-#include "tests/unit/server/store/temporary_directory.hpp"
+#include "tests/temporary_directory.hpp"
 
 #include <gtest/gtest.h>
 

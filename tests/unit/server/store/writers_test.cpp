@@ -2,7 +2,7 @@
 #include "server/store/queue_writer.hpp"
 #include "server/store/store.hpp"
 #include "tests/unit/server/store/fan_outs.hpp"
-#include "tests/unit/server/store/temporary_directory.hpp"
+#include "tests/temporary_directory.hpp"
 
 #include <gtest/gtest.h>
 
