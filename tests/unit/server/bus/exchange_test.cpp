@@ -174,7 +174,7 @@ TEST(Exchange, BetweenThreadsEveryMessageComesOnceAndInOrderWhileAThirdNodeComes
   const auto ended = [](const auto& thread) {
     return thread.wait_for(0s) == std::future_status::ready;
   };
-  for (std::uint64_t term = 2; !ended(first) || !ended(second); ++term) {
+  for (std::uint32_t term = 2; !ended(first) || !ended(second); ++term) {
     three.io.run_for(1ms);
     exchange.disconnect({3});
     exchange.connect({3}, {term}, three.io, three);
