@@ -1,6 +1,7 @@
 #include "sim/world/world.hpp"
 
 #include "scenarios/model/plan.hpp"
+#include "tests/parity/differences.hpp"
 #include "tests/parity/naive_counts.hpp"
 
 #include <gtest/gtest.h>
@@ -85,15 +86,89 @@ TEST(World, CountsWhatANaiveLoopOverThePlanCountsUnderEveryDesign) {
   scenario.workloads[0].rate = 4;  // few enough for quiet points
   scenario.population.away[0].share = 0.08;
   scenario.population.away[1].share = 0.04;
-  const Plan plan = quiet_plan(scenario, 5ms);
+  for (const std::uint32_t clients_per_server : {1000U, 20U}) {
+    scenario.deployment.clients_per_server = clients_per_server;
+    const Plan plan = quiet_plan(scenario, 5ms);
+    for (const DesignSpec& design : all_designs) {
+      const report::RunResult simulated = simulate(plan, design);
+      EXPECT_EQ(simulated.deployment.servers, clients_per_server == 20 ? 8U : 1U);
+      const Operations naive = naive_counts(plan, design);
+      EXPECT_GT(naive.catch_up_deliveries, 0U);
+      EXPECT_EQ(parity::joined(parity::differences(simulated.operations, naive)), "")
+          << name_of(design.design);
+    }
+  }
+}
+
+/// Three servers; a hall above the threshold of 20 and rooms below it. While some are away every
+/// channel gets messages.
+Scenario campus() {
+  Scenario scenario = small_town();
+  scenario.population.users = 60;
+  scenario.population.devices = {{1, 1.0}};
+  scenario.population.contacts = 0;
+  scenario.population.away = {
+      {.kind = scenario::Away::Kind::once, .share = 0.3, .duration = 2s, .within = 500ms}};
+  scenario.groups = {{.name = "hall", .count = 1, .members = 40},
+                     {.name = "room", .count = 12, .members = 8}};
+  scenario.deployment.clients_per_server = 20;
+  scenario.workloads[0].start_time = 800ms;
+  scenario.workloads[0].duration = 1s;
+  scenario.workloads[0].rate = 600;
+  scenario.workloads[0].mix = {{"hall", 0.1}, {"room", 0.9}};
+  return scenario;
+}
+
+TEST(World, OperationsDifferBetweenTheDesignsAsTheirDefinitionsSay) {
+  const Plan plan{campus()};
+  const Topology topology{plan};
+  ASSERT_EQ(topology.nodes(), 3U);
+  const auto members = [&](std::uint32_t channel) { return topology.members_of(channel).size(); };
+  std::vector<scenario::Send> sends;
+  for (std::uint32_t block = 0; block < plan.send_blocks(); ++block) plan.sends(block, sends);
+  std::vector<std::uint64_t> messages(topology.channels());
+  for (const scenario::Send& send : sends) ++messages[send.channel];
+  ASSERT_EQ(std::count(messages.begin(), messages.end(), 0U), 0) << "each has news for a reconnect";
+
   for (const DesignSpec& design : all_designs) {
-    const Operations simulated = simulate(plan, design).operations;
-    const Operations naive = naive_counts(plan, design);
-    EXPECT_GT(naive.catch_up_deliveries, 0U);
-    for (const OperationCounter& counter : operation_counters) {
-      if (counter.counter_class == CounterClass::physical) continue;
-      EXPECT_EQ(simulated.*counter.member, naive.*counter.member)
-          << counter.name << " under " << name_of(design.design);
+    const auto queued = [&](std::uint32_t channel) {
+      if (design.design == QueueDesign::hybrid) return members(channel) <= design.threshold;
+      return design.design != QueueDesign::per_group;
+    };
+    Operations expected;
+    for (std::uint32_t channel = 0; channel < topology.channels(); ++channel) {
+      for (std::uint32_t node = 0; node < topology.nodes(); ++node) {
+        const bool interested = !topology.members_on(channel, node).empty();
+        expected.record_node_pairs += interested ? messages[channel] : 0;
+      }
+      if (!queued(channel)) continue;
+      expected.queue_entries += messages[channel] * members(channel);
+      expected.record_user_partition_pairs +=
+          messages[channel] * topology.user_partitions_of(channel);
+    }
+    for (std::uint32_t slot = 0; slot < topology.slots(); ++slot) {
+      std::vector<scenario::Absence> absences;
+      plan.absences(topology.user_of(slot), absences);
+      const auto channels = topology.channels_of(slot);
+      const auto with_queue = std::count_if(channels.begin(), channels.end(), queued);
+      if (absences.empty()) continue;
+      ++expected.logins;
+      expected.head_comparisons += channels.size();
+      const bool a_scan_a_channel = design.design == QueueDesign::per_member;
+      expected.queue_scans += static_cast<std::uint64_t>(
+          a_scan_a_channel ? with_queue : std::min<std::ptrdiff_t>(with_queue, 1));
+      expected.log_scans += channels.size() - static_cast<std::size_t>(with_queue);
+    }
+    const Operations counted = simulate(plan, design).operations;
+    for (const auto counter :
+         {&Operations::queue_entries, &Operations::record_node_pairs,
+          &Operations::record_user_partition_pairs, &Operations::logins,
+          &Operations::head_comparisons, &Operations::queue_scans, &Operations::log_scans}) {
+      const auto* const named =
+          std::find_if(operation_counters.begin(), operation_counters.end(),
+                       [&](const OperationCounter& one) { return one.member == counter; });
+      EXPECT_EQ(counted.*counter, expected.*counter)
+          << named->name << " under " << name_of(design.design);
     }
   }
 }
