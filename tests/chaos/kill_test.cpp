@@ -138,14 +138,6 @@ class Killer {
   double redone_ = 0;
 };
 
-std::string targets(const ServerProcess& server) {
-  std::string urls;
-  for (const std::uint16_t port : server.ports()) {
-    urls += (urls.empty() ? "ws://127.0.0.1:" : ",ws://127.0.0.1:") + std::to_string(port);
-  }
-  return urls;
-}
-
 class KilledAtRandomMoments : public testing::TestWithParam<Case> {};
 
 TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
@@ -164,7 +156,7 @@ TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
   loadgen::LoadOptions load;
   load.scenario = busy(static_cast<int>(kills) * 5s + 10s);
   load.design = test.design;
-  load.target = targets(server);
+  load.target = url_of(server.ports());
   load.secret = test_secret;
   load.workers = 1;
   load.program = CLAMOR_BINARY;

@@ -6,6 +6,7 @@
 #include "server/core/placement.hpp"
 #include "server/store/store.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -24,8 +25,10 @@ struct QueueAudit {
   std::uint64_t messages = 0;         ///< In the log.
   std::uint64_t entries = 0;          ///< In the queues, by entry.
   std::uint64_t created_entries = 0;  ///< Those of them that name record 1 of a channel.
+  /// (record, partition of users that have its entry), without record 1.
+  std::uint64_t record_user_partition_pairs = 0;
   /// One line for each member's queue of a channel that does not hold every id it must, once and in
-  /// order, or holds another.
+  /// order, or holds another, or lies at another node than its user's.
   std::vector<std::string> faults;
 };
 
@@ -53,10 +56,9 @@ inline void read_queues(const store::Store& store, const MembersOf& members, Que
   }
 }
 
-/// Reads every queue back from the data directory of a server that has gone. For channels whose
-/// members are those of record 1 and whose design never changes.
-inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design,
-                               std::uint32_t nodes = 1) {
+/// The stores of a server that has gone, in the nodes' order.
+inline std::deque<store::Store> open_stores(const std::string& data, const DesignSpec& design,
+                                            std::uint32_t nodes) {
   std::deque<store::Store> stores;
   for (std::uint32_t node = 0; node < nodes; ++node) {
     stores.emplace_back(
@@ -65,6 +67,14 @@ inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design
                              .partitions = core::partition_count(nodes),
                              .layout = server::layout_of(design)});
   }
+  return stores;
+}
+
+/// Reads every queue back from the data directory of a server that has gone. For channels whose
+/// members are those of record 1 and whose design never changes.
+inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design,
+                               std::uint32_t nodes = 1) {
+  const std::deque<store::Store> stores = open_stores(data, design, nodes);
   QueueAudit audit;
   MembersOf members;
   std::map<ChannelId, MessageId> heads;
@@ -76,11 +86,27 @@ inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design
   };
   for (const store::Store& store : stores) store.visit_log(read).value();
   QueueRuns queues;
-  for (const store::Store& store : stores) read_queues(store, members, queues);
+  std::vector<NodeId> node_ids;
+  for (std::uint32_t node = 0; node < nodes; ++node) node_ids.push_back({node});
+  const auto partition_of = [&](UserId user) {
+    return core::partition_of(user, core::partition_count(nodes));
+  };
+  for (std::uint32_t node = 0; node < nodes; ++node) {
+    QueueRuns here;
+    read_queues(stores[node], members, here);
+    for (auto& [whose, runs] : here) {
+      auto& all = queues[whose];
+      all.insert(all.end(), runs.begin(), runs.end());
+      if (core::owner_of(partition_of(whose.first), node_ids) == NodeId{node}) continue;
+      audit.faults.push_back("user " + std::to_string(whose.first.value) + " has a queue at node " +
+                             std::to_string(node));
+    }
+  }
 
   for (const auto& [channel, in_it] : members) {
     const bool queued = core::effective_design(design, core::ChannelDesign::per_user,
                                                in_it.size()) != core::ChannelDesign::per_group;
+    std::set<std::pair<MessageId, PartitionId>> pairs;
     for (const UserId user : in_it) {
       MessageId held;
       std::string text;
@@ -90,6 +116,9 @@ inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design
         audit.created_entries += run.first == MessageId{1} ? 1 : 0;
         dense = dense && run.first == held + 1;
         held = run.first + (run.count - 1);
+        for (MessageId id = std::max(run.first, MessageId{2}); id <= held; id = id + 1) {
+          pairs.emplace(id, partition_of(user));
+        }
         text += " " + std::to_string(run.first.value) + "-" + std::to_string(held.value);
       }
       if (dense && held == (queued ? heads[channel] : MessageId{})) continue;
@@ -97,6 +126,7 @@ inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design
                              std::to_string(channel.value) + " with head " +
                              std::to_string(heads[channel].value) + ": the queue holds" + text);
     }
+    audit.record_user_partition_pairs += pairs.size();
   }
   return audit;
 }

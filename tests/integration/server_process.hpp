@@ -35,6 +35,15 @@ inline std::string token_of(std::uint64_t user) {
   return token::mint(token::derive_key(test_secret), {user}, now.count() + 3600);
 }
 
+/// The load generator's target: gateways on these ports.
+inline std::string url_of(const std::vector<std::uint16_t>& ports) {
+  std::string urls;
+  for (const std::uint16_t port : ports) {
+    urls += (urls.empty() ? "ws://127.0.0.1:" : ",ws://127.0.0.1:") + std::to_string(port);
+  }
+  return urls;
+}
+
 /// A child process with its two outputs in files. Killed when the object goes.
 class ChildProcess {
  public:

@@ -24,9 +24,9 @@
 #include <vector>
 
 // What a plan does not have: joins, leaves, rejoins and changes of design. A drawn history of them
-// runs against a live server and against NaiveChat, one thing after another, so that all around
-// each is quiet; both count the same, operation by operation, at the server and at the sinks. (The
-// simulator's memberships do not change.)
+// runs against a live server, of one node or of three, and against NaiveChat, one thing after
+// another, so that all around each is quiet; both count the same, operation by operation, at the
+// server and at the sinks. (The simulator's memberships do not change.)
 namespace clamor::parity {
 namespace {
 
@@ -46,18 +46,19 @@ class History {
  public:
   using Device = NaiveChat::Device;
 
-  History(const DesignSpec& design, std::uint64_t seed)
-      : design_{design}, server_{settings_of(design)}, random_{seed} {
+  History(const DesignSpec& design, std::uint32_t nodes, std::uint64_t seed)
+      : design_{design}, nodes_{nodes}, server_{settings_of(design), 0, nodes}, random_{seed} {
     for (std::uint64_t user = 1; user <= users; ++user) {
       for (std::uint32_t device = 1; device <= (user % 3 == 0 ? 2U : 1U); ++device) {
         devices_.emplace(Device{user, device}, test::TestDevice{user, device});
       }
     }
-    models_.emplace_back(design, NaiveErrors{});
-    models_.emplace_back(design, NaiveErrors{.leaver_without_entry = true});
-    models_.emplace_back(design, NaiveErrors{.no_hysteresis = true});
-    models_.emplace_back(design, NaiveErrors{.queue_below_a_change = true});
-    models_.emplace_back(design, NaiveErrors{.scan_at_every_login = true});
+    for (const NaiveErrors& errors :
+         {NaiveErrors{}, NaiveErrors{.leaver_without_entry = true},
+          NaiveErrors{.no_hysteresis = true}, NaiveErrors{.queue_below_a_change = true},
+          NaiveErrors{.scan_at_every_login = true}, NaiveErrors{.one_node_only = true}}) {
+      models_.emplace_back(design, nodes, errors);
+    }
   }
 
   void run() {
@@ -75,9 +76,7 @@ class History {
   [[nodiscard]] const Operations& counts_of(std::size_t error) const {
     return models_[error].counts();
   }
-  [[nodiscard]] Operations counted_by_the_server() const {
-    return loadgen::parse_metrics(test::TestClient::get(server_.port(), "/metrics"))->operations;
-  }
+  [[nodiscard]] Operations counted_by_the_server() const { return sample().operations; }
   /// Records that all devices decoded.
   [[nodiscard]] std::uint64_t decoded() {
     std::uint64_t count = 0;
@@ -90,13 +89,12 @@ class History {
   [[nodiscard]] auto read_back() {
     for (auto& [device, live] : devices_) live.go_offline();
     EXPECT_EQ(server_.stop(), 0);
-    const store::Store store{{.path = server_.data(),
-                              .durability = store::Durability::os,
-                              .layout = server::layout_of(design_)}};
     std::vector<UserId> everybody;
     for (std::uint64_t user = 1; user <= users; ++user) everybody.push_back({user});
     test::QueueRuns queues;
-    test::read_queues(store, {{{10}, everybody}, {{11}, everybody}}, queues);
+    for (const store::Store& store : test::open_stores(server_.data(), design_, nodes_)) {
+      test::read_queues(store, {{{10}, everybody}, {{11}, everybody}}, queues);
+    }
     std::map<std::pair<NaiveChat::User, std::uint64_t>, std::vector<std::uint64_t>> found;
     for (const auto& [whose, runs] : queues) {
       auto& ids = found[{whose.first.value, whose.second.value}];
@@ -130,7 +128,7 @@ class History {
       return naive().online(device) ? go_offline(device) : come_online(device);
     }
     if (naive().online().empty()) return come_online({1, 1});
-    const Device device = any_of(naive().online());
+    const Device device = any_of(naive().online()).first;
     const bool member = members.contains(device.first);
     if (!member) return join(channel, device);
     // With both groups around the threshold, so that the design changes now and then.
@@ -139,8 +137,9 @@ class History {
   }
 
   void come_online(const Device& device) {
-    in_all_models([&](NaiveChat& model) { model.come_online(device); });
-    devices_.at(device).come_online(server_.port());
+    const auto node = static_cast<std::uint32_t>(draw(0, nodes_ - 1));
+    in_all_models([&](NaiveChat& model) { model.come_online(device, {node}); });
+    devices_.at(device).come_online(server_.port(node));
     settle();
   }
   void go_offline(const Device& device) {
@@ -153,12 +152,13 @@ class History {
     settle();
   }
   void create(std::uint64_t channel, const std::set<NaiveChat::User>& members) {
-    in_all_models([&](NaiveChat& model) { model.create(channel, members); });
-    devices_.at({1, 1}).create(channel, {members.begin(), members.end()});
+    const Device founder{1, 1};
+    in_all_models([&](NaiveChat& model) { model.create(channel, members, founder); });
+    devices_.at(founder).create(channel, {members.begin(), members.end()});
     settle();
   }
   void join(std::uint64_t channel, const Device& device) {
-    in_all_models([&](NaiveChat& model) { model.join(channel, device.first); });
+    in_all_models([&](NaiveChat& model) { model.join(channel, device); });
     devices_.at(device).client().send(protocol::Join{{channel}});
     devices_.at(device).take_changed();
     settle();
@@ -178,7 +178,7 @@ class History {
   /// Waits, in bounded time, until nothing is under way: every online device holds what the naive
   /// one holds, the server knows who is there, and the queues are written.
   void settle() {
-    for (const Device& device : naive().online()) {
+    for (const auto& [device, node] : naive().online()) {
       test::TestDevice& live = devices_.at(device);
       for (const auto& [channel, state] : naive().channels()) {
         while (live.position(channel) < naive().position(device, channel)) live.take_any();
@@ -186,31 +186,49 @@ class History {
     }
     const auto until = std::chrono::steady_clock::now() + 10s;
     for (;;) {
-      const auto sample =
-          loadgen::parse_metrics(test::TestClient::get(server_.port(), "/metrics")).value();
-      if (sample.sessions == naive().online().size() && sample.fan_out_lag_records == 0) return;
+      const loadgen::ServerSample now = sample();
+      if (now.sessions == naive().online().size() && now.fan_out_lag_records == 0) return;
       if (std::chrono::steady_clock::now() > until) throw std::runtime_error("it does not settle");
       std::this_thread::sleep_for(1ms);
     }
   }
 
+  /// Of all nodes together.
+  [[nodiscard]] loadgen::ServerSample sample() const {
+    loadgen::ServerSample sum;
+    for (const std::uint16_t port : server_.ports()) {
+      const auto one = loadgen::parse_metrics(test::TestClient::get(port, "/metrics")).value();
+      sum.operations += one.operations;
+      sum.sessions += one.sessions;
+      sum.fan_out_lag_records += one.fan_out_lag_records;
+    }
+    return sum;
+  }
+
   DesignSpec design_;
+  std::uint32_t nodes_;
   test::ServerProcess server_;
   std::mt19937_64 random_;
   std::map<Device, test::TestDevice> devices_;
   std::vector<NaiveChat> models_;  ///< The first without an error.
 };
 
-class MembershipParity : public testing::TestWithParam<DesignSpec> {};
+struct Case {
+  DesignSpec design;
+  std::uint32_t nodes = 1;
+};
+
+class MembershipParity : public testing::TestWithParam<Case> {};
 
 TEST_P(MembershipParity, LiveAndNaiveCountsAreEqualAcrossJoinsLeavesAndChangesOfDesign) {
-  const bool hybrid = GetParam().design == QueueDesign::hybrid;
-  const bool queues = GetParam().design != QueueDesign::per_group;
+  const auto [design, nodes] = GetParam();
+  const bool hybrid = design.design == QueueDesign::hybrid;
+  const bool queues = design.design != QueueDesign::per_group;
   std::uint64_t changes = 0;
-  std::array<bool, 5> seen{};
+  std::array<bool, 6> seen{};
   for (const std::uint64_t seed : {1U, 2U, 3U}) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    History history{GetParam(), seed};
+    History history{design, nodes, seed};
     history.run();
     for (const auto& [id, channel] : history.naive().channels()) {
       for (const NaiveChat::Record& record : channel.records) {
@@ -230,16 +248,23 @@ TEST_P(MembershipParity, LiveAndNaiveCountsAreEqualAcrossJoinsLeavesAndChangesOf
     EXPECT_EQ(history.read_back(), history.naive().queues());
   }
   EXPECT_EQ(changes >= 15, hybrid) << changes << " changes of design";
-  // Each error, where the design knows it, is seen by the same comparison.
-  EXPECT_EQ(seen, (std::array{false, queues, hybrid, hybrid, true}));
+  // Each error, where the design and the deployment know it, is seen by the same comparison.
+  EXPECT_EQ(seen, (std::array{false, queues, hybrid, hybrid, true, nodes > 1}));
 }
 
+constexpr DesignSpec hybrid{QueueDesign::hybrid, threshold};
+
 INSTANTIATE_TEST_SUITE_P(Designs, MembershipParity,
-                         testing::Values(DesignSpec{QueueDesign::per_user},
-                                         DesignSpec{QueueDesign::per_member},
-                                         DesignSpec{QueueDesign::per_group},
-                                         DesignSpec{QueueDesign::hybrid, threshold}),
-                         test::design_test_name);
+                         testing::Values(Case{{QueueDesign::per_user}},
+                                         Case{{QueueDesign::per_member}},
+                                         Case{{QueueDesign::per_group}}, Case{hybrid},
+                                         Case{{QueueDesign::per_user}, 3},
+                                         Case{{QueueDesign::per_member}, 3},
+                                         Case{{QueueDesign::per_group}, 3}, Case{hybrid, 3}),
+                         [](const auto& of) {
+                           const std::string name{name_of(of.param.design.design)};
+                           return of.param.nodes == 1 ? name : name + "_on_three_nodes";
+                         });
 
 }  // namespace
 }  // namespace clamor::parity

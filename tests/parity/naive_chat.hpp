@@ -1,11 +1,13 @@
 #pragma once
 
+#include "server/base/id.hpp"
 #include "server/base/operations.hpp"
 #include "server/base/queue_design.hpp"
 #include "server/core/placement.hpp"
 #include "server/core/record.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -20,11 +22,12 @@ struct NaiveErrors {
   bool no_hysteresis = false;
   bool queue_below_a_change = false;  ///< Catch-up by the queue, wherever the device stands.
   bool scan_at_every_login = false;
+  bool one_node_only = false;  ///< A record goes to one of the nodes with interest.
 };
 
-/// A chat on one node, written down a second time and without any thrift: each record knows whom it
-/// is owed, and everything is counted by going through all of it. For histories in which one thing
-/// happens after another: nothing is under way when the next begins.
+/// A chat on some nodes, written down a second time and without any thrift: each record knows whom
+/// it is owed, and everything is counted by going through all of it. For histories in which one
+/// thing happens after another: nothing is under way when the next begins.
 class NaiveChat {
  public:
   using User = std::uint64_t;
@@ -38,19 +41,24 @@ class NaiveChat {
     std::set<User> members;
     bool queued = true;            ///< Its records have queue entries now.
     std::uint64_t queue_from = 0;  ///< The latest design_changed.
-    bool registered = false;       ///< Some session of a member has been here.
+    std::set<NodeId> nodes;        ///< Where a member has had a session.
   };
 
-  NaiveChat(DesignSpec spec, NaiveErrors errors) : spec_{spec}, errors_{errors} {}
+  NaiveChat(DesignSpec spec, std::uint32_t nodes, NaiveErrors errors)
+      : spec_{spec}, errors_{errors} {
+    for (std::uint32_t node = 0; node < nodes; ++node) nodes_.push_back({node});
+  }
 
-  void create(std::uint64_t id, const std::set<User>& members) {
+  void create(std::uint64_t id, const std::set<User>& members, Device by) {
     Channel& channel = channels_[id];
     channel.queued = wants_queues(true, members.size());
-    enter(channel, id, members);
+    enter(channel, id, members, by);
+    attach_all(channel, members);
   }
-  void join(std::uint64_t id, User user) {
-    enter(channels_[id], id, {user});
+  void join(std::uint64_t id, Device by) {
+    enter(channels_[id], id, {by.first}, by);
     follow_design(channels_[id], id);
+    attach_all(channels_[id], {by.first});
   }
   void leave(std::uint64_t id, User user) {
     Channel& channel = channels_[id];
@@ -64,14 +72,14 @@ class NaiveChat {
     positions_[device][id] = channel.records.size();  // by the ack
   }
   void go_offline(Device device) { online_.erase(device); }
-  void come_online(Device device) {
-    online_.insert(device);
+  void come_online(Device device, NodeId node) {
+    online_[device] = node;
     ++counts_.logins;
     bool user_queue = errors_.scan_at_every_login;
     for (auto& [id, channel] : channels_) {
       if (!ever_in(channel, device.first)) continue;
       ++counts_.head_comparisons;
-      if (channel.members.contains(device.first)) attach(channel);
+      if (channel.members.contains(device.first)) attach(channel, node);
       catch_up(device, id, channel, user_queue);
     }
     counts_.queue_scans += user_queue ? 1 : 0;
@@ -80,7 +88,8 @@ class NaiveChat {
   [[nodiscard]] const Operations& counts() const { return counts_; }
   [[nodiscard]] const std::map<std::uint64_t, Channel>& channels() const { return channels_; }
   [[nodiscard]] bool online(Device device) const { return online_.contains(device); }
-  [[nodiscard]] const std::set<Device>& online() const { return online_; }
+  /// Devices that are, with their gateways' nodes.
+  [[nodiscard]] const std::map<Device, NodeId>& online() const { return online_; }
   /// Highest id that the device holds.
   [[nodiscard]] std::uint64_t position(Device device, std::uint64_t channel) {
     return positions_[device][channel];
@@ -98,14 +107,30 @@ class NaiveChat {
     return std::any_of(channel.records.begin(), channel.records.end(),
                        [user](const Record& record) { return record.owed.contains(user); });
   }
-  void attach(Channel& channel) {
-    if (!std::exchange(channel.registered, true)) ++counts_.interest_updates;
+  [[nodiscard]] std::uint32_t partitions() const {
+    return core::partition_count(static_cast<std::uint32_t>(nodes_.size()));
   }
-  void enter(Channel& channel, std::uint64_t id, const std::set<User>& users) {
+  template <class Id>
+  [[nodiscard]] NodeId owner_of(Id id) const {
+    return core::owner_of(core::partition_of(id, partitions()), nodes_);
+  }
+  void attach(Channel& channel, NodeId node) {
+    if (channel.nodes.insert(node).second) ++counts_.interest_updates;
+  }
+  void attach_all(Channel& channel, const std::set<User>& users) {
+    for (const auto& [device, node] : online_) {
+      if (users.contains(device.first)) attach(channel, node);
+    }
+  }
+  /// Nodes hear of a join once it is published, and register then. Only the channel's own node may
+  /// hear of it before: by the answer to its session, or as the owner of the user too.
+  void enter(Channel& channel, std::uint64_t id, const std::set<User>& users, Device by) {
     channel.members.insert(users.begin(), users.end());
     counts_.membership_intervals += users.size();
-    for (const Device& device : online_) {
-      if (users.contains(device.first)) attach(channel);
+    const NodeId own = owner_of(ChannelId{id});
+    for (const auto& [device, node] : online_) {
+      if (!users.contains(device.first) || node != own) continue;
+      if (device == by || owner_of(UserId{device.first}) == own) attach(channel, own);
     }
     append(channel, id, core::RecordKind::join, channel.members, nullptr);
   }
@@ -121,18 +146,20 @@ class NaiveChat {
     channel.records.push_back({kind, owed});
     const std::uint64_t message = channel.records.size();
     ++counts_.records;
-    counts_.record_node_pairs += channel.registered ? 1 : 0;
+    counts_.record_node_pairs += errors_.one_node_only
+                                     ? std::min<std::size_t>(channel.nodes.size(), 1)
+                                     : channel.nodes.size();
     if (channel.queued) {
-      std::set<std::uint32_t> partitions;
+      std::set<PartitionId> of_users;
       for (const User user : owed) {
         if (errors_.leaver_without_entry && user == leaver) continue;
         queues_[{user, id}].push_back(message);
         ++counts_.queue_entries;
-        partitions.insert(core::partition_of(UserId{user}, 4).value);
+        of_users.insert(core::partition_of(UserId{user}, partitions()));
       }
-      counts_.record_user_partition_pairs += partitions.size();
+      counts_.record_user_partition_pairs += of_users.size();
     }
-    for (const Device& device : online_) {
+    for (const auto& [device, node] : online_) {
       if (!owed.contains(device.first) || (sender != nullptr && device == *sender)) continue;
       ++counts_.live_deliveries;
       positions_[device][id] = message;
@@ -160,9 +187,10 @@ class NaiveChat {
 
   DesignSpec spec_;
   NaiveErrors errors_;
+  std::vector<NodeId> nodes_;
   Operations counts_;
   std::map<std::uint64_t, Channel> channels_;
-  std::set<Device> online_;
+  std::map<Device, NodeId> online_;
   std::map<Device, std::map<std::uint64_t, std::uint64_t>> positions_;
   std::map<std::pair<User, std::uint64_t>, std::vector<std::uint64_t>> queues_;
 };

@@ -11,8 +11,8 @@
 #include <set>
 #include <vector>
 
-/// What one node must do for a plan, counted message by message and device by device, with none of
-/// the simulator's short cuts and none of the server's code but the partition function. Right where
+/// What the plan's servers must do for it, counted message by message and device by device, with
+/// none of the simulator's short cuts and none of the server's code but the placement. Right where
 /// no absence begins or ends and no fault hits while a message is on its way.
 namespace clamor::parity {
 
@@ -20,6 +20,9 @@ class NaiveCount {
  public:
   NaiveCount(const scenario::Plan& plan, DesignSpec spec) : plan_{plan}, spec_{spec} {
     for (std::uint32_t block = 0; block < plan.send_blocks(); ++block) plan.sends(block, sends_);
+    const std::uint32_t per_server = plan.scenario().deployment.clients_per_server;
+    const std::uint32_t servers = (plan.clients() + per_server - 1) / per_server;
+    for (std::uint32_t node = 0; node < servers; ++node) nodes_.push_back({node});
   }
 
   Operations count() {
@@ -28,6 +31,8 @@ class NaiveCount {
     for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) count_interest(channel);
     return operations_;
   }
+  /// Of the (record, node) pairs those that cross the bus: the node is not the channel's own.
+  [[nodiscard]] std::uint64_t pairs_between_nodes() const { return pairs_between_nodes_; }
 
   /// Whether nobody who could get it leaves, comes or is cut off within `margin` of a message.
   bool quiet(Duration margin) const {
@@ -64,17 +69,36 @@ class NaiveCount {
     return spec_.design != QueueDesign::per_group;
   }
 
+  [[nodiscard]] std::uint32_t partitions() const {
+    return core::partition_count(static_cast<std::uint32_t>(nodes_.size()));
+  }
+  /// Nodes to which members of the channel have connected by then: a node stays interested.
+  std::set<NodeId> interested(std::uint32_t channel, Instant at) const {
+    std::set<NodeId> nodes;
+    for (const std::uint32_t user : members_of(channel)) {
+      const auto absences = absences_of(user);
+      const bool came =
+          absences.empty() || absences.front().from > Instant{} || absences.front().until <= at;
+      if (came) nodes.insert(core::gateway_of(scenario::Plan::user_id(user), nodes_));
+    }
+    return nodes;
+  }
+
   void count_send(const scenario::Send& send) {
     const auto members = members_of(send.channel);
     ++operations_.records;
-    ++operations_.record_node_pairs;  // the sender at least has been online on the one node
+    const auto nodes = interested(send.channel, send.due);
+    const auto partition =
+        core::partition_of(scenario::Plan::channel_id(send.channel), partitions());
+    operations_.record_node_pairs += nodes.size();
+    pairs_between_nodes_ += nodes.size() - nodes.count(core::owner_of(partition, nodes_));
     if (has_queue(members.size())) {
-      std::set<std::uint32_t> partitions;
+      std::set<PartitionId> of_users;
       for (const std::uint32_t user : members) {
         ++operations_.queue_entries;
-        partitions.insert(core::partition_of(scenario::Plan::user_id(user), 4).value);
+        of_users.insert(core::partition_of(scenario::Plan::user_id(user), partitions()));
       }
-      operations_.record_user_partition_pairs += partitions.size();
+      operations_.record_user_partition_pairs += of_users.size();
     }
     for (const std::uint32_t user : members) {
       for (std::uint32_t device = 1; device <= plan_.devices_of(user); ++device) {
@@ -119,19 +143,19 @@ class NaiveCount {
     }
   }
 
-  /// Registrations that were not made before the window: nobody of the channel was there.
+  /// Registrations that were not made before the window: nobody of the channel was at the node. By
+  /// the end of the roll call everybody has been.
   void count_interest(std::uint32_t channel) {
-    const auto members = members_of(channel);
-    const bool registered = std::any_of(members.begin(), members.end(), [&](std::uint32_t user) {
-      return !plan_.absent(user, Instant{});
-    });
-    if (!registered) ++operations_.interest_updates;
+    operations_.interest_updates += interested(channel, Instant::max()).size();
+    operations_.interest_updates -= interested(channel, Instant{}).size();
   }
 
   const scenario::Plan& plan_;
   DesignSpec spec_;
   std::vector<scenario::Send> sends_;
+  std::vector<NodeId> nodes_;
   Operations operations_;
+  std::uint64_t pairs_between_nodes_ = 0;
 };
 
 /// The counts of the logical and phase classes; the physical ones stay 0.

@@ -1,6 +1,6 @@
 #include "server/store/store.hpp"
-#include "tests/unit/server/store/fan_outs.hpp"
 #include "tests/temporary_directory.hpp"
+#include "tests/unit/server/store/fan_outs.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
 #include "server/store/committer.hpp"
 #include "server/store/queue_writer.hpp"
 #include "server/store/store.hpp"
-#include "tests/unit/server/store/fan_outs.hpp"
 #include "tests/temporary_directory.hpp"
+#include "tests/unit/server/store/fan_outs.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,77 @@
+#pragma once
+
+#include "loadgen/app/load.hpp"
+#include "reports/model/thresholds.hpp"
+#include "scenarios/model/plan.hpp"
+#include "sim/app/calibration.hpp"
+#include "sim/app/simulate.hpp"
+#include "tests/integration/queue_audit.hpp"
+#include "tests/integration/server_process.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace clamor::parity {
+
+inline Operations simulated_counts(const scenario::Plan& plan, const DesignSpec& design) {
+  sim::SimOptions simulation;
+  simulation.scenario = plan.scenario();
+  simulation.design = design;
+  simulation.scale = 1;
+  simulation.calibration = sim::default_calibration();
+  return sim::run_sim(simulation).operations;
+}
+
+/// Runs the plan against nodes that listen on these ports. `meanwhile` is called once within the
+/// measured window.
+inline report::RunResult run_live(const scenario::Plan& plan, const DesignSpec& design,
+                                  const std::vector<std::uint16_t>& ports,
+                                  const std::function<void()>& meanwhile) {
+  loadgen::LoadOptions load;
+  load.scenario = plan.scenario();
+  load.design = design;
+  load.target = test::url_of(ports);
+  load.secret = test::test_secret;
+  load.workers = 1;
+  load.program = CLAMOR_BINARY;
+  bool called = false;
+  load.progress = [&](const loadgen::LoadProgress& at) {
+    if (called || !meanwhile || at.stage != "running" || at.elapsed_seconds <= 0) return;
+    called = true;
+    meanwhile();
+  };
+  report::RunResult run = loadgen::run_load(load);
+  EXPECT_TRUE(run.ledger_complete) << run.ledger_unknown_because;
+  return run;
+}
+
+/// What a live run of the plan leaves at the sinks, and what its servers count.
+struct Live {
+  Operations server;
+  Operations sinks;  ///< Those of `server` that a sink counts, put in their place.
+  std::vector<std::string> queue_faults;
+  LedgerTotals ledger;
+};
+
+/// @pre the servers have gone.
+inline Live counts_of(const report::RunResult& run, const std::string& data, std::uint32_t nodes) {
+  Live live{
+      .server = run.operations, .sinks = run.operations, .queue_faults = {}, .ledger = run.ledger};
+  const test::QueueAudit stored = test::audit_queues(data, run.design, nodes);
+  live.queue_faults = stored.faults;
+  live.sinks.records = stored.messages;
+  live.sinks.queue_entries = stored.entries - stored.created_entries;
+  live.sinks.record_user_partition_pairs = stored.record_user_partition_pairs;
+  live.sinks.expected_deliveries = run.ledger.expected;
+  // Records that the clients decoded: live ones by their path, and the rest.
+  live.sinks.live_deliveries =
+      report::select_histogram(run, "delivery_latency", {{"path", "live"}}).count();
+  live.sinks.catch_up_deliveries = run.ledger.delivered - live.sinks.live_deliveries;
+  return live;
+}
+
+}  // namespace clamor::parity

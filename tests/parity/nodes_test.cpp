@@ -1,0 +1,180 @@
+// Three nodes in one process: live, simulated and naive counts agree there too, and what crosses
+// the bus is counted where it passes. Then each deliberate error, made where it would happen, turns
+// the comparison red.
+
+#include "scenarios/model/plan.hpp"
+#include "tests/designs.hpp"
+#include "tests/integration/test_client.hpp"
+#include "tests/parity/differences.hpp"
+#include "tests/parity/live_counts.hpp"
+#include "tests/parity/naive_counts.hpp"
+#include "tests/parity/observed_nodes.hpp"
+#include "tests/parity/town.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <gmock/gmock.h>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace clamor::parity {
+namespace {
+
+using scenario::Plan;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::StartsWith;
+
+constexpr std::uint32_t nodes = 3;
+
+struct LiveNodes {
+  Live counts;
+  std::uint64_t pairs_seen = 0;  ///< (record, node) by the bus between them.
+};
+
+/// `meanwhile` gets a port of a gateway, once within the measured window.
+LiveNodes live_counts(const Plan& plan, const DesignSpec& design, ObservedNodes::Spoil spoil = {},
+                      const std::function<void(std::uint16_t port)>& meanwhile = {}) {
+  ObservedNodes servers{design, nodes, std::move(spoil)};
+  const report::RunResult run = run_live(plan, design, servers.ports(), [&] {
+    if (meanwhile) meanwhile(servers.ports().back());
+  });
+  servers.stop();
+  return {counts_of(run, servers.data(), nodes), servers.pairs_seen()};
+}
+
+std::vector<std::string> sinks_against_naive(const Plan& plan, const DesignSpec& design,
+                                             const LiveNodes& live) {
+  NaiveCount naive{plan, design};
+  auto seen = differences(live.counts.sinks, naive.count());
+  if (live.pairs_seen != naive.pairs_between_nodes()) {
+    seen.push_back("pairs between nodes: " + std::to_string(live.pairs_seen) +
+                   " != " + std::to_string(naive.pairs_between_nodes()));
+  }
+  return seen;
+}
+
+void print_physical(const Operations& live, const Operations& simulated) {
+  for (const OperationCounter& counter : operation_counters) {
+    if (counter.counter_class != CounterClass::physical) continue;
+    std::printf("  %-16s live %12llu  simulated %12llu\n", std::string{counter.name}.c_str(),
+                static_cast<unsigned long long>(live.*counter.member),
+                static_cast<unsigned long long>(simulated.*counter.member));
+  }
+}
+
+class ParityOfNodes : public testing::TestWithParam<DesignSpec> {};
+
+TEST_P(ParityOfNodes, LiveSimulatedAndNaiveCountsAreEqual) {
+  const Plan plan{town(nodes)};
+  NaiveCount naive_count{plan, GetParam()};
+  ASSERT_TRUE(naive_count.quiet(margin));
+  const Operations naive = naive_count.count();
+  ASSERT_GT(naive_count.pairs_between_nodes(), naive.records) << "hardly anything crosses the bus";
+  ASSERT_LT(naive_count.pairs_between_nodes(), naive.record_node_pairs);
+  ASSERT_LT(naive.record_node_pairs, nodes * naive.records) << "every record goes everywhere";
+  ASSERT_GT(naive.interest_updates, 0U) << "nobody comes to a node as a channel's first";
+
+  const Operations simulated = simulated_counts(plan, GetParam());
+  EXPECT_EQ(joined(differences(simulated, naive)), "") << "simulated != naive";
+  const LiveNodes live = live_counts(plan, GetParam());
+  EXPECT_EQ(joined(differences(live.counts.server, naive)), "") << "counted by the nodes != naive";
+  EXPECT_EQ(joined(sinks_against_naive(plan, GetParam(), live)), "")
+      << "counted at the sinks != naive";
+  EXPECT_EQ(joined(live.counts.queue_faults), "");
+  const LedgerTotals& ledger = live.counts.ledger;
+  EXPECT_EQ(ledger.sent, naive.records);
+  EXPECT_EQ(ledger.lost + ledger.duplicated + ledger.reordered, 0U);
+  print_physical(live.counts.server, simulated);
+}
+
+INSTANTIATE_TEST_SUITE_P(Designs, ParityOfNodes, testing::ValuesIn(all_designs),
+                         test::design_test_name);
+
+// --- the comparison can fail ---------------------------------------------------------------------
+
+class ParityOfNodesUnderAnError : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE((NaiveCount{plan_, all_designs.front()}.quiet(margin))); }
+
+  [[nodiscard]] bool is_in(ChannelId channel, std::string_view group) const {
+    const auto index = static_cast<std::uint32_t>(channel.value - 1);
+    return plan_.class_name(plan_.class_of(index)) == group;
+  }
+
+  const Plan plan_{village(nodes)};
+};
+
+TEST_F(ParityOfNodesUnderAnError, ALiveRunWithoutOneIsGreen) {
+  const LiveNodes live = live_counts(plan_, all_designs.front());
+  EXPECT_EQ(joined(sinks_against_naive(plan_, all_designs.front(), live)), "");
+}
+
+TEST_F(ParityOfNodesUnderAnError, ANodeSkippedIsSeenAndRepaired) {
+  for (const DesignSpec& design : {all_designs.front(), DesignSpec{QueueDesign::per_group}}) {
+    // One record of a busy group does not go to one node: not the sender's, whose ack is with it.
+    bool skipped = false;
+    const auto skip = [&](bus::Message& message) {
+      auto* const published = std::get_if<bus::Published>(&message);
+      if (published == nullptr || skipped) return;
+      for (bus::Published::Entry& entry : published->entries) {
+        const core::Record& record = published->commit->batch.record(entry.record);
+        if (!entry.live || entry.answer.kind != bus::Answer::Kind::none) continue;
+        if (record.kind != core::RecordKind::message || !is_in(record.channel, "g21")) continue;
+        entry.live = false;
+        skipped = true;
+        return;
+      }
+    };
+    const LiveNodes live = live_counts(plan_, design, skip);
+    EXPECT_THAT(sinks_against_naive(plan_, design, live),
+                ElementsAre(StartsWith("pairs between nodes")))
+        << name_of(design.design) << ": the node reads the record from the log once it is missed";
+    EXPECT_EQ(live.counts.ledger.lost + live.counts.ledger.reordered, 0U);
+  }
+}
+
+TEST_F(ParityOfNodesUnderAnError, AQueueEntrySkippedIsSeen) {
+  for (const QueueDesign design : {QueueDesign::per_user, QueueDesign::per_member}) {
+    bool skipped = false;
+    const auto skip = [&](bus::Message& message) {
+      auto* const batch = std::get_if<bus::FanOutBatch>(&message);
+      if (batch == nullptr || skipped || batch->fan_out.entries.size() < 2) return;
+      store::FanOut& fan_out = batch->fan_out;
+      const core::DurableEntry& last = fan_out.entries.back();
+      if (fan_out.runs.size() != 1 || last.count != 1 || last.first == MessageId{1}) return;
+      fan_out.entries.pop_back();
+      fan_out.runs.back().entries_end = fan_out.entries.size();
+      skipped = true;
+    };
+    const LiveNodes live = live_counts(plan_, {design}, skip);
+    const auto seen = sinks_against_naive(plan_, {design}, live);
+    EXPECT_THAT(seen, Contains(StartsWith("queue_entries"))) << joined(seen);
+    EXPECT_EQ(live.counts.queue_faults.size(), 1U) << "and whose queue it is";
+    EXPECT_EQ(live.counts.ledger.lost, 0U) << "what a queue lacks is read from the log";
+  }
+}
+
+TEST_F(ParityOfNodesUnderAnError, AScanTooManyIsSeen) {
+  for (const DesignSpec& design : {all_designs.front(), DesignSpec{QueueDesign::per_group}}) {
+    // A login with nothing held, which nobody planned: the scans that it takes are too many.
+    const auto intrude = [](std::uint16_t port) {
+      test::TestDevice device{1, 9};
+      device.come_online(port);
+    };
+    const LiveNodes live = live_counts(plan_, design, {}, intrude);
+    const auto seen = sinks_against_naive(plan_, design, live);
+    const bool queues = design.design != QueueDesign::per_group;
+    EXPECT_THAT(seen, Contains(StartsWith("logins"))) << joined(seen);
+    EXPECT_THAT(seen, Contains(StartsWith(queues ? "queue_scans" : "log_scans"))) << joined(seen);
+  }
+}
+
+}  // namespace
+}  // namespace clamor::parity

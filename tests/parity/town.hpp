@@ -1,0 +1,84 @@
+#pragma once
+
+#include "scenarios/model/plan.hpp"
+#include "scenarios/model/scenario.hpp"
+#include "server/base/queue_design.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace clamor::parity {
+
+using namespace std::chrono_literals;
+
+/// Stands around everything that a message must not overlap.
+inline constexpr Duration margin = 250ms;
+inline constexpr std::uint32_t threshold = 20;
+
+inline const std::vector<DesignSpec> all_designs{{QueueDesign::per_user},
+                                                 {QueueDesign::per_member},
+                                                 {QueueDesign::per_group},
+                                                 {QueueDesign::hybrid, threshold}};
+
+inline scenario::Workload messages(const char* name, double rate, Duration start,
+                                   Duration duration) {
+  scenario::Workload workload;
+  workload.name = name;
+  workload.rate = rate;
+  workload.start_time = start;
+  workload.duration = duration;
+  workload.mix = {{"direct", 0.2}, {"pair", 0.1},  {"g19", 0.15},   {"g20", 0.15},
+                  {"g21", 0.15},   {"g300", 0.15}, {"archive", 0.1}};
+  return workload;
+}
+
+inline scenario::Scenario on_nodes(std::uint32_t nodes, scenario::Scenario scenario) {
+  const std::uint32_t clients = scenario::Plan{scenario}.clients();
+  scenario.deployment.clients_per_server = (clients + nodes - 1) / nodes;
+  return scenario;
+}
+
+/// Groups around and far from the threshold, second devices, dormant members, absences that begin
+/// and end by a clean close; later everybody is reset, and half of them are closed. Quiet points
+/// stand around all of it: messages come while some are away, when all are back, and at the end.
+inline scenario::Scenario town(std::uint32_t nodes) {
+  scenario::Scenario scenario;
+  scenario.name = "town";
+  scenario.seed = 7;
+  scenario.population.users = 320;
+  scenario.population.devices = {{1, 0.8}, {2, 0.2}};
+  scenario.population.contacts = 1;
+  scenario.population.away = {
+      {.kind = scenario::Away::Kind::once, .share = 0.1, .duration = 2500ms, .within = 600ms}};
+  scenario.groups = {{.name = "pair", .count = 6, .members = 2},
+                     {.name = "g19", .count = 2, .members = 19},
+                     {.name = "g20", .count = 2, .members = 20},
+                     {.name = "g21", .count = 2, .members = 21},
+                     {.name = "g300", .count = 1, .members = 300},
+                     {.name = "archive", .count = 1, .members = 8, .online = 0.5}};
+  scenario.deployment = {.cores = 1};
+  scenario.workloads = {messages("while some are away", 30, 950ms, 1250ms),
+                        messages("when they are back", 30, 3500ms, 750ms),
+                        messages("after the faults", 30, 6500ms, 700ms)};
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 4600ms, .share = 1},
+                     {.mode = scenario::Fault::Mode::close, .at = 5500ms, .share = 0.5}};
+  scenario.reconnect = {.base = 40ms, .cap = 200ms};
+  return on_nodes(nodes, scenario);
+}
+
+/// Fewer users, and only the middle of the town's day: what a deliberate error needs to be seen.
+inline scenario::Scenario village(std::uint32_t nodes) {
+  scenario::Scenario scenario = town(1);
+  scenario.name = "village";
+  scenario.population.users = 60;
+  std::erase_if(scenario.groups, [](const auto& group) { return group.name == "g300"; });
+  scenario.workloads = {messages("while some are away", 40, 950ms, 1250ms),
+                        messages("when they are back", 40, 3500ms, 1500ms)};
+  for (scenario::Workload& workload : scenario.workloads) {
+    workload.mix = {{"direct", 0.2}, {"pair", 0.1}, {"g19", 0.2}, {"g20", 0.2}, {"g21", 0.3}};
+  }
+  scenario.faults.clear();
+  return on_nodes(nodes, scenario);
+}
+
+}  // namespace clamor::parity
