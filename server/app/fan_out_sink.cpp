@@ -35,8 +35,10 @@ FanOutSink::FanOutSink(boost::asio::io_context& io, store::Store& store, NodeCon
   for (const NodeId id : node.directory.nodes()) sources_.push_back({.node = id});
   writer_ = std::make_unique<store::QueueWriter>(
       store,
-      store::QueueWriterSettings{.linger = node.settings.queue_linger,
-                                 .flush_every = node.settings.queue_flush_records},
+      store::QueueWriterSettings{
+          .linger = node.settings.queue_linger,
+          .flush = {.records = node.settings.queue_flush_records,
+                    .bytes = core::queue_write_buffers * node.settings.write_buffer_bytes}},
       [this](const store::QueueOutcome& outcome) {
         const std::uint64_t epoch = epoch_.load(std::memory_order_acquire);
         boost::asio::post(io_, [this, outcome, epoch] { on_queued(outcome, epoch); });

@@ -56,7 +56,7 @@ struct Settings {
   /// Queue entries wait so long for others to be packed with.
   Duration queue_linger = core::queue_linger;
   /// Journal rows after which the queues are flushed: what a kill leaves to redo.
-  std::uint64_t queue_flush_records = store::QueueWriterSettings{}.flush_every;
+  std::uint64_t queue_flush_records = core::QueueFlushLimits{}.records;
   std::uint64_t block_cache_bytes = std::uint64_t{64} << 20U;
   std::uint64_t write_buffer_bytes = std::uint64_t{32} << 20U;
 };

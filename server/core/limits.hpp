@@ -16,9 +16,22 @@ inline constexpr Duration retry_when_overloaded = std::chrono::milliseconds{250}
 inline constexpr Duration queue_linger = std::chrono::milliseconds{20};
 
 /// Queue entries are gathered in memory, where one that continues its channel's latest run costs
-/// nothing, and flushed as rows after so many records, or once the rows would take so much.
-inline constexpr std::uint64_t queue_flush_records = 200'000;
-inline constexpr std::uint64_t queue_flush_bytes = std::uint64_t{64} << 20U;
+/// nothing, and flushed as rows: after so many journal rows or entries, which a start after a kill
+/// applies again, or once they take so much memory.
+struct QueueFlushLimits {
+  std::uint64_t records = 200'000;
+  std::uint64_t entries = 20'000'000;
+  std::uint64_t bytes = std::uint64_t{64} << 20U;  ///< queue_write_buffers of the store.
+};
+/// One fills while another is flushed, as in the store's column families.
+inline constexpr std::uint64_t queue_write_buffers = 2;
+[[nodiscard]] constexpr bool queue_flush_is_due(const QueueFlushLimits& limits,
+                                                std::uint64_t records, std::uint64_t entries,
+                                                std::uint64_t bytes) {
+  return records >= limits.records || entries >= limits.entries || bytes >= limits.bytes;
+}
+/// A run in the queues' memory; the row that it becomes is smaller.
+inline constexpr std::uint64_t queue_run_memory_bytes = 24;
 
 /// So many live records wait for a session's last catch-up page; one more, and all of them are
 /// dropped and read again in another round.

@@ -2,6 +2,7 @@
 
 #include "server/base/id.hpp"
 #include "server/base/queue_design.hpp"
+#include "server/core/limits.hpp"
 #include "server/store/commit.hpp"
 #include "server/store/rows.hpp"
 
@@ -50,6 +51,7 @@ struct BufferedRuns {
     [[nodiscard]] QueueRun run() const { return {channel, first, count}; }
     [[nodiscard]] MessageId last() const { return first + (count - 1); }
   };
+  static_assert(sizeof(Run) == core::queue_run_memory_bytes);
   UserId user;
   QueueSequence end;      ///< Place of the user queue's last entry; there may be none left here.
   std::vector<Run> runs;  ///< Within a channel in id order.

@@ -9,9 +9,6 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto retry_first = 100ms;
 constexpr auto retry_cap = 2s;
-/// A column family of RocksDB fills one write buffer while it flushes another; this one has its
-/// entries in the queue buffer instead.
-constexpr std::size_t buffers = 2;
 
 }  // namespace
 
@@ -135,9 +132,8 @@ void QueueWriter::run() {
 
 bool QueueWriter::flush_is_due() const {
   const Store::Unflushed unflushed = store_.unflushed();
-  return rows_since_flush_ >= settings_.flush_every ||
-         unflushed.entries >= settings_.flush_every_entries ||
-         unflushed.bytes >= buffers * store_.settings().write_buffer_bytes;
+  return core::queue_flush_is_due(settings_.flush, rows_since_flush_, unflushed.entries,
+                                  unflushed.bytes);
 }
 
 bool QueueWriter::write(const std::vector<FanOut>& fan_outs, QueueOutcome& outcome) {

@@ -37,12 +37,8 @@ struct QueueOutcome {
 struct QueueWriterSettings {
   /// How long the first fan-out of a batch waits for others. Nobody's ack waits for it.
   Duration linger = std::chrono::milliseconds{20};
-  /// Journal rows after which the queues are flushed; earlier where the entries fill the store's
-  /// write buffer.
-  std::uint64_t flush_every = core::queue_flush_records;
-  /// Entries after which the queues are flushed: a start after a kill applies that many again, some
-  /// seconds' work.
-  std::uint64_t flush_every_entries = 20'000'000;
+  /// When the queues are flushed.
+  core::QueueFlushLimits flush;
   /// Entries (runs of ids count once) that are added at once; a fan-out is not divided, because its
   /// cursors say that all of it is there.
   std::size_t entries_per_write = 100'000;

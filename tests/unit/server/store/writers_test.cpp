@@ -224,7 +224,7 @@ TEST(QueueWriter, SaysHowFarItFlushedAndTrimsTheJournalWhenTold) {
   append_up_to(store, 10);
   Reports<QueueOutcome> reports;
   QueueWriter writer{
-      store, {.flush_every = 6}, [&](QueueOutcome outcome) { reports.add(outcome); }};
+      store, {.flush = {.records = 6}}, [&](QueueOutcome outcome) { reports.add(outcome); }};
   const auto submit = [&](std::uint64_t first, std::uint32_t count) {
     writer.submit(
         fan_out_of(10, core::ChannelDesign::per_user, first, count, {1}, first + count - 1));
@@ -246,7 +246,7 @@ TEST(QueueWriter, SaysHowFarItFlushedAndTrimsTheJournalWhenTold) {
 TEST(QueueWriter, FlushesWhereItsEntriesGrowTooMany) {
   const TemporaryDirectory directory;
   Store store{{.path = directory / "data"}};
-  QueueWriter writer{store, {.flush_every_entries = 4}, [](QueueOutcome) {}};
+  QueueWriter writer{store, {.flush = {.entries = 4}}, [](QueueOutcome) {}};
   for (std::uint64_t id = 1; id <= 3; ++id) {
     writer.submit(fan_out_of(10, core::ChannelDesign::per_user, id, 1, {1, 2}, id));
     ASSERT_TRUE(writer.drain());
@@ -261,7 +261,7 @@ TEST(QueueWriter, AFlushThatFailsIsTriedAgainAndNothingIsAppliedMeanwhile) {
   std::vector<std::uint64_t> users;  // So many that their rows do not fit on the disk.
   for (std::uint64_t user = 1; user <= 20'000; ++user) users.push_back(user * 7919);
   const std::uint64_t user = users.front();
-  QueueWriter writer{store, {.flush_every = 1}, [](QueueOutcome) {}};
+  QueueWriter writer{store, {.flush = {.records = 1}}, [](QueueOutcome) {}};
   writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, users, 1));
   ASSERT_TRUE(writer.drain());
   {
