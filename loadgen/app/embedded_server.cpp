@@ -18,9 +18,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Write buffers of a store: one a column family (the setting is for one of them).
-constexpr std::uint64_t store_families = 4;
-
 std::string draw_secret() {
   std::array<unsigned char, 16> bytes{};
   randombytes_buf(bytes.data(), bytes.size());
@@ -60,8 +57,7 @@ std::string EmbeddedServer::write_settings(const std::filesystem::path& folder,
   for (const scenario::GroupClass& group : scenario.groups) {
     largest = std::max(largest, group.members);
   }
-  const std::uint64_t memory = std::uint64_t{scenario.deployment.memory_mib} << 20U;
-  const std::uint64_t block_cache = memory / 3;
+  const scenario::StoreMemory memory = scenario::store_memory(scenario.deployment);
   std::ofstream out{file};
   out << fmt::format(
       "listen: 127.0.0.1:0\ndata: {}\nsecret: {}\ndesign: {}\ndurability: {}\n"
@@ -73,8 +69,8 @@ std::string EmbeddedServer::write_settings(const std::filesystem::path& folder,
       design_text(design), scenario.durability == scenario::Durability::fsync ? "fsync" : "os",
       name_of(scenario.ack_after), name_of(scenario.payload),
       scenario::format_duration(scenario.heartbeat.interval),
-      scenario::format_duration(scenario.heartbeat.offline_after), block_cache,
-      (memory - block_cache) / store_families, largest, scenario::message_bytes_max,
+      scenario::format_duration(scenario.heartbeat.offline_after), memory.block_cache_bytes,
+      memory.write_buffer_bytes, largest, scenario::message_bytes_max,
       64 * 1024 + 8 * std::size_t{largest});
   if (nodes > 1) out << fmt::format("nodes: {}\n", nodes);
   out.close();

@@ -68,14 +68,14 @@ void LiveRun::check_size() {
                      "use a smaller --scale, or name running servers by --target",
                      scenario_.name, connecting_clients_, sessions_of_a_server)}};
   }
-  const std::uint32_t of_a_node = std::max(scenario_.deployment.clients_per_server, 1U);
-  nodes_ = (plan_.clients() + of_a_node - 1) / of_a_node;
+  nodes_ = scenario::servers_of(plan_);
   if (nodes_ <= nodes_of_a_process) return;
   throw scenario::ConfigError{
       {fmt::format("{}: {} clients on servers of {} are {} nodes, but the embedded server hosts at "
                    "most {}; raise deployment.clients_per_server, or name running servers by "
                    "--target",
-                   scenario_.name, plan_.clients(), of_a_node, nodes_, nodes_of_a_process)}};
+                   scenario_.name, plan_.clients(), scenario_.deployment.clients_per_server, nodes_,
+                   nodes_of_a_process)}};
 }
 
 // --- processes -----------------------------------------------------------------------------------
@@ -342,7 +342,10 @@ void LiveRun::run_window() {
   const double ran = to_seconds(monotonic_now() - zero_);
   if (waited != Waited::done) order_all("cut");
   running_ = false;
-  result_.duration_seconds = std::clamp(ran, 0.0, to_seconds(plan_.duration()));
+  // The stage ends within a worker's turn of the plan's end, unless the generator lagged so far
+  // behind that it went on: then the server's costs are of that longer time.
+  const double planned = to_seconds(plan_.duration());
+  result_.duration_seconds = ran > planned && ran < planned + 0.5 ? planned : std::max(ran, 0.0);
 
   const auto process_after = server_ ? server_->sample() : std::nullopt;
   const auto after = scrape(targets_, 2s);

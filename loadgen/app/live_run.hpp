@@ -68,7 +68,7 @@ class LiveRun {
   const LoadOptions& options_;
   scenario::Scenario scenario_;
   scenario::Plan plan_;
-  ScratchFolder folder_;
+  ScratchFolder folder_{"clamor-load"};
   std::vector<int> server_cores_;
   std::vector<int> generator_cores_;
   std::optional<EmbeddedServer> server_;

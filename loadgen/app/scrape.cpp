@@ -96,16 +96,16 @@ std::optional<ServerSample> parse_metrics(std::string_view text) {
 }
 
 std::optional<ServerSample> scrape(const Target& target, Duration longest) {
-  const auto text = http_get(target, "/metrics", monotonic_now() + longest);
-  if (!text) return std::nullopt;
-  return parse_metrics(*text);
+  return scrape(std::span{&target, 1}, longest);
 }
 
 std::optional<ServerSample> scrape(std::span<const Target> targets, Duration longest) {
   ServerSample sum;
-  std::set<std::pair<std::string_view, std::uint64_t>> processes;
+  const Instant deadline = monotonic_now() + longest;
+  std::set<std::pair<std::uint32_t, std::uint64_t>> processes;
   for (const Target& target : targets) {
-    const auto sample = scrape(target, longest);
+    const auto text = http_get(target, "/metrics", deadline);
+    const auto sample = text ? parse_metrics(*text) : std::nullopt;
     if (!sample) return std::nullopt;
     sum.operations += sample->operations;
     sum.fan_out_lag_records += sample->fan_out_lag_records;
@@ -113,7 +113,7 @@ std::optional<ServerSample> scrape(std::span<const Target> targets, Duration lon
     // of one node; all have the same settings
     sum.block_cache_bytes = std::max(sum.block_cache_bytes, sample->block_cache_bytes);
     sum.write_buffers_bytes = std::max(sum.write_buffers_bytes, sample->write_buffers_bytes);
-    if (!processes.emplace(target.host, sample->process_id).second) continue;
+    if (!processes.emplace(target.address.sin_addr.s_addr, sample->process_id).second) continue;
     sum.cpu_seconds += sample->cpu_seconds;
     sum.resident_bytes += sample->resident_bytes;
   }

@@ -21,7 +21,7 @@ struct ServerSample {
   std::uint64_t resident_bytes = 0;
   std::uint64_t block_cache_bytes = 0;    ///< Budget of one node's store.
   std::uint64_t write_buffers_bytes = 0;  ///< As well.
-  std::uint64_t process_id = 0;  ///< Several nodes may be one process.
+  std::uint64_t process_id = 0;           ///< Several nodes may be one process.
 };
 
 /// Reads Prometheus text; metrics that are not there stay 0. Nothing where it is no clamor server.
@@ -31,7 +31,7 @@ struct ServerSample {
 [[nodiscard]] std::optional<ServerSample> scrape(const Target& target, Duration longest);
 
 /// The same for all targets, summed; a process that hosts several of them counts once. Nothing
-/// where one does not answer. At most `longest` for each.
+/// where one does not answer. At most `longest` for all together.
 [[nodiscard]] std::optional<ServerSample> scrape(std::span<const Target> targets, Duration longest);
 
 /// What was counted between two samples.

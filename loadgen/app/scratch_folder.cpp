@@ -7,13 +7,13 @@
 
 namespace clamor::loadgen {
 
-ScratchFolder::ScratchFolder() {
+ScratchFolder::ScratchFolder(std::string_view name) {
   std::error_code ec;
   const std::filesystem::path parent = std::filesystem::temp_directory_path(ec);
   if (ec) {
     throw std::system_error{ec, "TMPDIR does not name a folder for temporary files"};
   }
-  std::string pattern = (parent / "clamor-load-XXXXXX").string();
+  std::string pattern = (parent / name).string() + "-XXXXXX";
   if (mkdtemp(pattern.data()) == nullptr) {
     throw std::system_error{errno, std::system_category(), "cannot make a folder " + pattern};
   }

@@ -1,13 +1,15 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 namespace clamor::loadgen {
 
-/// A folder for one run's files, removed with what is in it.
+/// A folder for one run's files under the system's temporary one, removed with what is in it.
 class ScratchFolder {
  public:
-  ScratchFolder();
+  /// `name` is what its name begins with. Throws std::system_error.
+  explicit ScratchFolder(std::string_view name);
   ScratchFolder(const ScratchFolder&) = delete;
   ScratchFolder& operator=(const ScratchFolder&) = delete;
   ~ScratchFolder();

@@ -331,4 +331,10 @@ bool Plan::hits(std::uint32_t fault, std::uint32_t client) const {
   return fault_orders_[fault].rank_of(client) < share_of(share, clients_);
 }
 
+std::uint32_t servers_of(const Plan& plan) {
+  const std::uint32_t clients = std::max(plan.clients(), 1U);
+  const std::uint32_t of_a_server = std::max(plan.scenario().deployment.clients_per_server, 1U);
+  return clients / of_a_server + (clients % of_a_server != 0 ? 1 : 0);
+}
+
 }  // namespace clamor::scenario

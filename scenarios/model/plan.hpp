@@ -172,4 +172,7 @@ class Plan {
   std::vector<TraceEvent> trace_sends_;
 };
 
+/// Servers of the plan's deployment: ceil(clients / clients_per_server), live and simulated.
+[[nodiscard]] std::uint32_t servers_of(const Plan& plan);
+
 }  // namespace clamor::scenario

@@ -47,9 +47,18 @@ struct GroupClass {
 struct Deployment {
   std::uint32_t cores = 1;
   std::uint32_t clients_per_server = 20000;
-  /// Of one server's store: a third is block cache, the rest write buffers.
-  std::uint32_t memory_mib = 192;
+  std::uint32_t memory_mib = 192;  ///< Of one server's store.
 };
+
+/// How a server's store divides its memory: a third is block cache, the rest write buffers.
+struct StoreMemory {
+  std::uint64_t block_cache_bytes = 0;
+  std::uint64_t write_buffer_bytes = 0;  ///< Of one column family, of which there are four.
+};
+[[nodiscard]] constexpr StoreMemory store_memory(const Deployment& deployment) {
+  const std::uint64_t memory = std::uint64_t{deployment.memory_mib} << 20U;
+  return {.block_cache_bytes = memory / 3, .write_buffer_bytes = (memory - memory / 3) / 4};
+}
 
 enum class Durability : std::uint8_t { fsync, os };
 enum class Arrivals : std::uint8_t { poisson, even };
