@@ -87,7 +87,7 @@ void add_calibrate_command(CLI::App& root, std::function<int()>& chosen) {
       "calibrate", "Measure what the server's operations cost on this machine, for the simulator");
   const auto options = std::make_shared<CalibrateOptions>();
   command->add_option("--out", options->out, "File to write (calibration.yaml)");
-  command->add_flag("--quick", options->quick, "A fifth of the time, less exact");
+  command->add_flag("--quick", options->quick, "Fewer windows: less time, less exact");
   command->callback([=, &chosen] { chosen = [=] { return calibrate(*options); }; });
 }
 

@@ -78,7 +78,7 @@ class Fitter {
   /// identify it, or where a needed one is not identified beside it; the others are fitted anew.
   void regress(const std::string& name, const std::vector<LoadPoint>& points,
                std::vector<Term> terms, const std::function<double(const LoadPoint&)>& observed) {
-    const std::vector<LoadPoint> chosen = least_disturbed(points, observed);
+    std::vector<LoadPoint> chosen = least_disturbed(points, observed);
     std::vector<double> left;  // to be explained by the terms
     for (const LoadPoint& point : chosen) left.push_back(observed(point));
     while (!terms.empty() && chosen.size() > terms.size()) {
@@ -90,10 +90,11 @@ class Fitter {
       }
       const Term dropped = terms[*worst];
       terms.erase(terms.begin() + static_cast<std::ptrdiff_t>(*worst));
-      for (std::size_t i = 0; i < chosen.size(); ++i) {
-        // never below a tenth: a base that is too dear must not leave nothing
-        left[i] =
-            std::max(left[i] - cost(dropped.coefficient) * dropped.count(chosen[i]), left[i] / 10);
+      for (std::size_t i = chosen.size(); i-- > 0;) {
+        left[i] -= cost(dropped.coefficient) * dropped.count(chosen[i]);
+        if (left[i] > 0) continue;  // else the base is too dear: nothing can be learnt from it
+        left.erase(left.begin() + static_cast<std::ptrdiff_t>(i));
+        chosen.erase(chosen.begin() + static_cast<std::ptrdiff_t>(i));
       }
     }
   }
@@ -156,6 +157,17 @@ Term operation(std::string_view coefficient, std::uint64_t Operations::*counter)
   return {coefficient, [counter](const LoadPoint& p) { return number(p.counted.*counter); }};
 }
 
+/// What a turn is made of, its wake apart.
+std::vector<Term> turn_terms() {
+  return {operation("turn_ns", &Operations::turns),
+          operation("frame_in_ns", &Operations::frames_in),
+          operation("frame_in_byte_ns", &Operations::bytes_in),
+          operation("post_ns", &Operations::posts),
+          operation("flush_ns", &Operations::flushes),
+          operation("message_ns", &Operations::frames_out),
+          operation("byte_out_ns", &Operations::bytes_out)};
+}
+
 double scans(const LoadPoint& p) {
   return number(p.counted.queue_scans) + number(p.counted.log_scans) - number(p.counted.tail_hits);
 }
@@ -182,17 +194,41 @@ void fit_commits(const Measurements& measured, Fitter& fitter) {
 
 /// Logins are short beside a scrape's own CPU, so their time inside turns is looked at instead.
 void fit_logins(const Measurements& measured, Fitter& fitter) {
-  const auto login_turn_ns = [frame = fitter.cost("frame_in_ns"), flush = fitter.cost("flush_ns"),
-                              message = fitter.cost("message_ns"),
-                              byte = fitter.cost("byte_out_ns")](const LoadPoint& p) {
-    return number(p.counted.turn_ns) - number(p.counted.scan_ns) -
-           frame * number(p.counted.frames_in) - flush * number(p.counted.flushes) -
-           message * number(p.counted.frames_out) - byte * number(p.counted.bytes_out);
+  const auto login_turn_ns = [&fitter](const LoadPoint& p) {
+    double rest = number(p.counted.turn_ns) - number(p.counted.scan_ns);
+    for (const Term& term : turn_terms()) rest -= fitter.cost(term.coefficient) * term.count(p);
+    return rest;
   };
   fitter.regress("login", measured.logins,
                  {operation("login_ns", &Operations::logins),
                   operation("head_comparison_ns", &Operations::head_comparisons)},
                  login_turn_ns);
+}
+
+/// By the CPU of the queue writer and of the flushes and compactions that are for its rows.
+void fit_queues(const Measurements& measured, Fitter& fitter) {
+  const auto writer_cpu_ns = [&fitter](const LoadPoint& p) {
+    return p.other_threads_ns - fitter.cost("commit_batch_ns") * number(p.counted.write_batches) -
+           fitter.cost("commit_record_ns") * number(p.counted.records) -
+           fitter.cost("commit_byte_ns") * number(p.counted.log_bytes);
+  };
+  const Term batches = operation("queue_batch_ns", &Operations::queue_batches);
+  const Term entries = operation("queue_entry_ns", &Operations::queue_entries);
+  std::vector<LoadPoint> references = measured.queues;
+  references.insert(references.end(), measured.queue_runs.begin(), measured.queue_runs.end());
+  if (measured.queue_run_bytes > 0) {
+    fitter.set("queue_run_bytes", measured.queue_run_bytes, 0);
+    // rows grow where a run begins, only
+    const Term runs{"queue_run_ns", [bytes = measured.queue_run_bytes](const LoadPoint& p) {
+                      return number(p.counted.queue_bytes) / bytes;
+                    }};
+    fitter.regress("queue", references, {batches, entries, runs}, writer_cpu_ns);
+  }
+  fitter.regress("copy", measured.queue_copies,
+                 {operation("queue_byte_ns", &Operations::queue_bytes)}, [&](const LoadPoint& p) {
+                   return writer_cpu_ns(p) - fitter.cost(batches.coefficient) * batches.count(p) -
+                          fitter.cost(entries.coefficient) * entries.count(p);
+                 });
 }
 
 /// Row sizes are exact: no noise, so they are divided, not fitted.
@@ -206,13 +242,6 @@ void set_sizes(const Measurements& measured, Fitter& fitter) {
     bodies += number(p.body_bytes);
   }
   if (records > 0 && rows > bodies) fitter.set("log_record_bytes", (rows - bodies) / records, 0);
-  double entries = 0;
-  double queue_bytes = 0;
-  for (const LoadPoint& p : measured.queue_runs) {
-    entries += number(p.counted.queue_entries);
-    queue_bytes += number(p.counted.queue_bytes);
-  }
-  if (entries > 0) fitter.set("queue_run_bytes", queue_bytes / entries, 0);
   if (measured.device_queue_factor > 0) {
     fitter.set("device_queue_factor", measured.device_queue_factor, 0);
   }
@@ -242,27 +271,11 @@ CalibrationResult fit_calibration(const Measurements& measured, const sim::Calib
   const auto turn_cpu_ns = [](const LoadPoint& p) {
     return p.io_thread_ns - number(p.counted.scan_ns);
   };
-  fitter.regress(
-      "turn", measured.turns,
-      {operation("wake_ns", &Operations::wakes), operation("turn_ns", &Operations::turns),
-       operation("frame_in_ns", &Operations::frames_in),
-       operation("frame_in_byte_ns", &Operations::bytes_in),
-       operation("post_ns", &Operations::posts), operation("flush_ns", &Operations::flushes),
-       operation("message_ns", &Operations::frames_out),
-       operation("byte_out_ns", &Operations::bytes_out)},
-      turn_cpu_ns);
+  std::vector<Term> turn = turn_terms();
+  turn.push_back(operation("wake_ns", &Operations::wakes));
+  fitter.regress("turn", measured.turns, std::move(turn), turn_cpu_ns);
   fit_logins(measured, fitter);
-  std::vector<LoadPoint> queues = measured.queues;
-  queues.insert(queues.end(), measured.queue_runs.begin(), measured.queue_runs.end());
-  fitter.regress("queue", queues,
-                 {operation("queue_batch_ns", &Operations::queue_batches),
-                  operation("queue_entry_ns", &Operations::queue_entries),
-                  operation("queue_byte_ns", &Operations::queue_bytes)},
-                 [batch = fitter.cost("commit_batch_ns"), record = fitter.cost("commit_record_ns"),
-                  byte = fitter.cost("commit_byte_ns")](const LoadPoint& p) {
-                   return p.other_threads_ns - batch * number(p.counted.write_batches) -
-                          record * number(p.counted.records) - byte * number(p.counted.log_bytes);
-                 });
+  fit_queues(measured, fitter);
   fitter.regress("scan", measured.scans,
                  {{"scan_ns", scans},
                   operation("scan_record_ns", &Operations::catch_up_deliveries),

@@ -1,7 +1,7 @@
 #include "reports/app/micro_bench.hpp"
 
 #include <algorithm>
-#include <cstdlib>
+#include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
 #include <thread>
@@ -11,13 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-
-scenario::Scenario quiet_scenario(scenario::Durability durability) {
-  scenario::Scenario scenario;
-  scenario.durability = durability;
-  scenario.heartbeat.offline_after = 1h;  // nobody beats here
-  return scenario;
-}
 
 loadgen::Target target_of(const std::string& url) {
   std::string error;
@@ -38,25 +31,11 @@ void wait_until(const std::function<bool()>& done, const char* what) {
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
-  std::string path = (fs::temp_directory_path() / "clamor-calibrate-XXXXXX").string();
-  if (mkdtemp(path.data()) == nullptr) throw MicroLoadError{"cannot make " + path};
-  path_ = path;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
-MicroBench::MicroBench(const MicroLoadOptions& options, scenario::Durability durability,
+MicroBench::MicroBench(const MicroLoadOptions& options, const scenario::Scenario& scenario,
                        QueueDesign design, int server_core, std::uint32_t client_slots)
     : options_{options},
-      server_{options.program.string(),
-              folder_.path(),
-              quiet_scenario(durability),
-              DesignSpec{design},
-              {server_core}},
+      server_{
+          options.program.string(), folder_.path(), scenario, DesignSpec{design}, {server_core}},
       target_{target_of(server_.url())},
       client_{target_, server_.secret(), client_slots} {}
 

@@ -2,36 +2,23 @@
 
 #include "loadgen/app/embedded_server.hpp"
 #include "loadgen/app/scrape.hpp"
+#include "loadgen/app/scratch_folder.hpp"
 #include "reports/app/micro_client.hpp"
 #include "reports/app/micro_loads.hpp"
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
 namespace clamor::report {
 
-/// A folder of its own under the system's temporary one, removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 /// One server on one core, one client, and the windows in which the first is measured under the
 /// second. Throws MicroLoadError or loadgen::LoadError.
 class MicroBench {
  public:
-  MicroBench(const MicroLoadOptions& options, scenario::Durability durability, QueueDesign design,
-             int server_core, std::uint32_t client_slots);
+  MicroBench(const MicroLoadOptions& options, const scenario::Scenario& scenario,
+             QueueDesign design, int server_core, std::uint32_t client_slots);
 
   [[nodiscard]] MicroClient& client() { return client_; }
   [[nodiscard]] ChannelId next_channel() { return {++channels_}; }
@@ -67,7 +54,7 @@ class MicroBench {
   [[nodiscard]] ThreadTimes thread_times() const;
 
   const MicroLoadOptions& options_;
-  TemporaryFolder folder_;
+  loadgen::ScratchFolder folder_{"clamor-calibrate"};
   loadgen::EmbeddedServer server_;
   loadgen::Target target_;
   MicroClient client_;

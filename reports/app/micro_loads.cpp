@@ -18,6 +18,15 @@ constexpr std::uint32_t slots = resident_slots + passing_slots;
 constexpr std::uint32_t absent_user = 1'000'000;
 
 using Windows = std::vector<LoadPoint>;
+using scenario::Durability;
+
+scenario::Scenario quiet(Durability durability, QueuePayload payload = QueuePayload::reference) {
+  scenario::Scenario scenario;
+  scenario.durability = durability;
+  scenario.payload = payload;
+  scenario.heartbeat.offline_after = 1h;  // nobody beats here
+  return scenario;
+}
 
 /// Logs users 1..resident_slots in, each on the slot of its number less one.
 void log_residents_in(MicroBench& bench) {
@@ -262,28 +271,79 @@ void measure_commits(MicroBench& bench, std::vector<LoadPoint>& out) {
   }
 }
 
-/// New channels of many members: each member's queue gets the first entry of a run, and enough of
-/// them that the queues are flushed several times.
-void measure_queue_runs(MicroBench& bench, bool quick, Measurements& out) {
-  constexpr std::uint32_t members = 5000;
+struct QueueFlushes {
+  std::vector<LoadPoint> points;
+  double run_bytes = 0;     ///< Of the row that an entry becomes.
+  double device_bytes = 0;  ///< Written in all windows.
+};
+
+/// A message to each of many channels of many members, over and over: so many that the queues are
+/// flushed several times a window, and an entry begins a run more often than it continues one.
+void measure_queue_flushes(MicroBench& bench, std::uint32_t channels, std::uint32_t members,
+                           int rounds, int windows, QueueFlushes& out) {
   constexpr std::uint32_t population = 200'000;
+  constexpr std::uint32_t in_flight = 16;
+  // The server refuses sends that are millions of entries ahead of the queues.
+  const std::uint32_t undrained_max = 1'000'000 / members;
   MicroClient& client = bench.client();
-  const std::uint32_t channels = quick ? 600 : 1200;
-  for (int i = 0; i < (quick ? 1 : 2); ++i) {
-    const std::uint64_t written = bench.process().written_bytes;
-    const MicroBench::Mark before = bench.mark();
-    for (std::uint32_t c = 0; c < channels; ++c) {
-      client.create_channel(0, bench.next_channel(),
-                            users(5'000'000 + c * members % population, members));
-    }
-    bench.drain_queues();
-    LoadPoint point = bench.point(fmt::format("{} channels of {}", channels, members), before, 1);
-    const auto rows = static_cast<double>(point.counted.queue_bytes);
-    const double device = static_cast<double>(bench.process().written_bytes - written) -
-                          out.device_log_factor * static_cast<double>(point.counted.log_bytes);
-    if (rows > 0 && device > 0) out.device_queue_factor = device / rows;
-    out.queue_runs.push_back(std::move(point));
+  std::vector<ChannelId> all;
+  const std::uint64_t joins = client.received().records + channels;
+  const Operations none = bench.scrape().operations;
+  for (std::uint32_t c = 0; c < channels; ++c) {
+    std::vector<UserId> list = users(absent_user * 5 + c * members % population, members);
+    list.push_back({1});
+    all.push_back(bench.next_channel());
+    client.create_channel(0, all.back(), list);
   }
+  client.wait_until([&] { return client.received().records >= joins; }, "the joins' records");
+  bench.drain_queues();
+  // every member's entry of a join begins a run
+  const Operations begun = loadgen::difference(bench.scrape().operations, none);
+  out.run_bytes = static_cast<double>(begun.queue_bytes) / static_cast<double>(begun.queue_entries);
+  for (int i = 0; i < windows; ++i) {
+    const std::uint64_t before_bytes = bench.process().written_bytes;
+    const MicroBench::Mark before = bench.mark();
+    const std::uint32_t messages = channels * static_cast<std::uint32_t>(rounds);
+    std::uint32_t undrained = 0;
+    for (std::uint32_t sent = 0; sent < messages; sent += in_flight) {
+      const std::uint32_t until = std::min(sent + in_flight, messages);
+      const std::uint64_t acks = client.received().acks + until - sent;
+      for (std::uint32_t k = sent; k < until; ++k) client.send_message(0, all[k % channels], 100);
+      client.wait_until([&] { return client.received().acks >= acks; }, "acks");
+      undrained += in_flight;
+      if (undrained < undrained_max && until < messages) continue;
+      bench.drain_queues();
+      undrained = 0;
+    }
+    out.points.push_back(
+        bench.point(fmt::format("{} channels of {} away", channels, members), before, 1));
+    out.device_bytes += static_cast<double>(bench.process().written_bytes - before_bytes);
+  }
+}
+
+void measure_queue_runs(MicroBench& bench, int windows, Measurements& out) {
+  QueueFlushes flushes;
+  for (const auto& [channels, members] : {std::pair{1200U, 4000U}, {4000U, 1000U}}) {
+    measure_queue_flushes(bench, channels, members, 1, windows, flushes);
+  }
+  double rows = 0;
+  double of_rows = flushes.device_bytes;
+  for (const LoadPoint& point : flushes.points) {
+    rows += static_cast<double>(point.counted.queue_bytes);
+    of_rows -= out.device_log_factor * static_cast<double>(point.counted.log_bytes);
+  }
+  if (rows > 0 && of_rows > 0) out.device_queue_factor = of_rows / rows;
+  out.queue_run_bytes = flushes.run_bytes;
+  out.queue_runs = std::move(flushes.points);
+}
+
+void measure_queue_copies(MicroBench& bench, int windows, Measurements& out) {
+  QueueFlushes flushes;
+  // Few members: each is also copied the join, which names them all.
+  for (const auto& [channels, members] : {std::pair{3200U, 100U}, {1600U, 200U}}) {
+    measure_queue_flushes(bench, channels, members, 8, windows, flushes);
+  }
+  out.queue_copies = std::move(flushes.points);
 }
 
 void measure_logins(MicroBench& bench, Measurements& out) {
@@ -308,7 +368,7 @@ Measurements measure(const MicroLoadOptions& options) {
   Measurements out;
   {
     say("turns and sessions", 0);
-    MicroBench bench{options, scenario::Durability::os, QueueDesign::per_group, server_core, slots};
+    MicroBench bench{options, quiet(Durability::os), QueueDesign::per_group, server_core, slots};
     out.process_bytes = static_cast<double>(bench.scrape().resident_bytes);
     measure_sessions(bench, out);
     log_residents_in(bench);
@@ -334,14 +394,13 @@ Measurements measure(const MicroLoadOptions& options) {
   }
   {
     say("fsync", 0.7);
-    MicroBench bench{options, scenario::Durability::fsync, QueueDesign::per_group, server_core,
-                     slots};
+    MicroBench bench{options, quiet(Durability::fsync), QueueDesign::per_group, server_core, slots};
     log_residents_in(bench);
     measure_commits(bench, out.synced);
   }
   {
     say("queues", 0.8);
-    MicroBench bench{options, scenario::Durability::os, QueueDesign::per_user, server_core, slots};
+    MicroBench bench{options, quiet(Durability::os), QueueDesign::per_user, server_core, slots};
     log_residents_in(bench);
     struct Load {
       std::uint32_t in_flight, away;
@@ -350,8 +409,15 @@ Measurements measure(const MicroLoadOptions& options) {
          {Load{1, 10}, {1, 100}, {1, 800}, {8, 10}, {8, 100}, {8, 500}}) {
       add(out.queues, sends(bench, in_flight, 64, away, true));
     }
-    measure_queue_runs(bench, options.quick, out);
     measure_scans(bench, "per_user", out.scans);
+    measure_queue_runs(bench, options.quick ? 1 : 3, out);
+  }
+  {
+    say("copies", 0.95);
+    MicroBench bench{options, quiet(Durability::os, QueuePayload::copy), QueueDesign::per_user,
+                     server_core, slots};
+    log_residents_in(bench);
+    measure_queue_copies(bench, options.quick ? 1 : 3, out);
   }
   return out;
 }

@@ -27,19 +27,21 @@ struct LoadPoint {
 
 /// Everything that the fits need, by what it was measured for.
 struct Measurements {
-  std::vector<LoadPoint> turns;       ///< Echoes, heartbeats, fan-outs, sends: os, per_group.
-  std::vector<LoadPoint> logins;      ///< Without anything to catch up.
-  std::vector<LoadPoint> commits;     ///< Sends: durability os.
-  std::vector<LoadPoint> synced;      ///< Sends: durability fsync.
-  std::vector<LoadPoint> queues;      ///< Fan-outs to members that are offline: per_user.
-  std::vector<LoadPoint> queue_runs;  ///< First entries of channels, flushed: per_user.
-  std::vector<LoadPoint> scans;       ///< Logins that catch up: per_group, then per_user.
-  double accept_ns = 0;               ///< CPU of one accept and upgrade.
-  double process_bytes = 0;           ///< Resident, no session.
-  double session_bytes = 0;           ///< Resident, each idle session.
-  double round_trip_ns = 0;           ///< Of a lone send and its ack: the fastest window's mean.
-  double device_queue_factor = 0;     ///< Device bytes a byte of queue rows.
-  double device_log_factor = 0;       ///< Device bytes a log byte; 0: not told by the kernel.
+  std::vector<LoadPoint> turns;         ///< Echoes, heartbeats, fan-outs, sends: os, per_group.
+  std::vector<LoadPoint> logins;        ///< Without anything to catch up.
+  std::vector<LoadPoint> commits;       ///< Sends: durability os.
+  std::vector<LoadPoint> synced;        ///< Sends: durability fsync.
+  std::vector<LoadPoint> queues;        ///< Fan-outs to members that are offline: per_user.
+  std::vector<LoadPoint> queue_runs;    ///< Entries that begin runs, flushed: per_user.
+  double queue_run_bytes = 0;           ///< Of the row that such an entry becomes.
+  std::vector<LoadPoint> queue_copies;  ///< Entries that carry their records, flushed: per_user.
+  std::vector<LoadPoint> scans;         ///< Logins that catch up: per_group, then per_user.
+  double accept_ns = 0;                 ///< CPU of one accept and upgrade.
+  double process_bytes = 0;             ///< Resident, no session.
+  double session_bytes = 0;             ///< Resident, each idle session.
+  double round_trip_ns = 0;             ///< Of a lone send and its ack: the fastest window's mean.
+  double device_queue_factor = 0;       ///< Device bytes a byte of queue rows.
+  double device_log_factor = 0;         ///< Device bytes a log byte; 0: not told by the kernel.
 };
 
 struct MicroLoadOptions {

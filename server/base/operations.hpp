@@ -35,7 +35,7 @@ struct Operations {
   // physical
   std::uint64_t wakes = 0;  ///< Times an I/O thread had gone to sleep, nothing to do.
   std::uint64_t turns = 0;
-  std::uint64_t turn_ns = 0;          ///< Time inside turns; simulated, their wakes too.
+  std::uint64_t turn_ns = 0;          ///< Time inside turns.
   std::uint64_t frames_in = 0;        ///< WebSocket messages received.
   std::uint64_t bytes_in = 0;         ///< Their payload bytes.
   std::uint64_t frames_out = 0;       ///< WebSocket messages sent.

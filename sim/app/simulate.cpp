@@ -115,13 +115,12 @@ void check_size(const scenario::Plan& plan) {
     refuse(
         fmt::format("{} clients, but the simulator holds at most {}", plan.clients(), clients_max));
   }
-  const std::uint64_t per_server = std::max(scenario.deployment.clients_per_server, 1U);
-  const std::uint64_t servers = (plan.clients() + per_server - 1) / per_server;
+  const std::uint32_t servers = scenario::servers_of(plan);
   if (servers > servers_max) {
     refuse(
         fmt::format("{} clients on servers of {} are {} servers, but the simulator holds at "
                     "most {}; raise deployment.clients_per_server",
-                    plan.clients(), per_server, servers, servers_max));
+                    plan.clients(), scenario.deployment.clients_per_server, servers, servers_max));
   }
   const double needed = gibibytes_needed(plan);
   const double there = gibibytes_of_memory();

@@ -14,6 +14,7 @@ void Turn::begin(std::int64_t start_ns, std::int64_t stretch_up, std::int64_t st
   dirty_.clear();
   start_ns_ = start_ns;
   spent_ps_ = costs_.turn_ps;
+  wake_ps_ = 0;
 }
 
 void Turn::flush() {
@@ -24,16 +25,13 @@ void Turn::flush() {
   }
 }
 
-std::int64_t BatchStation::start(std::int64_t now_ns, const BatchCosts& costs) {
+std::int64_t BatchStation::start(std::int64_t now_ns, std::int64_t batch_ps) {
   CLAMOR_ASSERT(!busy_ && waiting_records_ != 0);
   busy_ = true;
-  const std::int64_t ps = costs.batch_ps +
-                          static_cast<std::int64_t>(waiting_records_) * costs.record_ps +
-                          static_cast<std::int64_t>(waiting_bytes_) * costs.byte_ps;
-  const std::int64_t ns = (ps + 999) / 1000;
+  const std::int64_t ns = (batch_ps + waiting_ps_ + 999) / 1000;
   batch_records_ = waiting_records_;
   waiting_records_ = 0;
-  waiting_bytes_ = 0;
+  waiting_ps_ = 0;
   busy_ns_ += ns;
   return now_ns + ns;
 }

@@ -48,7 +48,10 @@ class Turn {
     spent_ps_ += static_cast<std::int64_t>(count) * costs_.post_ps;
   }
   void work(std::int64_t ps) { spent_ps_ += ps; }
-  void wake() { work(costs_.wake_ps); }
+  void wake() {
+    wake_ps_ = costs_.wake_ps;
+    work(wake_ps_);
+  }
   /// Appends a message to what `session` gets at the flush; returns its index in dirty().
   std::uint32_t send(std::uint32_t session, std::uint32_t bytes) {
     std::uint32_t& slot = slot_of_session_[session];
@@ -71,6 +74,8 @@ class Turn {
   [[nodiscard]] std::int64_t end_ns() const { return start_ns_ + elapsed(spent_ps_); }
   /// The work in the turn, however long it took.
   [[nodiscard]] std::int64_t spent_ns() const { return round_up(spent_ps_); }
+  /// The same without the wake before it.
+  [[nodiscard]] std::int64_t spent_awake_ns() const { return round_up(spent_ps_ - wake_ps_); }
   [[nodiscard]] std::span<const Dirty> dirty() const { return dirty_; }
 
  private:
@@ -86,28 +91,23 @@ class Turn {
   std::int64_t stretch_up_ = 1;
   std::int64_t stretch_down_ = 1;
   std::int64_t spent_ps_ = 0;
+  std::int64_t wake_ps_ = 0;  ///< In it.
   std::vector<Dirty> dirty_;
   std::vector<std::uint32_t> slot_of_session_;
 };
 
-/// What one batch of a committer or queue writer costs: S(b) = c_sync + c_rec b + c_byte bytes.
-struct BatchCosts {
-  std::int64_t batch_ps = 0;
-  std::int64_t record_ps = 0;
-  std::int64_t byte_ps = 0;
-};
-
-/// A gated batch server: takes everything that waits, works on it, completes it all at once.
+/// A gated batch server: takes everything that waits, works on it, completes it all at once. A
+/// batch costs S = c_batch + the work of what is in it.
 class BatchStation {
  public:
   /// Adds work that now waits. True: the station is idle, the caller calls start().
-  [[nodiscard]] bool add(std::uint64_t records, std::uint64_t bytes) {
+  [[nodiscard]] bool add(std::uint64_t records, std::int64_t work_ps) {
     waiting_records_ += records;
-    waiting_bytes_ += bytes;
+    waiting_ps_ += work_ps;
     return !busy_;
   }
   /// Takes all that waits; returns when the batch completes. @pre idle, something waits.
-  [[nodiscard]] std::int64_t start(std::int64_t now_ns, const BatchCosts& costs);
+  [[nodiscard]] std::int64_t start(std::int64_t now_ns, std::int64_t batch_ps);
   /// Completes the batch. True: more waits, the caller calls start().
   [[nodiscard]] bool finish() {
     busy_ = false;
@@ -123,7 +123,7 @@ class BatchStation {
 
  private:
   std::uint64_t waiting_records_ = 0;
-  std::uint64_t waiting_bytes_ = 0;
+  std::int64_t waiting_ps_ = 0;
   std::uint64_t batch_records_ = 0;
   std::int64_t busy_ns_ = 0;
   bool busy_ = false;

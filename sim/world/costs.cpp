@@ -17,16 +17,17 @@ TurnCosts turn_costs(const Costs& costs) {
           .byte_ps = ps_from_ns(costs.byte_out_ns)};
 }
 
-BatchCosts commit_costs(const Costs& costs, scenario::Durability durability) {
+CommitCosts commit_costs(const Costs& costs, scenario::Durability durability) {
   const bool synced = durability == scenario::Durability::fsync;
   return {.batch_ps = ps_from_ns(costs.commit_batch_ns + (synced ? costs.commit_fsync_ns : 0)),
           .record_ps = ps_from_ns(costs.commit_record_ns),
           .byte_ps = ps_from_ns(costs.commit_byte_ns)};
 }
 
-BatchCosts queue_costs(const Costs& costs) {
+QueueCosts queue_costs(const Costs& costs) {
   return {.batch_ps = ps_from_ns(costs.queue_batch_ns),
-          .record_ps = ps_from_ns(costs.queue_entry_ns),
+          .entry_ps = ps_from_ns(costs.queue_entry_ns),
+          .run_ps = ps_from_ns(costs.queue_run_ns),
           .byte_ps = ps_from_ns(costs.queue_byte_ns)};
 }
 

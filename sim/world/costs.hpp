@@ -36,7 +36,8 @@ struct Costs {
   // Queue writer.
   double queue_batch_ns = 0;
   double queue_entry_ns = 0;  ///< One sync-queue entry, in memory.
-  double queue_byte_ns = 0;   ///< One byte of rows that are flushed, compaction included.
+  double queue_run_ns = 0;    ///< A run that one begins: its row at the flush, compaction included.
+  double queue_byte_ns = 0;   ///< One byte of records that rows carry, where entries are copies.
   // What is written and held.
   double log_record_bytes = 0;   ///< Log and journal rows of a record, its body apart.
   double queue_run_bytes = 0;    ///< Row of an entry that begins a run: the first since a flush.
@@ -76,6 +77,7 @@ inline constexpr std::array cost_coefficients{
     CostCoefficient{"commit_byte_ns", &Costs::commit_byte_ns},
     CostCoefficient{"queue_batch_ns", &Costs::queue_batch_ns},
     CostCoefficient{"queue_entry_ns", &Costs::queue_entry_ns},
+    CostCoefficient{"queue_run_ns", &Costs::queue_run_ns},
     CostCoefficient{"queue_byte_ns", &Costs::queue_byte_ns},
     CostCoefficient{"log_record_bytes", &Costs::log_record_bytes},
     CostCoefficient{"queue_run_bytes", &Costs::queue_run_bytes},
@@ -101,10 +103,25 @@ struct Calibration {
   std::array<double, cost_coefficients.size()> residuals{};
 };
 
+/// What a committer's batch costs: S = c_sync + c_rec records + c_byte bytes.
+struct CommitCosts {
+  std::int64_t batch_ps = 0;
+  std::int64_t record_ps = 0;
+  std::int64_t byte_ps = 0;
+};
+/// What a queue writer's batch costs: c_batch + c_entry entries + c_run begun runs + c_byte bytes
+/// of copies.
+struct QueueCosts {
+  std::int64_t batch_ps = 0;
+  std::int64_t entry_ps = 0;
+  std::int64_t run_ps = 0;
+  std::int64_t byte_ps = 0;
+};
+
 /// The turn's and batches' costs in the integer picoseconds of the stations.
 [[nodiscard]] TurnCosts turn_costs(const Costs& costs);
-[[nodiscard]] BatchCosts commit_costs(const Costs& costs, scenario::Durability durability);
-[[nodiscard]] BatchCosts queue_costs(const Costs& costs);
+[[nodiscard]] CommitCosts commit_costs(const Costs& costs, scenario::Durability durability);
+[[nodiscard]] QueueCosts queue_costs(const Costs& costs);
 /// Rounds nanoseconds to picoseconds.
 [[nodiscard]] std::int64_t ps_from_ns(double ns);
 

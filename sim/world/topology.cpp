@@ -10,10 +10,7 @@
 namespace clamor::sim {
 
 Topology::Topology(const scenario::Plan& plan, const std::function<bool()>& interrupted)
-    : plan_{&plan} {
-  const auto& deployment = plan.scenario().deployment;
-  const std::uint32_t per_server = std::max(deployment.clients_per_server, 1U);
-  nodes_ = std::max((plan.clients() + per_server - 1) / per_server, 1U);
+    : plan_{&plan}, nodes_{scenario::servers_of(plan)} {
   CLAMOR_ASSERT(nodes_ < std::numeric_limits<std::uint16_t>::max());
   partitions_ = core::partition_count(nodes_);
   const auto look_up = [&interrupted](std::uint32_t done) {

@@ -30,7 +30,4 @@ inline constexpr std::uint32_t page = 15 + frame_header_long;  ///< Before its i
 
 }  // namespace wire
 
-/// What a queue entry that carries its record has before the body.
-inline constexpr std::uint32_t copied_header_bytes = 40;
-
 }  // namespace clamor::sim

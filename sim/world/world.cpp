@@ -32,6 +32,10 @@ World::World(const Topology& topology, const WorldSettings& settings)
       metrics_{plan_.classes(), duration_ns_},
       tracing_{settings.trace && (settings.trace_user || settings.trace_channel)} {
   measured_ns_ = duration_ns_;
+  wake_ns_ = turn_costs_.wake_ps / 1000;
+  queue_flush_limits_.bytes =
+      core::queue_write_buffers *
+      scenario::store_memory(plan_.scenario().deployment).write_buffer_bytes;
   const Costs& costs = settings_.costs;
   client_delay_ns_ = ps_from_ns(costs.client_delay_ns) / 1000;
   node_delay_ns_ = ps_from_ns(costs.node_delay_ns) / 1000;
@@ -290,7 +294,8 @@ void World::close_second(std::uint32_t index) {
 }
 
 void World::note_window_end() {
-  window_busy_ns_ = static_cast<std::int64_t>(operations_.turn_ns) + batch_busy_ns_;
+  window_busy_ns_ = static_cast<std::int64_t>(operations_.turn_ns) +
+                    static_cast<std::int64_t>(operations_.wakes) * wake_ns_ + batch_busy_ns_;
   window_device_bytes_ = server_facts().device_write_bytes;
 }
 

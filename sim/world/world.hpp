@@ -8,6 +8,7 @@
 #include "server/base/operations.hpp"
 #include "server/core/channel.hpp"
 #include "server/core/fan_out.hpp"
+#include "server/core/limits.hpp"
 #include "server/core/sync.hpp"
 #include "sim/engine/timing_wheel.hpp"
 #include "sim/engine/turn.hpp"
@@ -214,8 +215,11 @@ class World {
     bool queue_lingers = false;
     // Of the channels that it owns: what their members' queues hold since the last flush.
     std::uint32_t queue_flushes = 0;
-    std::uint64_t unflushed_records = 0;
-    std::uint64_t unflushed_bytes = 0;
+    struct {
+      std::uint64_t records = 0;
+      std::uint64_t entries = 0;
+      std::uint64_t bytes = 0;
+    } unflushed;
     std::uint64_t uncovered = 0;  ///< Its channels' records whose entries are not applied yet.
     std::vector<std::uint32_t> accepted;  ///< By the present turn.
     std::vector<std::uint32_t> handed;    ///< On their way to the committer.
@@ -336,8 +340,7 @@ class World {
   void queue_batches_arrived(std::uint32_t record);
   [[nodiscard]] bool buffer_entries(Node& node, std::uint32_t record, std::uint64_t entries);
   /// Rows that a record's entries become when flushed: of those that begin runs, and copies.
-  [[nodiscard]] std::uint64_t row_bytes(std::uint32_t record, std::uint64_t entries,
-                                        bool begin_runs) const;
+  [[nodiscard]] std::uint64_t copied_bytes(std::uint32_t what, std::uint64_t entries) const;
   void spread_entries(std::uint32_t channel);
   void queue_entries(std::uint32_t node, const QueueBatch& batch, std::int64_t at_ns);
   void complete_turn(std::uint32_t node);
@@ -387,8 +390,9 @@ class World {
   std::int64_t scan_record_ps_ = 0;
   std::int64_t log_seek_ps_ = 0;
   TurnCosts turn_costs_;
-  BatchCosts commit_costs_;
-  BatchCosts queue_costs_;
+  CommitCosts commit_costs_;
+  QueueCosts queue_costs_;
+  core::QueueFlushLimits queue_flush_limits_;
   bool fsync_ = false;
   std::uint32_t cores_ = 1;
 
@@ -473,6 +477,7 @@ class World {
   std::uint64_t uncovered_max_ = 0;  ///< Of the worst server, as one live server counts.
   std::uint64_t arrived_ = 0;
   std::uint64_t taken_ = 0;
+  std::int64_t wake_ns_ = 0;
   std::int64_t measured_ns_ = 0;  ///< Of the window: less than duration_ns_ where it was stopped.
   std::int64_t window_busy_ns_ = 0;
   std::uint64_t window_device_bytes_ = 0;

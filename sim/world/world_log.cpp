@@ -162,25 +162,28 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
 /// buffers are taken to be flushed with the owner's.
 bool World::buffer_entries(Node& node, std::uint32_t what, std::uint64_t entries) {
   const std::uint32_t channel = records_[what].channel;
-  const bool begins = run_begun_[channel] != node.queue_flushes + 1;
+  const std::uint64_t copies = copied_bytes(what, entries);  // each is on its own
+  const bool begins = copies == 0 && run_begun_[channel] != node.queue_flushes + 1;
   run_begun_[channel] = node.queue_flushes + 1;
-  const std::uint64_t bytes = row_bytes(what, entries, begins);
-  operations_.queue_bytes += bytes;
-  node.unflushed_bytes += bytes;
-  if (++node.unflushed_records >= core::queue_flush_records ||
-      node.unflushed_bytes >= core::queue_flush_bytes) {
+  const std::uint64_t runs = begins ? entries : 0;
+  operations_.queue_bytes += copies + static_cast<std::uint64_t>(static_cast<double>(runs) *
+                                                                 settings_.costs.queue_run_bytes);
+  ++node.unflushed.records;
+  node.unflushed.entries += entries;
+  node.unflushed.bytes += copies + runs * core::queue_run_memory_bytes;
+  if (core::queue_flush_is_due(queue_flush_limits_, node.unflushed.records, node.unflushed.entries,
+                               node.unflushed.bytes)) {
     ++node.queue_flushes;
-    node.unflushed_records = 0;
-    node.unflushed_bytes = 0;
+    node.unflushed = {};
   }
   return begins;
 }
 
-std::uint64_t World::row_bytes(std::uint32_t what, std::uint64_t entries, bool begin_runs) const {
-  const double runs = begin_runs ? static_cast<double>(entries) : 0;
-  const bool copies = plan_.scenario().payload == QueuePayload::copy;
-  return static_cast<std::uint64_t>(runs * settings_.costs.queue_run_bytes) +
-         (copies ? entries * (copied_header_bytes + records_[what].bytes) : 0);
+/// Of the records that entries carry, where they are copies.
+std::uint64_t World::copied_bytes(std::uint32_t what, std::uint64_t entries) const {
+  constexpr std::uint64_t header_bytes = 40;
+  if (plan_.scenario().payload != QueuePayload::copy) return 0;
+  return entries * (header_bytes + records_[what].bytes);
 }
 
 /// Entries of one record by the node that owns the members' user partitions.
@@ -261,13 +264,15 @@ void World::queue_batches_arrived(std::uint32_t what) {
 
 void World::commit_handed(std::uint32_t index) {
   Node& node = nodes_[index];
-  std::uint64_t bytes = 0;
-  for (const std::uint32_t record : node.handed) bytes += records_[record].bytes;
+  std::int64_t work_ps = 0;
+  for (const std::uint32_t record : node.handed) {
+    work_ps += commit_costs_.record_ps + records_[record].bytes * commit_costs_.byte_ps;
+  }
   const std::uint64_t records = node.handed.size();
   ++operations_.posts;
   node.commit_waiting.insert(node.commit_waiting.end(), node.handed.begin(), node.handed.end());
   node.handed.clear();
-  if (records != 0 && node.committer.add(records, bytes)) start_commit(index);
+  if (records != 0 && node.committer.add(records, work_ps)) start_commit(index);
 }
 
 void World::start_commit(std::uint32_t index) {
@@ -275,7 +280,7 @@ void World::start_commit(std::uint32_t index) {
   const std::uint32_t others = fsync_ ? 0
                                       : (node.busy_until_ns > now_ns_ ? 1U : 0U) +
                                             (node.writer.batch_records() != 0 ? 1U : 0U);
-  const std::int64_t ns = node.committer.start(now_ns_, commit_costs_) - now_ns_;
+  const std::int64_t ns = node.committer.start(now_ns_, commit_costs_.batch_ps) - now_ns_;
   node.committing.swap(node.commit_waiting);
   node.commit_waiting.clear();
   ++operations_.write_batches;
@@ -299,7 +304,10 @@ void World::queue_entries(std::uint32_t index, const QueueBatch& batch, std::int
   Node& node = nodes_[index];
   node.queue_waiting.push_back(batch);
   const bool begins_runs = record_states_[batch.record].begins_runs;
-  if (!node.writer.add(batch.entries, row_bytes(batch.record, batch.entries, begins_runs))) return;
+  const std::int64_t work_ps =
+      batch.entries * (queue_costs_.entry_ps + (begins_runs ? queue_costs_.run_ps : 0)) +
+      static_cast<std::int64_t>(copied_bytes(batch.record, batch.entries)) * queue_costs_.byte_ps;
+  if (!node.writer.add(batch.entries, work_ps)) return;
   if (node.queue_lingers) return;
   node.queue_lingers = true;
   push(at_ns + queue_linger_ns, EventKind::queue_begin, index);
@@ -310,7 +318,7 @@ void World::start_queueing(std::uint32_t index) {
   node.queue_lingers = false;
   const std::uint32_t others = (node.busy_until_ns > now_ns_ ? 1U : 0U) +
                                (!fsync_ && node.committer.batch_records() != 0 ? 1U : 0U);
-  const std::int64_t ns = node.writer.start(now_ns_, queue_costs_) - now_ns_;
+  const std::int64_t ns = node.writer.start(now_ns_, queue_costs_.batch_ps) - now_ns_;
   node.queueing.swap(node.queue_waiting);
   node.queue_waiting.clear();
   ++operations_.queue_batches;

@@ -77,7 +77,7 @@ void World::small_turn(Node& node, std::int64_t at_ns) {
   node.busy_until_ns = at_ns + ns;
   operations_.wakes += idle;
   ++operations_.turns;
-  operations_.turn_ns += static_cast<std::uint64_t>(ns);
+  operations_.turn_ns += static_cast<std::uint64_t>(ns - (idle ? wake_ns_ : 0));
   metrics_.busy(at_ns, ns);
 }
 
@@ -324,7 +324,7 @@ void World::complete_turn(std::uint32_t index) {
   operations_.flushes += dirty.size();
   operations_.bytes_out += bytes;
   ++operations_.turns;
-  operations_.turn_ns += static_cast<std::uint64_t>(turn_.spent_ns());
+  operations_.turn_ns += static_cast<std::uint64_t>(turn_.spent_awake_ns());
   metrics_.busy(now_ns_, turn_.spent_ns());
   nodes_[index].busy_until_ns = turn_.end_ns();
 }

@@ -19,7 +19,7 @@ using testing::Not;
 constexpr double wake = 15'000, turn = 6'000, frame = 2'500, post = 1'500, flush = 6'000,
                  message = 120;
 constexpr double batch = 5'000, record = 4'500, log_byte = 1.5, fsync = 250'000;
-constexpr double scan = 9'000, row = 400, seek = 2'500, entry = 3'500, row_byte = 40,
+constexpr double scan = 9'000, row = 400, seek = 2'500, entry = 3'500, run = 400, copied_byte = 8,
                  queue_batch = 9'000;
 
 double jitter(std::uint64_t i) {
@@ -96,13 +96,18 @@ Measurements measured() {
       m.queues.push_back(q);
       q.load = "runs " + q.load;
       q.counted.queue_bytes = 20 * n * per;
-      q.other_threads_ns += row_byte * as_double(q.counted.queue_bytes);
+      q.other_threads_ns += run * as_double(n * per);
       m.queue_runs.push_back(q);
+      q.load = "copies " + q.load;
+      q.counted.queue_bytes = 140 * n * per;
+      q.other_threads_ns += (copied_byte * 140 - run) * as_double(n * per);
+      m.queue_copies.push_back(q);
     }
   }
   m.accept_ns = 30'000;
   m.process_bytes = 2e7;
   m.session_bytes = 900;
+  m.queue_run_bytes = 20;
   m.round_trip_ns = 200'000;
   m.device_log_factor = 1.1;
   return m;
@@ -132,7 +137,8 @@ TEST(CalibrationFit, FindsTheCostsOfAKnownServer) {
   EXPECT_NEAR(costs.log_seek_ns, seek, 0.05 * seek);
   EXPECT_NEAR(costs.queue_entry_ns, entry, 0.05 * entry);
   EXPECT_NEAR(costs.log_record_bytes, 90, 1e-9);
-  EXPECT_NEAR(costs.queue_byte_ns, row_byte, 0.05 * row_byte);
+  EXPECT_NEAR(costs.queue_run_ns, run, 0.05 * run);
+  EXPECT_NEAR(costs.queue_byte_ns, copied_byte, 0.05 * copied_byte);
   EXPECT_NEAR(costs.queue_run_bytes, 20, 1e-9);
   EXPECT_EQ(costs.accept_ns, 30'000);
   EXPECT_GT(costs.client_delay_ns, 10'000);

@@ -28,6 +28,8 @@ TEST(Turn, WakesOnlyWhereItIsToldThatTheCoreSlept) {
   turn.begin(1'000);
   turn.wake();
   EXPECT_EQ(turn.decided_ns(), 18'000);
+  EXPECT_EQ(turn.spent_ns(), 17'000);
+  EXPECT_EQ(turn.spent_awake_ns(), 2'000);
   turn.begin(20'000);
   EXPECT_EQ(turn.decided_ns(), 22'000);
 }
@@ -77,15 +79,15 @@ TEST(Turn, GetsCheaperPerDeliveryAsMoreMessagesShareAFlush) {
 }
 
 TEST(BatchStation, TakesEverythingThatWaitedAsOneBatch) {
-  constexpr BatchCosts batch{.batch_ps = 9'000'000, .record_ps = 4'000'000, .byte_ps = 1'000};
+  constexpr std::int64_t batch_ps = 9'000'000;
   BatchStation station;
-  ASSERT_TRUE(station.add(1, 100));
-  EXPECT_EQ(station.start(0, batch), 13'100);  // 9 + 4 us + 100 ns
-  EXPECT_FALSE(station.add(2, 300)) << "busy: nothing to start";
-  EXPECT_FALSE(station.add(1, 0));
+  ASSERT_TRUE(station.add(1, 4'100'000));
+  EXPECT_EQ(station.start(0, batch_ps), 13'100);  // 9 + 4.1 us
+  EXPECT_FALSE(station.add(2, 8'300'000)) << "busy: nothing to start";
+  EXPECT_FALSE(station.add(1, 4'000'000));
   EXPECT_EQ(station.backlog_records(), 4U);
   ASSERT_TRUE(station.finish()) << "three records wait";
-  EXPECT_EQ(station.start(13'100, batch), 34'400);  // 9 + 12 us + 300 ns
+  EXPECT_EQ(station.start(13'100, batch_ps), 34'400);  // 9 + 8.3 + 4 us
   EXPECT_FALSE(station.finish());
   EXPECT_EQ(station.busy_ns(), 34'400);
   EXPECT_EQ(station.backlog_records(), 0U);
