@@ -1,5 +1,5 @@
 // Question: what does one message to a channel of 1,000 members cost in durable queue entries,
-// packed per user and commit, beside one row an entry and one write a message?
+// gathered in memory and flushed as a row a user, beside one row an entry and one write a message?
 #include "tests/bench/queues/load.hpp"
 
 #include <benchmark/benchmark.h>

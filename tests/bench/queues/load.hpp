@@ -61,7 +61,7 @@ struct QueueCost {
 /// One row an entry, one write batch a message, with a write-ahead log: how queues are written by
 /// who does not think about it.
 [[nodiscard]] QueueCost run_naive(const QueueLoad& load);
-/// Clamor's own: packed per user and commit, no write-ahead log.
+/// Clamor's own: a row a user and flush, no write-ahead log.
 [[nodiscard]] QueueCost run_packed(const QueueLoad& load);
 
 }  // namespace clamor::bench
