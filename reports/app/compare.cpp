@@ -223,13 +223,6 @@ std::vector<Job> plan_jobs(const CompareOptions& options, const scenario::Scenar
   scenario::ArgumentReader read;
   const std::vector<DesignSpec> designs = chosen_designs(options, scenario, read);
   const std::vector<Engine> engines = chosen_engines(options, read);
-  if (scenario.ack_after != AckAfter::log &&
-      std::ranges::find(engines, Engine::sim) != engines.end()) {
-    read.fault(
-        fmt::format("{}: ack_after is {}, which the simulator does not model; expected log, "
-                    "or --engine live",
-                    scenario.name, name_of(scenario.ack_after)));
-  }
   if (options.repetitions == 0) read.fault("--repetitions: expected at least 1, found 0");
   if (!(options.scale > 0)) read.fault("--scale: expected a number above 0");
   read.throw_if_any();

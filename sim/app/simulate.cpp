@@ -96,15 +96,6 @@ double gibibytes_needed(const scenario::Plan& plan) {
          (1U << 30U);
 }
 
-/// A run that left a setting out would be compared with one that has it.
-void check_simulated(const scenario::Scenario& scenario) {
-  if (scenario.ack_after == AckAfter::log) return;
-  throw scenario::ConfigError{
-      {fmt::format("{}: ack_after is {}, which the simulator does not model: its acks leave after "
-                   "the log; expected log, or a live run by `clamor load`",
-                   scenario.name, name_of(scenario.ack_after))}};
-}
-
 /// Before anything is allocated: a population that cannot fit would end in swapping or a kill.
 void check_size(const scenario::Plan& plan) {
   const scenario::Scenario& scenario = plan.scenario();
@@ -153,7 +144,6 @@ report::RunResult run_sim(const SimOptions& options) {
   report::Environment environment = report::current_environment();
   if (options.progress) options.progress({.stage = "laying out"});
   const scenario::Plan plan{scenario_of(options)};
-  check_simulated(plan.scenario());
   check_size(plan);
   const Topology topology{plan, options.interrupted};
 

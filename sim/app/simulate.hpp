@@ -50,7 +50,7 @@ struct SimOptions {
 /// give the same result_hash. Throws std::runtime_error with seed, virtual time and the last
 /// events if an invariant (conservation, Little's law) does not hold: a bug, not a result.
 /// Throws scenario::ConfigError where the population is more than the simulator or this machine's
-/// memory holds, or the scenario asks for what is live only (ack_after: fanout).
+/// memory holds.
 [[nodiscard]] report::RunResult run_sim(const SimOptions& options);
 
 }  // namespace clamor::sim

@@ -26,6 +26,7 @@ World::World(const Topology& topology, const WorldSettings& settings)
       commit_costs_{commit_costs(settings.costs, plan_.scenario().durability)},
       queue_costs_{queue_costs(settings.costs)},
       fsync_{plan_.scenario().durability == scenario::Durability::fsync},
+      ack_after_fanout_{plan_.scenario().ack_after == AckAfter::fanout},
       cores_{std::max(plan_.scenario().deployment.cores, 1U)},
       user_settings_{loadgen::user_settings(plan_.scenario())},
       turn_{turn_costs_, topology.slots()},
@@ -134,6 +135,8 @@ void World::handle(const Event& event) {
       return relay_arrived(index);
     case EventKind::queue_batches:
       return queue_batches_arrived(index);
+    case EventKind::queue_applied:
+      return arrive(topology_.owner_of(records_[index].channel), ArrivalKind::queue_applied, index);
     case EventKind::queue_begin:
       return start_queueing(index);
     case EventKind::queue_done:

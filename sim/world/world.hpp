@@ -20,6 +20,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <optional>
@@ -97,6 +98,7 @@ class World {
     commit_done,    ///< node
     relay,          ///< relay: a record reaches the other interested nodes.
     queue_batches,  ///< record: reaches the other nodes' queue writers.
+    queue_applied,  ///< record: its channel's owner hears that its entries are in the queues.
     queue_begin,    ///< node: its queue writer has waited long enough.
     queue_done,     ///< node
     turn,           ///< node: the next turn may begin.
@@ -180,10 +182,18 @@ class World {
     std::uint32_t id = 0;       ///< ack: message_id; refusal: expected
     std::uint32_t begin = 0;    ///< page: of Sync::pending
     std::uint32_t end = 0;
-    std::uint32_t durable = 0;  ///< ack: the record's
+    std::uint32_t durable = 0;  ///< ack: the record's, where its sender gets nothing else of it
   };
 
-  enum class ArrivalKind : std::uint8_t { flight, send, forwarded, commit, relay, queue_batch };
+  enum class ArrivalKind : std::uint8_t {
+    flight,
+    send,
+    forwarded,
+    commit,
+    relay,
+    queue_batch,
+    queue_applied
+  };
   struct Arrival {
     std::int64_t at_ns = 0;
     ArrivalKind kind = ArrivalKind::flight;
@@ -221,6 +231,7 @@ class World {
       std::uint64_t bytes = 0;
     } unflushed;
     std::uint64_t uncovered = 0;  ///< Its channels' records whose entries are not applied yet.
+    std::deque<std::uint32_t> due_acks;   ///< Records acknowledged once their entries are applied.
     std::vector<std::uint32_t> accepted;  ///< By the present turn.
     std::vector<std::uint32_t> handed;    ///< On their way to the committer.
     std::vector<std::uint32_t> commit_waiting;
@@ -332,6 +343,10 @@ class World {
   void answer(std::uint32_t flight);
   void answer_from(std::uint32_t node, const Flight& flight);
   void became_durable(std::uint32_t node, std::uint32_t record);
+  void acknowledge(std::uint32_t node, std::uint32_t record, std::uint32_t durable);
+  void send_due_acks(std::uint32_t node);
+  /// Its ack waits for its queue entries: meanwhile its sender gets it as everybody does.
+  [[nodiscard]] bool acks_wait(std::uint32_t channel) const;
   void fan_out(std::uint32_t node, std::uint32_t record);
   static void hold(std::uint32_t record, Sync& sync);
   void deliver(std::uint32_t record, std::span<const std::uint32_t> members);
@@ -394,6 +409,7 @@ class World {
   QueueCosts queue_costs_;
   core::QueueFlushLimits queue_flush_limits_;
   bool fsync_ = false;
+  bool ack_after_fanout_ = false;
   std::uint32_t cores_ = 1;
 
   // Virtual time.
@@ -464,6 +480,7 @@ class World {
   core::LivePlan live_plan_;
   std::vector<std::uint32_t> entries_at_node_;
   std::vector<std::uint32_t> touched_nodes_;
+  std::vector<std::uint32_t> applied_;  ///< A record of each owner that is to hear of the batch.
 
   // What is counted.
   Metrics metrics_;

@@ -47,6 +47,7 @@ void World::decide_send(std::uint32_t index, std::uint32_t what) {
     }
     case core::AcceptOutcome::duplicate:
       ++operations_.duplicate_sends;
+      if (acks_wait(frame.channel) && accepted.id > covered_of(frame.channel)) return;
       return answer_from(index, reply);
     case core::AcceptOutcome::duplicate_pending:
       ++operations_.duplicate_sends;
@@ -86,13 +87,34 @@ void World::became_durable(std::uint32_t index, std::uint32_t what) {
           "has record " + std::to_string(record.id) + " of channel " +
               std::to_string(record.channel) + " in the log");
   }
+  if (acks_wait(record.channel)) {
+    nodes_[index].due_acks.push_back(what);
+  } else {
+    acknowledge(index, what, record_states_[what].durable);
+  }
+  fan_out(index, what);
+}
+
+void World::acknowledge(std::uint32_t index, std::uint32_t what, std::uint32_t durable) {
+  const Record& record = records_[what];
   answer_from(index, {.slot = record.sender,
                       .stage = Stage::ack_at_node,
                       .channel = record.channel,
                       .number = record.client_message_id,
                       .id = record.id,
-                      .durable = record_states_[what].durable});
-  fan_out(index, what);
+                      .durable = durable});
+}
+
+bool World::acks_wait(std::uint32_t channel) const {
+  return ack_after_fanout_ && heads_[channel].design != core::ChannelDesign::per_group;
+}
+
+/// In the order of the records, as the server's leave.
+void World::send_due_acks(std::uint32_t index) {
+  auto& due = nodes_[index].due_acks;
+  for (; !due.empty() && record_states_[due.front()].queue_batches == 0; due.pop_front()) {
+    acknowledge(index, due.front(), 0);
+  }
 }
 
 /// The channel's members by node, with the interest of each.
@@ -212,10 +234,11 @@ void World::deliver(std::uint32_t what, std::span<const std::uint32_t> members) 
   const Record& record = records_[what];
   const std::uint32_t durable = record_states_[what].durable;
   const std::uint32_t bytes = wire::record(record.bytes);
+  const bool to_sender = acks_wait(record.channel);
   for (const std::uint32_t first : members) {
     const std::uint32_t end = first + topology_.devices_at(first);
     for (std::uint32_t slot = first; slot < end; ++slot) {
-      if (slot == record.sender) continue;  // its ack is its receipt
+      if (slot == record.sender && !to_sender) continue;  // its ack is its receipt
       const Session& session = sessions_[slot];
       if (durable >= session.attached) {
         if (session.sync != none && !syncs_[session.sync].last_page_sent) {
@@ -333,9 +356,22 @@ void World::queue_done(std::uint32_t index) {
     RecordState& state = record_states_[batch.record];
     CLAMOR_ASSERT(state.queue_batches > 0);
     if (--state.queue_batches != 0) continue;
-    --nodes_[topology_.owner_of(records_[batch.record].channel)].uncovered;
+    const std::uint32_t owner = topology_.owner_of(records_[batch.record].channel);
+    --nodes_[owner].uncovered;
+    if (!ack_after_fanout_) continue;
+    const auto heard = std::ranges::find(applied_, owner, [this](std::uint32_t record) {
+      return topology_.owner_of(records_[record].channel);
+    });
+    if (heard == applied_.end()) applied_.push_back(batch.record);
   }
   node.queueing.clear();
+  // One answer to each source.
+  for (const std::uint32_t record : applied_) {
+    const bool near = topology_.owner_of(records_[record].channel) == index;
+    operations_.bus_frames += near ? 0 : 1;
+    push(now_ns_ + (near ? 0 : node_delay_ns_), EventKind::queue_applied, record);
+  }
+  applied_.clear();
   if (!node.writer.finish()) return;
   node.queue_lingers = true;
   push(now_ns_ + queue_linger_ns, EventKind::queue_begin, index);

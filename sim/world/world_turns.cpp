@@ -163,6 +163,10 @@ void World::take(std::uint32_t index, const Arrival& arrival) {
       turn_.posts(1);
       ++operations_.posts;
       return queue_entries(index, {arrival.index, arrival.begin}, turn_.decided_ns());
+    case ArrivalKind::queue_applied:
+      turn_.posts(1);
+      ++operations_.posts;
+      return send_due_acks(index);
   }
 }
 
@@ -299,9 +303,13 @@ void World::complete_turn(std::uint32_t index) {
       has_missed_[to.session] = 1;
       continue;
     }
+    news_[to.session] = 1;
+    if (to.session == record.sender) {
+      ++ledger_.echoed;
+      continue;
+    }
     ++ledger_.delivered;
     ++delivered_by_class_[record.channel_class];
-    news_[to.session] = 1;
     if (tracing_ && traced(to.session, record.channel)) {
       trace(to.session, at_ns,
             "receives record " + std::to_string(record.id) + " of channel " +

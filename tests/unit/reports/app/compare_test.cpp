@@ -113,15 +113,6 @@ TEST(PlanJobs, NamesEveryFaultOfTheOptions) {
   }
 }
 
-TEST(PlanJobs, RefusesToSimulateWhatIsLiveOnlyBeforeAnythingRuns) {
-  scenario::Scenario scenario = scenario_with({QueueDesign::per_user, QueueDesign::per_group});
-  scenario.ack_after = AckAfter::fanout;
-  EXPECT_THROW(static_cast<void>(plan_jobs({}, scenario)), scenario::ConfigError);
-  CompareOptions live;
-  live.engines = {"live"};
-  EXPECT_EQ(plan_jobs(live, scenario).size(), 2U);
-}
-
 TEST(ReproducingCommand, NamesWhatWasChosenAndAlwaysTheSeed) {
   CompareOptions options;
   options.scenario = "my file.yaml";

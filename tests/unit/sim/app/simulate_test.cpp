@@ -139,12 +139,6 @@ TEST(RunSim, RefusesAPopulationThatCannotFitAndNamesTheLimit) {
   EXPECT_THAT(refusal_of(options), HasSubstr("holds at most 60000"));
 }
 
-TEST(RunSim, RefusesAcksAfterTheFanOutByName) {
-  SimOptions options = hamlet();
-  options.scenario.ack_after = AckAfter::fanout;
-  EXPECT_THAT(refusal_of(options), HasSubstr("hamlet: ack_after is fanout"));
-}
-
 TEST(RunSim, SaysWhenTheSimulationBegins) {
   SimOptions options = hamlet();
   std::vector<std::string> stages;

@@ -200,6 +200,33 @@ TEST(World, CopiesInTheQueuesTakeTheLogOutOfACatchUpAndCostBytes) {
   EXPECT_GT(copied.queue_bytes, named.queue_bytes + copied.queue_entries * 40);
 }
 
+std::uint64_t ack_p50_ns(const report::RunResult& run) {
+  return report::select_histogram(run, "ack_latency", {}).quantile(0.5);
+}
+
+TEST(World, AcksAfterTheFanOutFollowTheQueuesAndChangeNothingElse) {
+  Scenario scenario = small_town();
+  for (const std::uint32_t clients_per_server : {1000U, 20U}) {
+    scenario.deployment.clients_per_server = clients_per_server;
+    for (const DesignSpec& design : all_designs) {
+      scenario.ack_after = AckAfter::log;
+      const report::RunResult log = simulate(Plan{scenario}, design);
+      scenario.ack_after = AckAfter::fanout;
+      const report::RunResult fanout = simulate(Plan{scenario}, design);
+      EXPECT_EQ(fanout.ledger.acknowledged, log.ledger.acknowledged);
+      EXPECT_EQ(fanout.ledger.delivered, log.ledger.delivered);
+      EXPECT_EQ(fanout.operations.queue_entries, log.operations.queue_entries);
+      if (design.design == QueueDesign::per_group) {
+        EXPECT_EQ(fanout.result_hash, log.result_hash);
+        continue;
+      }
+      // A sender's session gets its record before the ack does.
+      EXPECT_GT(fanout.ledger.echoed, fanout.ledger.acknowledged / 2) << name_of(design.design);
+      EXPECT_GT(ack_p50_ns(fanout), ack_p50_ns(log) + 10'000'000) << name_of(design.design);
+    }
+  }
+}
+
 TEST(World, LogicalCountsDoNotDependOnTheNumberOfServers) {
   Scenario scenario = small_town();
   scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 4s, .share = 0.5}};
@@ -358,6 +385,7 @@ RC_GTEST_PROP(World, BalancesUnderRandomPopulationsFaultsAndCosts, ()) {
   scenario.population.users = *rc::gen::inRange(60U, 200U);
   scenario.deployment.clients_per_server = *rc::gen::element(10U, 40U, 1000U);
   scenario.durability = *rc::gen::element(scenario::Durability::os, scenario::Durability::fsync);
+  scenario.ack_after = *rc::gen::element(AckAfter::log, AckAfter::fanout);
   scenario.workloads[0].rate = *rc::gen::element(5.0, 100.0, 2000.0);
   scenario.workloads[0].duration = 3s;
   scenario.reconnect.base = *rc::gen::element<Duration>(1ms, 500ms);
