@@ -338,6 +338,7 @@ void Swarm::perform(std::uint32_t slot, const SetTimer& timer) { set_timer({time
 
 void Swarm::perform(std::uint32_t slot, const Acknowledged& ack) {
   const VirtualUser& user = clients_[slot].user;
+  clients_[slot].news = true;  // The ack is the receipt of its own record.
   ++ledger_.totals().acknowledged;
   ++interval_.acknowledged;
   recording_.by_class[class_of_channel_[ack.channel]].ack.record(

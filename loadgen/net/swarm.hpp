@@ -97,7 +97,8 @@ class Swarm final : private ConnectionEvents {
     Instant opened_at;     ///< Present connection.
     Instant came_back_at;  ///< End of the latest planned absence.
     QueueSequence queue_position;
-    bool news = false;  ///< Received since the last DeviceAck.
+    Instant said_at;    ///< When it last told the server what it holds.
+    bool news = false;  ///< Holds more since.
     bool opened_once = false;
     bool synced = false;  ///< Roll call, second pass.
   };

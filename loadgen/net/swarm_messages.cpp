@@ -77,6 +77,7 @@ void Swarm::perform(std::uint32_t slot, const SendLogin&) {
   login.queue_position = client.queue_position;
   positions_of(slot, login.positions);
   client.news = false;
+  client.said_at = now_;
   scratch_.clear();
   protocol::encode(login, scratch_);
   send_out(slot);
@@ -98,6 +99,9 @@ void Swarm::perform(std::uint32_t slot, const SendMessage& send) {
       scratch_);
   send_out(slot);
   set_timer({send.resend_at, slot, 0});
+  // Who sends all the time has no heartbeats to put it in.
+  const Client& client = clients_[slot];
+  if (client.news && now_ - client.said_at >= settings_.heartbeat_interval) send_device_ack(slot);
 }
 
 void Swarm::perform(std::uint32_t slot, const SendHeartbeat&) {
@@ -109,6 +113,7 @@ void Swarm::perform(std::uint32_t slot, const SendHeartbeat&) {
 
 void Swarm::send_device_ack(std::uint32_t slot) {
   clients_[slot].news = false;
+  clients_[slot].said_at = now_;
   protocol::DeviceAck ack{clients_[slot].queue_position, {}};
   positions_of(slot, ack.positions);
   scratch_.clear();

@@ -51,14 +51,6 @@ std::vector<std::string> caveats_of(const Comparison& comparison, std::span<cons
                                   e.placement.empty() ? "placement not recorded" : e.placement,
                                   e.path));
   }
-  const auto keeps_queues = [](const Arm& arm) {
-    return arm.figures->design.design != QueueDesign::per_group;
-  };
-  if (std::ranges::any_of(arms, keeps_queues)) {
-    caveats.push_back(
-        "Sync queues are not trimmed yet: the cost of trimming is missing from the figures of the "
-        "designs that have queues.");
-  }
   if (has(arms, Engine::live)) {
     caveats.push_back(
         "Live bytes on the device leave out what was still in memory (unflushed memtables) when "

@@ -44,7 +44,9 @@ std::unique_ptr<store::Store> open_store(const Settings& settings, NodeId node) 
                              .layout = layout_of(settings.design),
                              .payload = settings.payload,
                              .block_cache_bytes = settings.block_cache_bytes,
-                             .write_buffer_bytes = settings.write_buffer_bytes});
+                             .write_buffer_bytes = settings.write_buffer_bytes,
+                             .device_expires_after = settings.device_expires_after,
+                             .queue_entries_max = settings.queue_entries_max});
   } catch (const store::OpenError& error) {
     throw scenario::ConfigError{{error.what()}};
   }

@@ -52,6 +52,10 @@ FanOutSink::Source& FanOutSink::source(NodeId node) {
   return *found;
 }
 
+void FanOutSink::end_turn() {
+  if (!reports_.empty()) writer_->report(reports_);
+}
+
 bool FanOutSink::complete() const {
   return std::all_of(sources_.begin(), sources_.end(),
                      [](const Source& source) { return source.caught_up; });
@@ -111,7 +115,10 @@ void FanOutSink::on_queued(const store::QueueOutcome& outcome, std::uint64_t epo
   node_.operations.queue_entries += outcome.entries;
   node_.operations.queue_bytes += outcome.bytes;
   node_.operations.queue_ns += static_cast<std::uint64_t>(to_ns(outcome.took));
+  node_.operations.queue_bytes_trimmed += outcome.trimmed.bytes;
   node_.incidents.queue_write_failures += outcome.failures;
+  node_.incidents.devices_expired += outcome.trimmed.devices_expired;
+  node_.incidents.queues_expired += outcome.trimmed.queues_expired;
   if (epoch != epoch_.load(std::memory_order_relaxed)) return;
   std::vector<Taken> applied;
   for (std::size_t i = 0; i < outcome.fan_outs; ++i) {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace clamor::server {
@@ -28,6 +29,9 @@ class FanOutSink {
   void handle(NodeId from, bus::FanOutBatch&& batch);
   void handle(NodeId from, bus::FanOutAsk&& ask);
   void handle(NodeId from, bus::FanOutCaughtUp&&) { source(from).caught_up = true; }
+  /// Takes what a device of this node's users holds; the writer gets it at the turn's end.
+  void report(core::DeviceReport report) { reports_.push_back(std::move(report)); }
+  void end_turn();
   /// Whether every source has caught up since the start: before, users' lists may lack channels
   /// whose rows a kill has undone.
   [[nodiscard]] bool complete() const;
@@ -67,9 +71,10 @@ class FanOutSink {
   NodeContext& node_;
   Users& users_;
   std::vector<Source> sources_;
-  std::vector<JournalSequence> taken_;    ///< By partition.
-  std::vector<JournalSequence> flushed_;  ///< By partition.
-  std::deque<Taken> taken_batches_;       ///< At the writer.
+  std::vector<JournalSequence> taken_;       ///< By partition.
+  std::vector<JournalSequence> flushed_;     ///< By partition.
+  std::deque<Taken> taken_batches_;          ///< At the writer.
+  std::vector<core::DeviceReport> reports_;  ///< Of this turn.
   /// Outcomes of batches from before a rebuild are not in taken_batches_.
   std::atomic<std::uint64_t> epoch_{0};
   std::unique_ptr<store::QueueWriter> writer_;

@@ -82,6 +82,9 @@ class Frontend {
   void close(gateway::SessionId id, Session& session, protocol::CloseCode code,
              std::string_view reason);
   void supersede(gateway::SessionId old);
+  /// Tells the user's owner what the device says it holds.
+  void report(const Session& session, std::span<const protocol::HeldPosition> positions,
+              bool login);
 
   /// Registers the channels that the session should get and does not, after its user's owner was
   /// away.

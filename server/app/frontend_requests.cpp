@@ -110,6 +110,7 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::L
   std::stable_sort(catch_up.held.begin(), catch_up.held.end(),
                    [](const auto& a, const auto& b) { return a.channel < b.channel; });
   catch_up.page_due = true;
+  report(session, login.positions, true);
   begin_round(id, catch_up);
 }
 
@@ -134,8 +135,25 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::N
   pages_due_.push_back(id);
 }
 
-void Frontend::handle(gateway::SessionId, Session&, const protocol::DeviceAck&) {
-  ++node_.incidents.device_acks;
+void Frontend::handle(gateway::SessionId, Session& session, const protocol::DeviceAck& ack) {
+  ++node_.operations.device_acks;
+  report(session, ack.positions, false);
+}
+
+void Frontend::report(const Session& session, std::span<const protocol::HeldPosition> positions,
+                      bool login) {
+  const Device& device = sessions_.device(session.device);
+  bus::DeviceHolds holds{{.user = device.user, .device = device.id, .login = login, .holds = {}}};
+  holds.report.holds.reserve(positions.size());
+  for (const auto& [channel, held] : positions) {
+    // Of a log that is lost a position says nothing.
+    if (held.incarnation == Position{}.incarnation) {
+      holds.report.holds.push_back({channel, held.message_id});
+    }
+  }
+  std::sort(holds.report.holds.begin(), holds.report.holds.end(),
+            [](const auto& a, const auto& b) { return a.channel < b.channel; });
+  node_.bus.send(node_.directory.owner(device.user), std::move(holds));
 }
 
 void Frontend::handle(gateway::SessionId, Session&, const protocol::Heartbeat&) {}

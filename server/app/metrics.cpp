@@ -139,8 +139,12 @@ void add_incidents(const Incidents& incidents, Families& out) {
                number(incidents.fan_out_redone_records))
       .counter("clamor_repairs_total", "Gaps of live fan-out that were read from a channel's log.",
                number(incidents.repairs))
-      .counter("clamor_device_acks_total", "Cumulative acknowledgements by devices.",
-               number(incidents.device_acks))
+      .counter("clamor_devices_expired_total",
+               "Devices silent for too long: queues do not wait for them, the log serves them.",
+               number(incidents.devices_expired))
+      .counter("clamor_queues_expired_total",
+               "Users whose queues were dropped, longer than their bound: the log serves them.",
+               number(incidents.queues_expired))
       .counter("clamor_pages_total", "Catch-up pages sent.", number(incidents.pages));
 }
 

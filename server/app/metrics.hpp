@@ -25,7 +25,8 @@ struct Incidents {
   std::uint64_t rebuilds = 0;
   std::uint64_t fan_out_redone_records = 0;  ///< Journal rows, at the start and by rebuilds.
   std::uint64_t repairs = 0;                 ///< Gaps of live fan-out that were read from a log.
-  std::uint64_t device_acks = 0;
+  std::uint64_t devices_expired = 0;         ///< Silent for too long: queues do not wait for them.
+  std::uint64_t queues_expired = 0;          ///< Dropped: longer than their bound.
   std::uint64_t pages = 0;
 };
 

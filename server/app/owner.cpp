@@ -50,6 +50,7 @@ Owner::~Owner() = default;
 
 void Owner::end_turn() {
   tail_.expire(node_.now);
+  sink_.end_turn();
   if (open_.requests.empty()) return;
   committer_->submit(open_.commit);
   ++node_.operations.posts;

@@ -58,6 +58,7 @@ class Owner {
   void handle(NodeId from, bus::ReadLog&& read);
   void handle(NodeId from, bus::UserLogin&& login);
   void handle(NodeId from, bus::UserLogout&& logout);
+  void handle(NodeId from, bus::DeviceHolds&& holds);
   void handle(NodeId from, bus::ReadUserQueue&& read);
   void handle(NodeId from, bus::ReadMemberQueue&& read);
   void handle(NodeId from, bus::UsersJoined&& joined);

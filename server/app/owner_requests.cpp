@@ -140,6 +140,17 @@ void Owner::handle(NodeId from, bus::UserLogin&& login) {
 
 void Owner::handle(NodeId from, bus::UserLogout&& logout) {
   users_.logout(logout.user, logout.device, {from, logout.session});
+  // The device was there until now, whatever it acknowledged last.
+  sink_.report({.user = logout.user, .device = logout.device, .holds = {}});
+}
+
+void Owner::handle(NodeId, bus::DeviceHolds&& holds) {
+  const auto channels = users_.channels_of(holds.report.user);
+  // What a client claims of channels that are not its user's must take no memory.
+  std::erase_if(holds.report.holds, [channels](const core::HeldUpTo& held) {
+    return !std::binary_search(channels.begin(), channels.end(), held.channel);
+  });
+  sink_.report(std::move(holds.report));
 }
 
 void Owner::handle(NodeId, bus::UsersJoined&& joined) {

@@ -107,6 +107,9 @@ void read_limits(Faults& faults, const Node& node, Settings& settings) {
   map.read_whole("fan_out_lag_entries", settings.fan_out_lag_entries, 1,
                  std::numeric_limits<std::uint64_t>::max());
   map.read_whole("catch_up_held_records", settings.catch_up_held_records, 1U, 100'000U);
+  map.read_whole("queue_entries", settings.queue_entries_max, 1,
+                 std::numeric_limits<std::uint64_t>::max());
+  map.read_duration("device_expires_after", settings.device_expires_after, 1s, 24h * 36'500);
   map.finish();
 }
 
@@ -208,6 +211,8 @@ limits:
   fan_out_lag_records: {}
   fan_out_lag_entries: {}
   catch_up_held_records: {}
+  queue_entries: {}
+  device_expires_after: {}
 catch_up:
   page_records: {}
   page_bytes: {}
@@ -224,9 +229,9 @@ store:
       name_of(s.payload), text(s.heartbeat_interval), text(s.offline_after), s.sessions_max,
       s.message_bytes_max, s.body_bytes_max, s.group_members_max, s.session_buffer_bytes,
       text(s.session_buffer_age), s.commit_queue_bytes, s.fan_out_lag_records,
-      s.fan_out_lag_entries, s.catch_up_held_records, s.page.records, s.page.bytes, s.tail_records,
-      text(s.tail_age), text(s.queue_linger), s.queue_flush_records, s.block_cache_bytes,
-      s.write_buffer_bytes);
+      s.fan_out_lag_entries, s.catch_up_held_records, s.queue_entries_max,
+      text(s.device_expires_after), s.page.records, s.page.bytes, s.tail_records, text(s.tail_age),
+      text(s.queue_linger), s.queue_flush_records, s.block_cache_bytes, s.write_buffer_bytes);
 }
 
 }  // namespace clamor::server

@@ -48,6 +48,8 @@ struct Settings {
   std::uint64_t fan_out_lag_entries = 4'000'000;
   /// Live records that wait for a catch-up's end.
   std::uint32_t catch_up_held_records = core::catch_up_held_records;
+  std::uint64_t queue_entries_max = core::queue_entries_max;
+  Duration device_expires_after = core::device_expires_after;
 
   core::PageLimits page;
   std::uint32_t tail_records = 64;  ///< Per channel.

@@ -35,25 +35,27 @@ struct Operations {
   // physical
   std::uint64_t wakes = 0;  ///< Times an I/O thread had gone to sleep, nothing to do.
   std::uint64_t turns = 0;
-  std::uint64_t turn_ns = 0;          ///< Time inside turns.
-  std::uint64_t frames_in = 0;        ///< WebSocket messages received.
-  std::uint64_t bytes_in = 0;         ///< Their payload bytes.
-  std::uint64_t frames_out = 0;       ///< WebSocket messages sent.
-  std::uint64_t flushes = 0;          ///< Writes to sockets (writev calls).
-  std::uint64_t bytes_out = 0;        ///< Bytes written to sockets.
-  std::uint64_t posts = 0;            ///< Hand-offs between threads.
-  std::uint64_t write_batches = 0;    ///< Log commits.
-  std::uint64_t commit_ns = 0;        ///< Time the committer spends on them, fsync included.
-  std::uint64_t syncs = 0;            ///< fsyncs of the log.
-  std::uint64_t log_bytes = 0;        ///< Bytes of log and journal rows before compression.
-  std::uint64_t queue_batches = 0;    ///< Commits of queue entries.
-  std::uint64_t queue_ns = 0;         ///< Time the queue writer spends on them.
-  std::uint64_t queue_bytes = 0;      ///< Bytes of queue rows before compression.
-  std::uint64_t scan_ns = 0;          ///< Time spent on filling catch-up pages; inside turns.
-  std::uint64_t bus_frames = 0;       ///< Messages between nodes.
-  std::uint64_t duplicate_sends = 0;  ///< Resends answered with an earlier message_id.
-  std::uint64_t tail_hits = 0;        ///< Scans served from the in-memory tail.
-  std::uint64_t log_seeks = 0;        ///< Reads of a log for a run of records that entries name.
+  std::uint64_t turn_ns = 0;              ///< Time inside turns.
+  std::uint64_t frames_in = 0;            ///< WebSocket messages received.
+  std::uint64_t bytes_in = 0;             ///< Their payload bytes.
+  std::uint64_t frames_out = 0;           ///< WebSocket messages sent.
+  std::uint64_t flushes = 0;              ///< Writes to sockets (writev calls).
+  std::uint64_t bytes_out = 0;            ///< Bytes written to sockets.
+  std::uint64_t posts = 0;                ///< Hand-offs between threads.
+  std::uint64_t write_batches = 0;        ///< Log commits.
+  std::uint64_t commit_ns = 0;            ///< Time the committer spends on them, fsync included.
+  std::uint64_t syncs = 0;                ///< fsyncs of the log.
+  std::uint64_t log_bytes = 0;            ///< Bytes of log and journal rows before compression.
+  std::uint64_t queue_batches = 0;        ///< Commits of queue entries.
+  std::uint64_t queue_ns = 0;             ///< Time the queue writer spends on them.
+  std::uint64_t queue_bytes = 0;          ///< Bytes of queue rows before compression.
+  std::uint64_t queue_bytes_trimmed = 0;  ///< Of them: held by devices before they were flushed.
+  std::uint64_t device_acks = 0;          ///< Frames in which devices say what they hold.
+  std::uint64_t scan_ns = 0;              ///< Time spent on filling catch-up pages; inside turns.
+  std::uint64_t bus_frames = 0;           ///< Messages between nodes.
+  std::uint64_t duplicate_sends = 0;      ///< Resends answered with an earlier message_id.
+  std::uint64_t tail_hits = 0;            ///< Scans served from the in-memory tail.
+  std::uint64_t log_seeks = 0;  ///< Reads of a log for a run of records that entries name.
 
   void operator+=(const Operations& other);
   bool operator==(const Operations&) const = default;
@@ -101,6 +103,9 @@ inline constexpr std::array operation_counters{
     OperationCounter{"queue_batches", CounterClass::physical, &Operations::queue_batches},
     OperationCounter{"queue_ns", CounterClass::physical, &Operations::queue_ns},
     OperationCounter{"queue_bytes", CounterClass::physical, &Operations::queue_bytes},
+    OperationCounter{"queue_bytes_trimmed", CounterClass::physical,
+                     &Operations::queue_bytes_trimmed},
+    OperationCounter{"device_acks", CounterClass::physical, &Operations::device_acks},
     OperationCounter{"scan_ns", CounterClass::physical, &Operations::scan_ns},
     OperationCounter{"bus_frames", CounterClass::physical, &Operations::bus_frames},
     OperationCounter{"duplicate_sends", CounterClass::physical, &Operations::duplicate_sends},

@@ -3,6 +3,7 @@
 #include "server/base/id.hpp"
 #include "server/base/time.hpp"
 #include "server/core/channel.hpp"
+#include "server/core/device_positions.hpp"
 #include "server/core/membership.hpp"
 #include "server/protocol/message.hpp"
 #include "server/store/commit.hpp"
@@ -98,6 +99,10 @@ struct UserLogout {
   Ticket session;
   UserId user;
   DeviceId device;
+};
+/// What a device says that it holds: its owner need keep no queue entries for it.
+struct DeviceHolds {
+  core::DeviceReport report;
 };
 /// Reads rows of the user's queue; answered by UserQueueRead.
 struct ReadUserQueue {
@@ -273,9 +278,9 @@ struct Rebuilt {};
 
 using Message =
     std::variant<SendRequest, CreateRequest, JoinRequest, LeaveRequest, Register, ReadLog,
-                 UserLogin, UserLogout, ReadUserQueue, ReadMemberQueue, UsersJoined, FanOutBatch,
-                 FanOutAsk, FanOutCursors, FanOutApplied, FanOutCaughtUp, FanOutFlushed, Published,
-                 LateAck, Duplicate, Refusal, Registered, LogRead, UserQueueRead, MemberQueueRead,
-                 UserChannels, Joined, Supersede, Rebuilt>;
+                 UserLogin, UserLogout, DeviceHolds, ReadUserQueue, ReadMemberQueue, UsersJoined,
+                 FanOutBatch, FanOutAsk, FanOutCursors, FanOutApplied, FanOutCaughtUp,
+                 FanOutFlushed, Published, LateAck, Duplicate, Refusal, Registered, LogRead,
+                 UserQueueRead, MemberQueueRead, UserChannels, Joined, Supersede, Rebuilt>;
 
 }  // namespace clamor::bus

@@ -33,6 +33,11 @@ inline constexpr std::uint64_t queue_write_buffers = 2;
 /// A run in the queues' memory; the row that it becomes is smaller.
 inline constexpr std::uint64_t queue_run_memory_bytes = 24;
 
+/// Queues wait for a device until it was silent for so long. Its messages stay in the log.
+inline constexpr Duration device_expires_after = std::chrono::hours{30 * 24};
+/// Entries that a user's queues hold for devices that are away; beyond, reading logs costs less.
+inline constexpr std::uint64_t queue_entries_max = 100'000;
+
 /// So many live records wait for a session's last catch-up page; one more, and all of them are
 /// dropped and read again in another round.
 inline constexpr std::uint32_t catch_up_held_records = 256;

@@ -40,8 +40,8 @@ struct Send {
   ClientMessageId client_message_id;
   Bytes body;
 };
-/// The device now holds everything up to these positions (cumulative). Not answered; so far it is
-/// only counted, queues are not trimmed.
+/// The device now holds everything up to these positions (cumulative): queues need not keep it. Not
+/// answered.
 struct DeviceAck {
   QueueSequence queue_position;
   std::vector<HeldPosition> positions;

@@ -22,7 +22,7 @@ std::size_t varint_bytes(std::uint64_t value) {
   return bytes;
 }
 
-/// Counts the entries of the user's own queue: member queues have no sequence.
+/// Counts the entries of the user's own queue: member queues have no places.
 std::uint64_t user_entries(const BufferedRuns& user) {
   std::uint64_t count = 0;
   for (const BufferedRuns::Run& run : user.runs) count += run.per_member ? 0 : run.count;
@@ -59,8 +59,30 @@ std::optional<HeldRecords::Place> HeldRecords::find(ChannelId channel, MessageId
   return Place{commits_[held->commit].get(), held->index};
 }
 
+std::uint64_t BufferedRuns::entries() const {
+  std::uint64_t count = 0;
+  for (const Run& run : runs) count += run.count;
+  return count;
+}
+
 void QueueBuffer::set_end(UserId user, QueueSequence end) {
   users_.try_emplace(user, BufferedRuns{user, end, {}});
+}
+
+std::size_t QueueBuffer::row_bytes_of(const BufferedRuns::Run& run) const {
+  std::size_t bytes = run.per_member ? member_queue_key_bytes : 0;
+  if (payload_ == QueuePayload::reference) {
+    return bytes + varint_bytes(run.channel.value) + varint_bytes(run.first.value) +
+           varint_bytes(run.count);
+  }
+  for (std::uint32_t i = 0; i < run.count; ++i) {
+    const auto held = records_.find(run.channel, run.first + i);
+    CLAMOR_ASSERT(held);
+    const std::size_t value = log_header_bytes + held->commit->batch.body(held->index).size();
+    bytes += varint_bytes(run.channel.value) + varint_bytes(run.first.value + i) +
+             varint_bytes(value) + value;
+  }
+  return bytes;
 }
 
 std::size_t QueueBuffer::add(UserId user, const QueueRun& run, bool per_member) {
@@ -69,43 +91,65 @@ std::size_t QueueBuffer::add(UserId user, const QueueRun& run, bool per_member) 
   BufferedRuns& known = found->second;
   entries_ += run.count;
   if (!per_member) known.end = known.end + run.count;
-  std::size_t grown = 0;
-  if (payload_ == QueuePayload::copy) {
-    for (std::uint32_t i = 0; i < run.count; ++i) {
-      const auto held = records_.find(run.channel, run.first + i);
-      CLAMOR_ASSERT(held);
-      const std::size_t value = log_header_bytes + held->commit->batch.body(held->index).size();
-      grown += varint_bytes(run.channel.value) + varint_bytes(run.first.value + i) +
-               varint_bytes(value) + value;
-    }
-  }
+  const BufferedRuns::Run added{run.channel, run.first, run.count, per_member};
   const std::size_t look_at = payload_ == QueuePayload::copy ? 1 : channels_looked_at;
   for (std::size_t i = known.runs.size(), looked = 0; i-- > 0 && looked < look_at; ++looked) {
     BufferedRuns::Run& latest = known.runs[i];
     if (latest.channel != run.channel) continue;
     // An earlier run of the channel must not grow: entries stay in id order.
     if (latest.per_member != per_member || latest.first + latest.count != run.first) break;
-    if (payload_ == QueuePayload::reference) {
-      grown += varint_bytes(latest.count + run.count) - varint_bytes(latest.count);
-    }
+    const std::size_t grown =
+        payload_ == QueuePayload::copy
+            ? row_bytes_of(added) - (per_member ? member_queue_key_bytes : 0)
+            : varint_bytes(latest.count + run.count) - varint_bytes(latest.count);
     latest.count += run.count;
     row_bytes_ += grown;
     return grown;
   }
-  if (known.runs.empty()) dirty_.push_back(&known);
-  if (per_member) {
-    grown += member_queue_key_bytes;
-  } else if (known.runs.empty()) {
-    grown += user_queue_key_bytes;
-  }
-  if (payload_ == QueuePayload::reference) {
-    grown +=
-        varint_bytes(run.channel.value) + varint_bytes(run.first.value) + varint_bytes(run.count);
-  }
-  known.runs.push_back({run.channel, run.first, run.count, per_member});
+  if (!std::exchange(known.listed, true)) dirty_.push_back(&known);
+  std::size_t grown = row_bytes_of(added);
+  if (!per_member && !std::exchange(known.has_row, true)) grown += user_queue_key_bytes;
+  known.runs.push_back(added);
   ++run_count_;
   row_bytes_ += grown;
   return grown;
+}
+
+std::size_t QueueBuffer::trim(UserId user, const HeldIn& least) {
+  const auto found = users_.find(user);
+  if (found == users_.end() || found->second.runs.empty()) return 0;
+  BufferedRuns& known = found->second;
+  const std::size_t before = row_bytes_;
+  bool has_row = false;
+  std::size_t kept = 0;
+  for (const BufferedRuns::Run& run : known.runs) {
+    const MessageId held = least(run.channel);
+    BufferedRuns::Run rest = run;
+    if (held >= run.first) {
+      rest.count = held >= run.last() ? 0 : static_cast<std::uint32_t>(run.last() - held);
+      rest.first = run.last() - rest.count + 1;
+      row_bytes_ -= row_bytes_of(run);
+      if (rest.count == 0) continue;
+      row_bytes_ += row_bytes_of(rest);
+    }
+    has_row |= !rest.per_member;
+    known.runs[kept++] = rest;
+  }
+  run_count_ -= known.runs.size() - kept;
+  known.runs.resize(kept);
+  if (kept == 0) known.runs.shrink_to_fit();
+  if (known.has_row && !has_row) {
+    known.has_row = false;
+    row_bytes_ -= user_queue_key_bytes;
+  }
+  return before > row_bytes_ ? before - row_bytes_ : 0;
+}
+
+std::vector<UserId> QueueBuffer::users() const {
+  std::vector<UserId> users;
+  users.reserve(dirty_.size());
+  for (const BufferedRuns* const user : dirty_) users.push_back(user->user);
+  return users;
 }
 
 const BufferedRuns* QueueBuffer::find(UserId user) const {
@@ -130,6 +174,9 @@ QueueBuffer::Frozen QueueBuffer::freeze() {
   Frozen frozen;
   frozen.users.reserve(dirty_.size());
   for (BufferedRuns* const user : dirty_) {
+    user->listed = false;
+    user->has_row = false;
+    if (user->runs.empty()) continue;
     frozen.users.push_back({user->user, user->end, std::exchange(user->runs, {})});
   }
   std::sort(frozen.users.begin(), frozen.users.end(),

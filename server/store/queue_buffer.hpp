@@ -40,6 +40,9 @@ class HeldRecords {
   std::size_t bytes_ = 0;
 };
 
+/// Up to which id of a channel nobody needs a queue's entries any more.
+using HeldIn = std::function<MessageId(ChannelId)>;
+
 /// Entries of one user's queues since the last flush.
 struct BufferedRuns {
   /// 24 bytes, where a QueueRun and a flag would take 32.
@@ -54,7 +57,12 @@ struct BufferedRuns {
   static_assert(sizeof(Run) == core::queue_run_memory_bytes);
   UserId user;
   QueueSequence end;      ///< Place of the user queue's last entry; there may be none left here.
-  std::vector<Run> runs;  ///< Within a channel in id order.
+  std::vector<Run> runs;  ///< Within a channel in id order; what is held is left out.
+  // The buffer's own.
+  bool listed = false;   ///< Among the users with entries.
+  bool has_row = false;  ///< The key of a row of the user's own queue is counted.
+
+  [[nodiscard]] std::uint64_t entries() const;
 };
 
 /// Queue entries that are applied and not yet in RocksDB: a write buffer that knows what it holds.
@@ -74,6 +82,12 @@ class QueueBuffer {
   /// Appends entries. Returns by how much the rows of the next flush grow. O(1) for a user of few
   /// active channels. @pre knows(user), and under copy hold() has their records.
   std::size_t add(UserId user, const QueueRun& run, bool per_member);
+  /// Drops entries that nobody needs any more. Returns by how much the rows of the next flush
+  /// shrink. What stays keeps its order; in the user's own queue it may move to a later place.
+  /// O(the user's runs).
+  std::size_t trim(UserId user, const HeldIn& least);
+  /// Users that had entries since the last flush.
+  [[nodiscard]] std::vector<UserId> users() const;
   /// Keeps a commit's records for the entries that name them. @pre payload is copy
   void hold(const std::shared_ptr<const Commit>& commit) { records_.add(commit); }
 
@@ -82,6 +96,7 @@ class QueueBuffer {
   [[nodiscard]] const HeldRecords& records() const { return records_; }
   /// Memory that the entries take, or the rows that they become, whichever is more.
   [[nodiscard]] std::size_t bytes() const;
+  /// All that were added since the last flush.
   [[nodiscard]] std::uint64_t entries() const { return entries_; }
 
   /// What a flush is about to write; scans still look at it.
@@ -94,9 +109,12 @@ class QueueBuffer {
   [[nodiscard]] Frozen freeze();
 
  private:
+  /// What a run of references, or the copies of a run, take in rows, keys of user queues apart.
+  [[nodiscard]] std::size_t row_bytes_of(const BufferedRuns::Run& run) const;
+
   QueuePayload payload_;
   std::unordered_map<UserId, BufferedRuns> users_;
-  std::vector<BufferedRuns*> dirty_;  ///< Those with runs. Elements of users_ do not move.
+  std::vector<BufferedRuns*> dirty_;  ///< Those that got runs. Elements of users_ do not move.
   HeldRecords records_;
   std::size_t run_count_ = 0;
   std::size_t row_bytes_ = 0;

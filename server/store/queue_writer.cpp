@@ -1,6 +1,7 @@
 #include "server/store/queue_writer.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace clamor::store {
@@ -9,6 +10,14 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto retry_first = 100ms;
 constexpr auto retry_cap = 2s;
+/// Reports of devices that wake the writer; fewer wait for the next fan-out.
+constexpr std::size_t reports_max = 4096;
+
+std::int64_t unix_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
 
 }  // namespace
 
@@ -34,6 +43,19 @@ void QueueWriter::submit(FanOut fan_out) {
   if (first) wake_.notify_one();
 }
 
+void QueueWriter::report(std::vector<core::DeviceReport>& reports) {
+  const std::int64_t now_s = unix_seconds();
+  for (core::DeviceReport& report : reports) report.at_s = now_s;
+  bool many = false;
+  {
+    const std::lock_guard lock{mutex_};
+    std::move(reports.begin(), reports.end(), std::back_inserter(reports_));
+    many = reports_.size() >= reports_max;
+  }
+  reports.clear();
+  if (many) wake_.notify_one();
+}
+
 void QueueWriter::trim(JournalPlace place) {
   {
     const std::lock_guard lock{mutex_};
@@ -46,7 +68,7 @@ bool QueueWriter::drain() {
   std::unique_lock lock{mutex_};
   hurry_ = true;
   wake_.notify_one();
-  idle_.wait(lock, [this] { return failing_ || (waiting_.empty() && trims_.empty() && !busy_); });
+  idle_.wait(lock, [this] { return failing_ || (!has_work() && !busy_); });
   hurry_ = false;
   return !failing_;
 }
@@ -64,6 +86,10 @@ void QueueWriter::discard() {
   rows_since_flush_ = 0;
 }
 
+bool QueueWriter::has_work() const {
+  return !waiting_.empty() || !trims_.empty() || reports_.size() >= (hurry_ ? 1 : reports_max);
+}
+
 void QueueWriter::take(std::vector<FanOut>& batch) {
   std::size_t entries = 0;
   while (!waiting_.empty()) {
@@ -76,10 +102,11 @@ void QueueWriter::take(std::vector<FanOut>& batch) {
 
 void QueueWriter::run() {
   std::vector<FanOut> batch;
+  std::vector<core::DeviceReport> reports;
   bool more = false;  // The last write left something: it has lingered already.
   std::unique_lock lock{mutex_};
   for (;;) {
-    wake_.wait(lock, [this] { return !waiting_.empty() || !trims_.empty() || stopping_; });
+    wake_.wait(lock, [this] { return has_work() || stopping_; });
     if (!trims_.empty()) {
       const std::vector<JournalPlace> trims = std::exchange(trims_, {});
       busy_ = true;
@@ -90,12 +117,13 @@ void QueueWriter::run() {
       idle_.notify_all();
       continue;
     }
-    if (waiting_.empty()) break;
+    if (waiting_.empty() && reports_.empty()) break;
     busy_ = true;
-    if (!more) {
+    if (!more && !waiting_.empty()) {
       wake_.wait_for(lock, settings_.linger, [this] { return hurry_ || discarding_ || stopping_; });
     }
     take(batch);
+    reports.swap(reports_);
     QueueOutcome outcome{.fan_outs = batch.size()};
     std::chrono::milliseconds delay = retry_first;
     bool written = false;
@@ -103,6 +131,10 @@ void QueueWriter::run() {
       lock.unlock();
       const auto began = std::chrono::steady_clock::now();
       written = write(batch, outcome);
+      if (written) {  // Devices may hold some of what was just applied.
+        outcome.trimmed.bytes += store_.take(reports);
+        reports.clear();
+      }
       outcome.took += std::chrono::steady_clock::now() - began;
       lock.lock();
       failing_ = !written;
@@ -158,6 +190,10 @@ bool QueueWriter::write(const std::vector<FanOut>& fan_outs, QueueOutcome& outco
 }
 
 bool QueueWriter::flush(QueueOutcome& outcome) {
+  const Store::Trimmed trimmed = store_.trim(unix_seconds());
+  outcome.trimmed.bytes += trimmed.bytes;
+  outcome.trimmed.devices_expired += trimmed.devices_expired;
+  outcome.trimmed.queues_expired += trimmed.queues_expired;
   if (!store_.flush_queues()) return false;
   rows_since_flush_ = 0;
   outcome.flushed.clear();

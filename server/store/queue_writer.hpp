@@ -29,7 +29,8 @@ struct QueueOutcome {
   std::uint64_t entries = 0;   ///< By entry, not by row.
   std::uint64_t bytes = 0;     ///< Of the rows that they become.
   Duration took{};             ///< On the writer's thread: flushes included, the linger excluded.
-  std::uint64_t failures = 0;  ///< Reads and flushes that failed before; they were tried again.
+  std::uint64_t failures = 0;  ///< Flushes that failed before; they were tried again.
+  Store::Trimmed trimmed;      ///< What of the bytes, and of earlier ones, need not be written.
   /// Cursors that a flush has made durable: the journals' rows up to them serve this node no more.
   std::vector<JournalPlace> flushed;
 };
@@ -48,7 +49,11 @@ struct QueueWriterSettings {
 /// become durable together, flush by flush. A flush that fails is tried again until it succeeds,
 /// and nothing is applied meanwhile; the lag shows it.
 ///
-/// submit(), discard() and the destructor belong to one thread; `done` is called on the writer's.
+/// It also takes out what devices say they hold, and has those expire that have not been seen for
+/// long.
+///
+/// submit(), report(), discard() and the destructor belong to one thread; `done` is called on the
+/// writer's.
 class QueueWriter {
  public:
   using Done = std::function<void(QueueOutcome)>;
@@ -63,10 +68,12 @@ class QueueWriter {
 
   /// Hands a fan-out over; never blocks on the disk. O(1).
   void submit(FanOut fan_out);
+  /// Hands over what devices hold now; nobody waits for it. Clears `reports`. O(reports).
+  void report(std::vector<core::DeviceReport>& reports);
   /// Has journal rows deleted, up to and including `place`: every consumer has flushed that far.
   void trim(JournalPlace place);
-  /// Waits until everything submitted is applied and reported, and journals are trimmed; false once
-  /// that fails.
+  /// Waits until everything submitted is applied and reported, journals and queues are trimmed;
+  /// false once that fails.
   [[nodiscard]] bool drain();
   /// Forgets what waits and waits for the flush under way, so that the store may be reopened;
   /// nothing of it is reported. What was forgotten is redone from the journal.
@@ -74,7 +81,9 @@ class QueueWriter {
 
  private:
   void run();
-  /// Takes what goes into the next write. @pre mutex_ is held, something waits
+  /// Whether there is something to do. @pre mutex_ is held
+  [[nodiscard]] bool has_work() const;
+  /// Takes what goes into the next write. @pre mutex_ is held
   void take(std::vector<FanOut>& batch);
   [[nodiscard]] bool write(const std::vector<FanOut>& fan_outs, QueueOutcome& outcome);
   [[nodiscard]] bool flush_is_due() const;
@@ -87,13 +96,14 @@ class QueueWriter {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable idle_;
-  std::deque<FanOut> waiting_;       // guarded by mutex_
-  std::vector<JournalPlace> trims_;  // guarded by mutex_
-  bool busy_ = false;                // guarded by mutex_
-  bool hurry_ = false;               // guarded by mutex_; no linger
-  bool discarding_ = false;          // guarded by mutex_
-  bool failing_ = false;             // guarded by mutex_; the last try failed
-  bool stopping_ = false;            // guarded by mutex_
+  std::deque<FanOut> waiting_;               // guarded by mutex_
+  std::vector<JournalPlace> trims_;          // guarded by mutex_
+  std::vector<core::DeviceReport> reports_;  // guarded by mutex_
+  bool busy_ = false;                        // guarded by mutex_
+  bool hurry_ = false;                       // guarded by mutex_; no linger
+  bool discarding_ = false;                  // guarded by mutex_
+  bool failing_ = false;                     // guarded by mutex_; the last try failed
+  bool stopping_ = false;                    // guarded by mutex_
 
   // The writer thread's own.
   std::unordered_map<PartitionId, JournalSequence> applied_;

@@ -127,6 +127,14 @@ Key<user_channel_key_bytes> user_channel_key(UserId user, ChannelId channel) {
   return key;
 }
 
+Key<device_key_bytes> device_key(UserId user, DeviceId device) {
+  Key<device_key_bytes> key;
+  key.bytes[0] = device_tag;
+  put_big(key.bytes.data() + 1, user.value);
+  put_big(key.bytes.data() + 9, device.value);
+  return key;
+}
+
 Key<5> cursor_key(PartitionId partition) {
   Key<5> key;
   key.bytes[0] = cursor_tag;
@@ -193,5 +201,7 @@ std::optional<std::uint64_t> take_varint(std::string_view& from) {
 std::uint64_t big_endian_at(std::string_view key, std::size_t at) {
   return get_big<std::uint64_t>(key.data() + at);
 }
+
+DeviceId device_of_key(std::string_view key) { return {get_big<std::uint32_t>(key.data() + 9)}; }
 
 }  // namespace clamor::store

@@ -18,7 +18,7 @@
 /// `data_format`.
 namespace clamor::store {
 
-inline constexpr std::uint32_t data_format = 2;
+inline constexpr std::uint32_t data_format = 3;
 
 /// A key of fixed size, comparable by bytes.
 template <std::size_t size>
@@ -55,6 +55,7 @@ inline constexpr char user_queue_tag = 'U';
 inline constexpr char member_queue_tag = 'M';
 inline constexpr char cursor_tag = 'C';
 inline constexpr char user_channel_tag = 'L';
+inline constexpr char device_tag = 'D';
 /// Length that the prefix Bloom filter looks at: tag and user, or tag and channel.
 inline constexpr std::size_t queue_prefix_bytes = 9;
 
@@ -84,6 +85,20 @@ struct UserChannel {
 /// Channel list of a user: (user, channel) -> nothing.
 inline constexpr std::size_t user_channel_key_bytes = 17;
 [[nodiscard]] Key<user_channel_key_bytes> user_channel_key(UserId user, ChannelId channel);
+
+/// Devices of users: (user, device) -> when it was last seen, Unix seconds.
+inline constexpr std::size_t device_key_bytes = 13;
+[[nodiscard]] Key<device_key_bytes> device_key(UserId user, DeviceId device);
+/// @pre key.size() is device_key_bytes; its user is big_endian_at(key, 1).
+[[nodiscard]] DeviceId device_of_key(std::string_view key);
+
+/// Places in users' queues begin anew with every term of the store, above all earlier ones: a
+/// queue needs no row to remember its end, and what was forgotten with a kill is never met again.
+inline constexpr unsigned queue_place_bits = 40;
+/// The place before the first one of a term: the queues' incarnation.
+[[nodiscard]] constexpr QueueSequence queue_begin(Term term) {
+  return {std::uint64_t{term.value} << queue_place_bits};
+}
 
 void append_run(const QueueRun& run, std::string& out);
 /// Takes one run off the front of `value`; nothing where it is damaged.

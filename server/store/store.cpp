@@ -26,7 +26,11 @@ void throw_exception_from_error(const Failure& failure, const boost::source_loca
   throw std::runtime_error(failure.what);
 }
 
-Store::Store(const StoreSettings& settings) : impl_{std::make_unique<Impl>(settings)} {}
+Store::Store(const StoreSettings& settings) : impl_{std::make_unique<Impl>(settings)} {
+  for (const auto& loaded : {impl_->load_queues(), impl_->load_devices()}) {
+    if (!loaded) throw OpenError(settings.path + ": " + loaded.error().what);
+  }
+}
 Store::~Store() = default;
 
 const StoreSettings& Store::settings() const { return impl_->directory.settings(); }
@@ -41,7 +45,7 @@ Result<void> Store::reopen() {
   } catch (const OpenError& error) {
     return Failure{error.what()};
   }
-  return {};
+  return impl_->load_queues();
 }
 
 Result<void> Store::settle() {

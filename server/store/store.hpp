@@ -2,6 +2,9 @@
 
 #include "server/base/id.hpp"
 #include "server/base/queue_design.hpp"
+#include "server/base/time.hpp"
+#include "server/core/device_positions.hpp"
+#include "server/core/limits.hpp"
 #include "server/store/commit.hpp"
 #include "server/store/fan_out.hpp"
 #include "server/store/rows.hpp"
@@ -39,6 +42,10 @@ struct StoreSettings {
   QueuePayload payload = QueuePayload::reference;  ///< Fixed like the layout, and a part of it.
   std::size_t block_cache_bytes = std::size_t{64} << 20U;
   std::size_t write_buffer_bytes = std::size_t{32} << 20U;  ///< Per column family.
+  /// Queues do not wait for a device that was silent for longer, in whole seconds.
+  Duration device_expires_after = core::device_expires_after;
+  /// A user's queues that hold more entries are dropped: the log serves the devices.
+  std::uint64_t queue_entries_max = core::queue_entries_max;
 };
 
 /// What the disk or RocksDB said. Not a bug and not an expected outcome.
@@ -80,7 +87,7 @@ struct AppliedEntries {
 /// from the journal, so they have no write-ahead log. Entries gather in memory, joined per user
 /// and channel, until a flush writes them and the cursors as one; after a kill the cursors say from
 /// where to redo. Reads see everything that is applied and may come from any thread; append() from
-/// one thread at a time, apply() and flush_queues() from one.
+/// one thread at a time; apply(), take(), trim() and flush_queues() from one.
 class Store {
  public:
   /// Opens or creates the directory. Throws OpenError.
@@ -139,7 +146,19 @@ class Store {
   /// Calls `visit` for every channel of every user's list, by user and channel.
   [[nodiscard]] Result<void> visit_user_channels(
       const std::function<void(const UserChannel&)>& visit) const;
-  /// Place of the user's last queue entry; 0 where there is none.
+  /// Takes what devices hold. Entries that all of a user's live devices hold leave memory at once,
+  /// and the disk with the next flush; a kill undoes it. Returns by how much the rows of the next
+  /// flush shrink.
+  std::size_t take(std::span<const core::DeviceReport> reports);
+  struct Trimmed {
+    std::uint64_t bytes = 0;  ///< As take() returns.
+    std::uint64_t devices_expired = 0;
+    std::uint64_t queues_expired = 0;  ///< Users whose queues were beyond their bound.
+  };
+  /// Takes out what a flush need not write, of users who got entries since the last one: what is
+  /// held by now, what waits for devices that were silent for too long, queues that are too long.
+  Trimmed trim(std::int64_t now_s);
+  /// Place of the user's last queue entry, or the one before the first that there will be.
   [[nodiscard]] Result<QueueSequence> user_queue_end(UserId user) const;
   /// Appends rows of the user's queue that hold entries above `after`, at most `rows_max`, and no
   /// more once they carry `bytes_max` of copies.

@@ -1,20 +1,25 @@
 #pragma once
 
+#include "server/core/device_positions.hpp"
 #include "server/store/data_directory.hpp"
+#include "server/store/flushed_rows.hpp"
 #include "server/store/queue_buffer.hpp"
 #include "server/store/store.hpp"
 
 #include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
 
 #include <atomic>
 #include <fmt/format.h>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
-// What store.cpp and store_queues.cpp share; nobody else includes it.
+// What store.cpp, store_queues.cpp and store_trim.cpp share; nobody else includes it.
 namespace clamor::store {
 
 inline rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
@@ -42,7 +47,7 @@ inline rocksdb::ReadOptions across() {
 }
 
 struct Store::Impl {
-  explicit Impl(const StoreSettings& settings) : directory{settings}, buffer{settings.payload} {}
+  explicit Impl(const StoreSettings& settings);
 
   [[nodiscard]] rocksdb::DB& db() const { return directory.db(); }
   [[nodiscard]] bool is_open() const { return directory.is_open(); }
@@ -51,8 +56,24 @@ struct Store::Impl {
   /// Adds the users' new channels to their lists.
   [[nodiscard]] Result<void> add_to_lists(std::span<const FanOut> fan_outs);
 
-  /// Drops what apply() added since the last flush. No other call may be under way.
+  /// Drops what apply() added since the last flush; places stay used. No other call may be under
+  /// way.
   void forget_queues();
+  /// Reads what the queue rows on disk wait for, and at first the devices. Nothing may be under
+  /// way.
+  [[nodiscard]] Result<void> load_queues();
+  [[nodiscard]] Result<void> load_devices();
+  /// Calls visit(key, value) for all rows of a kind; where it says false, the row is damaged.
+  [[nodiscard]] Result<void> visit_queue_rows(
+      char tag, const std::function<bool(std::string_view, std::string_view)>& visit) const;
+
+  /// Drops what all the user's devices hold, in memory and on disk. Returns bytes of rows saved.
+  std::size_t trim(UserId user);
+  std::size_t drop_all(UserId user);
+  /// Adds to a flush what leaves the disk, and the notes on devices.
+  void write_trims(rocksdb::WriteBatch& batch) const;
+  /// Place of the user's last queue entry. @pre queues_mutex is held, or it is the writer's thread.
+  [[nodiscard]] QueueSequence end_of(UserId user) const;
 
   /// Writes what is frozen, with its cursors; on a failure it stays frozen.
   [[nodiscard]] Result<void> write_frozen();
@@ -66,8 +87,17 @@ struct Store::Impl {
   mutable std::mutex queues_mutex;
   QueueBuffer buffer;
   QueueBuffer::Frozen frozen;  ///< Being flushed; empty where none is.
+  FlushedRows flushed;
   std::unordered_map<PartitionId, JournalSequence> applied;  ///< Cursors since the last flush.
   std::unordered_map<PartitionId, JournalSequence> frozen_applied;
+
+  // The queue writer's thread only.
+  core::DevicePositions devices;
+  std::vector<std::pair<UserId, DeviceId>> expired;  ///< Since the last flush.
+  // What goes to disk with `frozen`.
+  std::vector<FlushedRows::Doomed> frozen_doomed;
+  std::vector<core::DevicePositions::Note> frozen_notes;
+  std::vector<std::pair<UserId, DeviceId>> frozen_expired;
 };
 
 }  // namespace clamor::store

@@ -1,4 +1,5 @@
-// The queues: applied in memory, flushed as rows, scanned from both. store.cpp has log and journal.
+// The queues: applied in memory, flushed as rows, scanned from both. store_trim.cpp has what takes
+// entries out, store.cpp log and journal.
 
 #include "server/base/assert.hpp"
 #include "server/store/store_impl.hpp"
@@ -127,26 +128,40 @@ void append_buffered(const BufferedRuns& user, const HeldRecords& records, Chann
 
 }  // namespace
 
-void Store::Impl::forget_queues() {
+Result<void> Store::Impl::load_queues() {
+  FlushedRows found;
+  const auto users = visit_queue_rows(user_queue_tag, [&](auto key, auto value) {
+    if (key.size() != user_queue_key_bytes) return false;
+    const auto row = user_row(key, value, payload());
+    if (row) found.add_user_row({big_endian_at(key, 1)}, row->last, row->runs);
+    return row.has_value();
+  });
+  if (!users) return users;
+  const auto members = visit_queue_rows(member_queue_tag, [&](auto key, auto value) {
+    if (key.size() != member_queue_key_bytes) return false;
+    const auto row = member_row({big_endian_at(key, 1)}, key, value, payload());
+    if (row) found.add_member_row({big_endian_at(key, 9)}, row->run);
+    return row.has_value();
+  });
+  if (!members) return members;
   const std::lock_guard lock{queues_mutex};
-  buffer = QueueBuffer{payload()};
-  frozen = {};
-  applied.clear();
-  frozen_applied.clear();
+  flushed = std::move(found);
+  return {};
+}
+
+Result<void> Store::Impl::load_devices() {
+  return visit_queue_rows(device_tag, [&](auto key, auto value) {
+    const auto seen_s = take_varint(value);
+    if (key.size() != device_key_bytes || !seen_s) return false;
+    devices.remember({big_endian_at(key, 1)}, device_of_key(key),
+                     static_cast<std::int64_t>(*seen_s));
+    return true;
+  });
 }
 
 Result<AppliedEntries> Store::apply(std::span<const FanOut> fan_outs) {
   if (!impl_->is_open()) return closed();
   // What may fail comes first: then either all is applied or nothing.
-  for (const FanOut& fan_out : fan_outs) {
-    for (const core::DurableEntry& entry : fan_out.entries) {
-      if (impl_->buffer.knows(entry.user)) continue;
-      const auto end = user_queue_end(entry.user);
-      if (!end) return end.error();
-      const std::lock_guard lock{impl_->queues_mutex};
-      impl_->buffer.set_end(entry.user, *end);
-    }
-  }
   if (const auto listed = impl_->add_to_lists(fan_outs); !listed) return listed.error();
   AppliedEntries applied;
   std::unique_lock lock{impl_->queues_mutex};
@@ -161,6 +176,9 @@ Result<AppliedEntries> Store::apply(std::span<const FanOut> fan_outs) {
       const bool per_member = run.design == core::ChannelDesign::per_member;
       for (; at < run.entries_end; ++at) {
         const core::DurableEntry& entry = fan_out.entries[at];
+        if (!impl_->buffer.knows(entry.user)) {
+          impl_->buffer.set_end(entry.user, impl_->end_of(entry.user));
+        }
         applied.entries += entry.count;
         applied.bytes +=
             impl_->buffer.add(entry.user, {run.channel, entry.first, entry.count}, per_member);
@@ -219,14 +237,19 @@ Result<void> Store::flush_queues() {
   {
     const std::lock_guard lock{impl_->queues_mutex};
     impl_->frozen = impl_->buffer.freeze();
+    impl_->frozen_doomed = impl_->flushed.take_doomed();
+    for (const BufferedRuns& user : impl_->frozen.users) impl_->flushed.add(user);
     std::swap(impl_->frozen_applied, impl_->applied);
   }
+  impl_->frozen_notes = impl_->devices.take_due_notes();
+  impl_->frozen_expired = std::exchange(impl_->expired, {});
   return impl_->write_frozen();
 }
 
 Result<void> Store::Impl::write_frozen() {
   rocksdb::WriteBatch batch;
   auto* const queues = directory.queues();
+  write_trims(batch);
   for (const BufferedRuns& user : frozen.users) {
     for_each_row(user, frozen.records, payload(),
                  [&](std::string_view key, std::string_view value) {
@@ -248,6 +271,9 @@ Result<void> Store::Impl::write_frozen() {
   const std::lock_guard lock{queues_mutex};
   frozen = {};
   frozen_applied.clear();
+  frozen_doomed.clear();
+  frozen_notes.clear();
+  frozen_expired.clear();
   return {};
 }
 
@@ -264,19 +290,16 @@ Result<JournalSequence> Store::cursor(PartitionId partition) const {
   return JournalSequence{*sequence};
 }
 
+QueueSequence Store::Impl::end_of(UserId user) const {
+  const BufferedRuns* const buffered = buffer.find(user);
+  if (buffered != nullptr) return buffered->end;
+  return std::max(flushed.end(user), queue_begin(directory.term()));
+}
+
 Result<QueueSequence> Store::user_queue_end(UserId user) const {
   if (!impl_->is_open()) return closed();
-  {
-    const std::lock_guard lock{impl_->queues_mutex};
-    const BufferedRuns* const buffered = impl_->buffer.find(user);
-    if (buffered != nullptr) return buffered->end;
-  }
-  const std::unique_ptr<rocksdb::Iterator> row{
-      impl_->db().NewIterator(within_prefix(), impl_->directory.queues())};
-  row->SeekForPrev(slice(user_queue_key(user, QueueSequence{} - 1).view()));
-  if (!row->status().ok()) return failure(row->status());
-  if (!row->Valid()) return QueueSequence{};
-  return QueueSequence{big_endian_at(view(row->key()), queue_prefix_bytes)};
+  const std::lock_guard lock{impl_->queues_mutex};
+  return impl_->end_of(user);
 }
 
 Result<void> Store::scan_user_queue(UserId user, QueueSequence after, std::size_t rows_max,

@@ -55,16 +55,20 @@ World::World(const Topology& topology, const WorldSettings& settings)
   away_from_ns_.assign(slots, 0);
   opened_ns_.assign(slots, 0);
   news_.assign(slots, 0);
+  said_ns_.assign(slots, 0);
   ever_attached_.assign(slots, 0);
   has_missed_.assign(slots, 0);
 
   const std::uint32_t channels = topology.channels();
   heads_.resize(channels);
   run_begun_.resize(channels);
+  kept_runs_.resize(channels);
+  waiting_.resize(channels);
   last_record_.assign(channels, none);
   for (std::uint32_t channel = 0; channel < channels; ++channel) {
     core::ChannelHead& head = heads_[channel];
     head.head = head.durable_head = MessageId{1};  // the creation, known to everybody
+    waiting_[channel] = static_cast<std::uint32_t>(topology.members_of(channel).size());
     head.design = core::effective_design(settings_.design, core::ChannelDesign::per_user,
                                          topology.members_of(channel).size());
   }
@@ -219,9 +223,11 @@ void World::start() {
       const std::uint64_t phase =
           below_from_bits(draw_bits(seed, DrawPurpose::connect_ramp, client), interval);
       users_[slot].last_sent_at = Instant{-Duration{static_cast<std::int64_t>(phase)}};
+      const bool waited = queues_wait_for(slot);
       sessions_[slot].attached = ++sequence_;
       sessions_[slot].cut_ns = next_cut(slot);
       ever_attached_[slot] = 1;
+      note_waiting(slot, waited);
       ++connected_;
       nodes_[topology_.node_of(slot)].heartbeats.add(
           slot, to_ns(loadgen::heartbeat_due_at(users_[slot], user_settings_)));

@@ -145,7 +145,9 @@ class World {
     std::int64_t relay_ns = 0;        ///< Reaches the nodes that are not its owner.
     std::uint32_t durable = none;     ///< Sequence at which it became durable.
     std::uint16_t queue_batches = 0;  ///< Not applied yet.
-    bool begins_runs = false;         ///< In its members' queues, since their last flush.
+    // Of its entries those that begin runs, and all, which wait for a flush; in 255ths.
+    std::uint8_t kept_runs = 0;
+    std::uint8_t kept = 0;
   };
 
   struct SendFrame {
@@ -230,6 +232,7 @@ class World {
       std::uint64_t entries = 0;
       std::uint64_t bytes = 0;
     } unflushed;
+    std::uint64_t acked_positions = 0;  ///< That its queue writer has not looked at yet.
     std::uint64_t uncovered = 0;  ///< Its channels' records whose entries are not applied yet.
     std::deque<std::uint32_t> due_acks;   ///< Records acknowledged once their entries are applied.
     std::vector<std::uint32_t> accepted;  ///< By the present turn.
@@ -313,6 +316,11 @@ class World {
   void attach(std::uint32_t node, std::uint32_t slot);
   void detach(std::uint32_t slot);
   void register_interest(std::uint32_t slot);
+  /// Whether queues keep entries for the user of the slot: a device that they know of is away, or
+  /// they know of none.
+  [[nodiscard]] bool queues_wait_for(std::uint32_t slot) const;
+  /// Counts the user among its channels' waiting members, or no more; `waited`: what it was.
+  void note_waiting(std::uint32_t slot, bool waited);
   void plan_catch_up(std::uint32_t slot, Sync& sync);
   void plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, Sync& sync);
   void plan_again(std::uint32_t slot, Sync& sync);
@@ -353,8 +361,8 @@ class World {
   [[nodiscard]] std::uint32_t new_relay(std::uint32_t record);
   void relay_arrived(std::uint32_t relay);
   void queue_batches_arrived(std::uint32_t record);
-  [[nodiscard]] bool buffer_entries(Node& node, std::uint32_t record, std::uint64_t entries);
-  /// Rows that a record's entries become when flushed: of those that begin runs, and copies.
+  void buffer_entries(Node& node, std::uint32_t record, std::uint64_t entries);
+  /// Of the records that entries carry, where they are copies.
   [[nodiscard]] std::uint64_t copied_bytes(std::uint32_t what, std::uint64_t entries) const;
   void spread_entries(std::uint32_t channel);
   void queue_entries(std::uint32_t node, const QueueBatch& batch, std::int64_t at_ns);
@@ -369,6 +377,7 @@ class World {
   [[nodiscard]] std::uint32_t busy_threads(const Node& node) const;
   void interested_nodes(std::uint32_t channel);
   void device_ack(std::uint32_t slot);
+  void acknowledge(std::uint32_t slot, std::int64_t at_ns);
   [[nodiscard]] std::uint32_t device_ack_bytes(std::uint32_t slot) const;
   /// Counts a frame from a client that the turn takes in.
   void frame_in(std::uint32_t bytes);
@@ -430,7 +439,8 @@ class World {
   std::vector<std::uint8_t> away_;  ///< In a planned absence.
   std::vector<std::int64_t> away_from_ns_;
   std::vector<std::int64_t> opened_ns_;  ///< When the present connection was begun.
-  std::vector<std::uint8_t> news_;       ///< Received since its last acknowledgement.
+  std::vector<std::uint8_t> news_;       ///< Holds more than it last acknowledged.
+  std::vector<std::int64_t> said_ns_;    ///< When that was.
   std::vector<std::uint8_t> ever_attached_;
   std::vector<std::uint8_t> has_missed_;
   std::vector<Sync> syncs_;
@@ -446,6 +456,8 @@ class World {
   // Channels and the log.
   std::vector<core::ChannelHead> heads_;
   std::vector<std::uint32_t> run_begun_;  ///< By channel: the owner's flush number then, plus 1.
+  std::vector<std::uint32_t> kept_runs_;  ///< By channel: those that wait for that flush.
+  std::vector<std::uint32_t> waiting_;    ///< By channel: members for whom queues keep entries.
   std::vector<std::uint32_t> last_record_;
   std::vector<std::uint32_t> class_begin_;  ///< First channel of each class, and the end.
   std::vector<Record> records_;

@@ -62,6 +62,7 @@ void World::act(std::uint32_t slot, const loadgen::Action& action, std::int64_t 
     computed_frame(topology_.node_of(slot), 2, now_ns_);  // the close frame
   } else if (const auto* acknowledged = std::get_if<loadgen::Acknowledged>(&action)) {
     ++ledger_.acknowledged;
+    news_[slot] = 1;  // the ack is the receipt of its own record
     if (traced(slot, acknowledged->channel)) {
       trace(slot, now_ns_,
             "is acknowledged number " + std::to_string(acknowledged->client_message_id.value) +
@@ -104,6 +105,9 @@ void World::transmit(std::uint32_t slot, const loadgen::SendMessage& send, std::
   // One connection keeps its order: what leaves in one instant leaves a nanosecond apart.
   push(now_ns_ + client_delay_ns_ + order, EventKind::send_at_node, index);
   arm_timer(slot, to_ns(send.resend_at));
+  // Who sends all the time has no heartbeats to put it in.
+  if (news_[slot] == 0 || sessions_[slot].attached == none) return;
+  if (now_ns_ - said_ns_[slot] >= to_ns(user_settings_.heartbeat_interval)) device_ack(slot);
 }
 
 void World::arm_timer(std::uint32_t slot, std::int64_t at_ns) {

@@ -4,6 +4,7 @@
 #include "sim/world/world.hpp"
 
 #include <algorithm>
+#include <utility>
 
 // The owner of a channel: accepting, the log, fan-out, queues.
 namespace clamor::sim {
@@ -167,7 +168,7 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
   if (entries == 0) return;
   operations_.queue_entries += entries;
   operations_.record_user_partition_pairs += topology_.user_partitions_of(record.channel);
-  state.begins_runs = buffer_entries(nodes_[index], what, entries);
+  buffer_entries(nodes_[index], what, entries);
   spread_entries(record.channel);
   state.queue_batches = static_cast<std::uint16_t>(touched_nodes_.size());
   uncovered_max_ = std::max(uncovered_max_, ++nodes_[index].uncovered);
@@ -180,28 +181,38 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
   if (elsewhere != 0) out_.queue_batches.push_back(what);
 }
 
-/// Puts a record's entries into the queues' write buffer: whether they begin runs there. All nodes'
-/// buffers are taken to be flushed with the owner's.
-bool World::buffer_entries(Node& node, std::uint32_t what, std::uint64_t entries) {
+/// Puts a record's entries into the queues' write buffer. Those of members who are there are taken
+/// to be acknowledged before the flush, the others to wait for it. All nodes' buffers are taken to
+/// be flushed with the owner's.
+void World::buffer_entries(Node& node, std::uint32_t what, std::uint64_t entries) {
   const std::uint32_t channel = records_[what].channel;
   const std::uint64_t copies = copied_bytes(what, entries);  // each is on its own
   const bool begins = copies == 0 && run_begun_[channel] != node.queue_flushes + 1;
   run_begun_[channel] = node.queue_flushes + 1;
-  const std::uint64_t runs = begins ? entries : 0;
-  operations_.queue_bytes += copies + static_cast<std::uint64_t>(static_cast<double>(runs) *
-                                                                 settings_.costs.queue_run_bytes);
+  if (begins) kept_runs_[channel] = 0;
+  const std::uint64_t waiting = waiting_[channel];
+  const std::uint64_t known = kept_runs_[channel];
+  const std::uint64_t kept_runs = copies == 0 ? std::max(waiting, known) - known : 0;
+  const std::uint64_t kept_copies = copied_bytes(what, waiting);
+  kept_runs_[channel] += static_cast<std::uint32_t>(kept_runs);
+  const auto run_bytes = [&](std::uint64_t runs) {
+    return static_cast<std::uint64_t>(static_cast<double>(runs) * settings_.costs.queue_run_bytes);
+  };
+  const std::uint64_t bytes = copies + run_bytes(begins ? entries : kept_runs);
+  operations_.queue_bytes += bytes;
+  operations_.queue_bytes_trimmed += bytes - kept_copies - run_bytes(kept_runs);
+  record_states_[what].kept_runs = static_cast<std::uint8_t>(255 * kept_runs / entries);
+  record_states_[what].kept = static_cast<std::uint8_t>(255 * waiting / entries);
   ++node.unflushed.records;
   node.unflushed.entries += entries;
-  node.unflushed.bytes += copies + runs * core::queue_run_memory_bytes;
+  node.unflushed.bytes += kept_copies + kept_runs * core::queue_run_memory_bytes;
   if (core::queue_flush_is_due(queue_flush_limits_, node.unflushed.records, node.unflushed.entries,
                                node.unflushed.bytes)) {
     ++node.queue_flushes;
     node.unflushed = {};
   }
-  return begins;
 }
 
-/// Of the records that entries carry, where they are copies.
 std::uint64_t World::copied_bytes(std::uint32_t what, std::uint64_t entries) const {
   constexpr std::uint64_t header_bytes = 40;
   if (plan_.scenario().payload != QueuePayload::copy) return 0;
@@ -326,10 +337,13 @@ void World::commit_done(std::uint32_t index) {
 void World::queue_entries(std::uint32_t index, const QueueBatch& batch, std::int64_t at_ns) {
   Node& node = nodes_[index];
   node.queue_waiting.push_back(batch);
-  const bool begins_runs = record_states_[batch.record].begins_runs;
-  const std::int64_t work_ps =
-      batch.entries * (queue_costs_.entry_ps + (begins_runs ? queue_costs_.run_ps : 0)) +
-      static_cast<std::int64_t>(copied_bytes(batch.record, batch.entries)) * queue_costs_.byte_ps;
+  const RecordState& state = record_states_[batch.record];
+  const auto acked = static_cast<std::int64_t>(std::exchange(node.acked_positions, 0));
+  const auto copies = static_cast<std::int64_t>(copied_bytes(batch.record, batch.entries));
+  const std::int64_t work_ps = (batch.entries + acked) * queue_costs_.entry_ps +
+                               (batch.entries * state.kept_runs * queue_costs_.run_ps +
+                                copies * state.kept * queue_costs_.byte_ps) /
+                                   255;
   if (!node.writer.add(batch.entries, work_ps)) return;
   if (node.queue_lingers) return;
   node.queue_lingers = true;

@@ -87,7 +87,8 @@ report::ServerFacts World::server_facts() const {
   facts.rss_max_bytes = resident_max_;
   facts.device_write_bytes = static_cast<std::uint64_t>(
       static_cast<double>(operations_.log_bytes) * settings_.costs.device_log_factor +
-      static_cast<double>(operations_.queue_bytes) * settings_.costs.device_queue_factor);
+      static_cast<double>(operations_.queue_bytes - operations_.queue_bytes_trimmed) *
+          settings_.costs.device_queue_factor);
   facts.fan_out_lag_max = uncovered_max_;
   return facts;
 }

@@ -1,4 +1,5 @@
 #include "server/base/assert.hpp"
+#include "server/core/limits.hpp"
 #include "sim/world/wire_sizes.hpp"
 #include "sim/world/world.hpp"
 
@@ -52,7 +53,9 @@ std::int64_t World::next_cut(std::uint32_t slot) {
 void World::attach(std::uint32_t node, std::uint32_t slot) {
   Session& session = sessions_[slot];
   CLAMOR_ASSERT(session.attached == none && session.sync != none);
+  const bool waited = queues_wait_for(slot);
   session.attached = ++sequence_;
+  said_ns_[slot] = now_ns_;
   session.cut_ns = next_cut(slot);
   ++connected_;
   ++operations_.logins;
@@ -62,10 +65,34 @@ void World::attach(std::uint32_t node, std::uint32_t slot) {
     ever_attached_[slot] = 1;
     nodes_[node].heartbeats.add(slot, now_ns_ + to_ns(user_settings_.heartbeat_interval));
   }
+  note_waiting(slot, waited);
   plan_catch_up(slot, syncs_[session.sync]);
   trace(slot, now_ns_,
         "is logged in; " + std::to_string(syncs_[session.sync].pending.size()) +
             " records to catch up");
+}
+
+bool World::queues_wait_for(std::uint32_t slot) const {
+  while (topology_.devices_at(slot) == 0) --slot;  // The user's first.
+  bool known = false;
+  for (const std::uint32_t end = slot + topology_.devices_at(slot); slot < end; ++slot) {
+    if (ever_attached_[slot] == 0) continue;
+    if (sessions_[slot].attached == none) return true;
+    known = true;
+  }
+  return !known;
+}
+
+void World::note_waiting(std::uint32_t slot, bool waited) {
+  const bool waits = queues_wait_for(slot);
+  if (waits == waited) return;
+  for (const std::uint32_t channel : topology_.channels_of(slot)) {
+    if (waits) {
+      ++waiting_[channel];
+    } else {
+      --waiting_[channel];
+    }
+  }
 }
 
 void World::register_interest(std::uint32_t slot) {
@@ -165,9 +192,16 @@ void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, 
 
   std::uint64_t log_scans = 0;
   for (const core::Scan& scan : sync_plan_.scans) log_scans += scan.kind == core::ScanKind::log;
+  const std::uint64_t queue_scans = sync_plan_.scans.size() - log_scans;
+  if (queued > core::queue_entries_max) {
+    // The queues turn out to be dropped: each channel's log is read as well.
+    log_scans += log_seeks;
+    queued = 0;
+    log_seeks = 0;
+  }
   operations_.head_comparisons += sync_plan_.head_comparisons;
   operations_.log_scans += log_scans;
-  operations_.queue_scans += sync_plan_.scans.size() - log_scans;
+  operations_.queue_scans += queue_scans;
   // Queue entries name records, and the log has them; or they carry copies.
   if (plan_.scenario().payload == QueuePayload::copy) {
     queued = 0;
@@ -176,7 +210,7 @@ void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, 
   operations_.log_gets += queued;
   operations_.log_seeks += log_seeks;
   turn_.work(static_cast<std::int64_t>(sync_plan_.head_comparisons) * head_comparison_ps_ +
-             static_cast<std::int64_t>(sync_plan_.scans.size()) * scan_ps_ +
+             static_cast<std::int64_t>(queue_scans + log_scans) * scan_ps_ +
              static_cast<std::int64_t>(sync.pending.size() - before) * scan_record_ps_ +
              static_cast<std::int64_t>(log_seeks) * log_seek_ps_);
 }
@@ -267,9 +301,11 @@ void World::detach(std::uint32_t slot) {
   Session& session = sessions_[slot];
   if (session.attached == none) return;
   --connected_;
+  const bool waited = queues_wait_for(slot);
   session.last_attached = session.attached;
   session.last_detached = ++sequence_;
   session.attached = none;
+  note_waiting(slot, waited);
   session.cut_ns = never;
   if (session.sync != none) {  // in the middle of its catch-up: what it held stays
     Sync& sync = syncs_[session.sync];

@@ -48,7 +48,7 @@ void World::beat(std::uint32_t index, std::int64_t until_ns) {
     // Where there is news, the beat carries the positions.
     computed_frame(index, news_[slot] != 0 ? device_ack_bytes(slot) : wire::heartbeat_payload,
                    at_ns);
-    news_[slot] = 0;
+    if (news_[slot] != 0) acknowledge(slot, at_ns);
   };
   node.heartbeats.advance(std::min(until_ns, duration_ns_), look);
 }
@@ -58,8 +58,18 @@ std::uint32_t World::device_ack_bytes(std::uint32_t slot) const {
          wire::position * static_cast<std::uint32_t>(topology_.channels_of(slot).size());
 }
 
-void World::device_ack(std::uint32_t slot) {
+/// The queue writer takes an acknowledgement up with its next batch, position by position.
+void World::acknowledge(std::uint32_t slot, std::int64_t at_ns) {
   news_[slot] = 0;
+  said_ns_[slot] = at_ns;
+  ++operations_.device_acks;
+  const std::uint32_t queue_node = topology_.queue_node_of(slot);
+  nodes_[queue_node].acked_positions += topology_.channels_of(slot).size();
+  operations_.bus_frames += queue_node == topology_.node_of(slot) ? 0 : 1;
+}
+
+void World::device_ack(std::uint32_t slot) {
+  acknowledge(slot, now_ns_);
   users_[slot].last_sent_at = instant_from_ns(now_ns_);
   computed_frame(topology_.node_of(slot), device_ack_bytes(slot), now_ns_);
 }

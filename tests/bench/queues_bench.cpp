@@ -1,5 +1,6 @@
 // Question: what does one message to a channel of 1,000 members cost in durable queue entries,
 // gathered in memory and flushed as a row a user, beside one row an entry and one write a message?
+// And what less where the members are there and acknowledge?
 #include "tests/bench/queues/load.hpp"
 
 #include <benchmark/benchmark.h>
@@ -17,6 +18,8 @@ constexpr std::uint64_t members = 1000;
 constexpr std::uint64_t packed_messages = 64'000;
 constexpr std::uint64_t copied_messages = 6'400;
 constexpr std::uint64_t naive_messages = 1'500;
+/// What online devices let pass between two acknowledgements: 5 s at 200 messages a second.
+constexpr std::uint64_t messages_per_ack = 1'000;
 
 /// The naive form does not care for commits: it is run once for each set of channels.
 const QueueCost& naive(QueueLoad load) {
@@ -36,7 +39,8 @@ void queues(benchmark::State& state) {
                  .channels = static_cast<std::uint64_t>(state.range(1)),
                  .members = members,
                  .users = static_cast<std::uint64_t>(state.range(2)),
-                 .payload = static_cast<QueuePayload>(state.range(3))};
+                 .payload = static_cast<QueuePayload>(state.range(3)),
+                 .messages_per_ack = state.range(4) != 0 ? messages_per_ack : 0};
   state.SetLabel(std::string{name_of(load.payload)});
   load.messages = load.payload == QueuePayload::copy ? copied_messages : packed_messages;
   for (auto _ : state) {
@@ -60,10 +64,10 @@ void queues(benchmark::State& state) {
   }
 }
 BENCHMARK(queues)
-    ->ArgNames({"messages_per_commit", "channels", "users", "copies"})
-    ->ArgsProduct({{1, 8, 64}, {1}, {1000}, {0, 1}})
-    ->ArgsProduct({{8, 64}, {64}, {1000}, {0}})
-    ->ArgsProduct({{1, 8, 64}, {800}, {100'000}, {0}})
+    ->ArgNames({"messages_per_commit", "channels", "users", "copies", "acks"})
+    ->ArgsProduct({{1, 8, 64}, {1}, {1000}, {0, 1}, {0, 1}})
+    ->ArgsProduct({{8, 64}, {64}, {1000}, {0}, {0, 1}})
+    ->ArgsProduct({{1, 8, 64}, {800}, {100'000}, {0}, {0, 1}})
     ->Iterations(1)
     ->Unit(benchmark::kSecond);
 

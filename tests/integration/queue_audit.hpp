@@ -27,10 +27,13 @@ struct QueueAudit {
   std::uint64_t created_entries = 0;  ///< Those of them that name record 1 of a channel.
   /// (record, partition of users that have its entry), without record 1.
   std::uint64_t record_user_partition_pairs = 0;
-  /// One line for each member's queue of a channel that does not hold every id it must, once and in
+  /// One line for each member's queue of a channel that does not hold the ids it must, once and in
   /// order, or holds another, or lies at another node than its user's.
   std::vector<std::string> faults;
 };
+
+/// What of a queue must be there: all, or what was not acknowledged.
+enum class Queues { kept, trimmed };
 
 using MembersOf = std::map<ChannelId, std::vector<UserId>>;
 using QueueRuns = std::map<std::pair<UserId, ChannelId>, std::vector<store::QueueRun>>;
@@ -73,7 +76,7 @@ inline std::deque<store::Store> open_stores(const std::string& data, const Desig
 /// Reads every queue back from the data directory of a server that has gone. For channels whose
 /// members are those of record 1 and whose design never changes.
 inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design,
-                               std::uint32_t nodes = 1) {
+                               std::uint32_t nodes = 1, Queues queues_are = Queues::kept) {
   const std::deque<store::Store> stores = open_stores(data, design, nodes);
   QueueAudit audit;
   MembersOf members;
@@ -114,14 +117,16 @@ inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design
       for (const store::QueueRun& run : queues[{user, channel}]) {
         audit.entries += run.count;
         audit.created_entries += run.first == MessageId{1} ? 1 : 0;
-        dense = dense && run.first == held + 1;
+        // What one device held of a run or the rest of a row was trimmed; nothing comes twice.
+        dense = dense && (queues_are == Queues::kept ? run.first == held + 1 : run.first > held);
         held = run.first + (run.count - 1);
         for (MessageId id = std::max(run.first, MessageId{2}); id <= held; id = id + 1) {
           pairs.emplace(id, partition_of(user));
         }
         text += " " + std::to_string(run.first.value) + "-" + std::to_string(held.value);
       }
-      if (dense && held == (queued ? heads[channel] : MessageId{})) continue;
+      const MessageId head = queued ? heads[channel] : MessageId{};
+      if (dense && (queues_are == Queues::kept ? held == head : held <= head)) continue;
       audit.faults.push_back("user " + std::to_string(user.value) + ", channel " +
                              std::to_string(channel.value) + " with head " +
                              std::to_string(heads[channel].value) + ": the queue holds" + text);

@@ -436,6 +436,16 @@ inline double metric(const ServerProcess& server, const std::string& name) {
   return sum;
 }
 
+/// A device of each user 1 to `users` that never says it holds anything: for it the queues keep
+/// every entry, whatever the users' other devices acknowledge.
+inline void hold_queues(std::uint16_t port, std::uint64_t users) {
+  for (std::uint64_t user = 1; user <= users; ++user) {
+    TestDevice device{user, 99};
+    device.come_online(port);
+    device.go_offline();
+  }
+}
+
 /// Waits, in bounded time, until every durable record's queue entries are applied.
 inline void wait_for_queues(std::uint16_t port) {
   const auto until = std::chrono::steady_clock::now() + TestClient::patience;

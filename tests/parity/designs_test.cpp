@@ -43,6 +43,7 @@ Live live_counts(const Plan& plan, const DesignSpec& design, const Errors& error
   test::RecordDroppingProxy proxy{server.port(), [&](std::uint32_t, const core::Record& record) {
                                     return errors.swallow && errors.swallow(record);
                                   }};
+  test::hold_queues(server.port(), plan.users());
   const report::RunResult run =
       run_live(plan, design, {errors.swallow ? proxy.port() : server.port()}, [&] {
         if (errors.intrude) errors.intrude(server.port());

@@ -62,6 +62,8 @@ class History {
   }
 
   void run() {
+    test::hold_queues(server_.port(), users);
+    before_ = sample().operations;
     come_online({1, 1});
     create(10, {1, 2, 3});
     create(11, {2, 4, 5, 6, 7, 8});
@@ -76,7 +78,13 @@ class History {
   [[nodiscard]] const Operations& counts_of(std::size_t error) const {
     return models_[error].counts();
   }
-  [[nodiscard]] Operations counted_by_the_server() const { return sample().operations; }
+  [[nodiscard]] Operations counted_by_the_server() const {
+    Operations counted = sample().operations;
+    for (const OperationCounter& counter : operation_counters) {
+      counted.*counter.member -= before_.*counter.member;
+    }
+    return counted;
+  }
   /// Records that all devices decoded.
   [[nodiscard]] std::uint64_t decoded() {
     std::uint64_t count = 0;
@@ -208,6 +216,7 @@ class History {
   DesignSpec design_;
   std::uint32_t nodes_;
   test::ServerProcess server_;
+  Operations before_;
   std::mt19937_64 random_;
   std::map<Device, test::TestDevice> devices_;
   std::vector<NaiveChat> models_;  ///< The first without an error.

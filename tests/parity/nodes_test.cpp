@@ -42,6 +42,7 @@ struct LiveNodes {
 LiveNodes live_counts(const Plan& plan, const DesignSpec& design, ObservedNodes::Spoil spoil = {},
                       const std::function<void(std::uint16_t port)>& meanwhile = {}) {
   ObservedNodes servers{design, nodes, std::move(spoil)};
+  test::hold_queues(servers.ports().front(), plan.users());
   const report::RunResult run = run_live(plan, design, servers.ports(), [&] {
     if (meanwhile) meanwhile(servers.ports().back());
   });

@@ -20,6 +20,9 @@ struct QueueLoad {
   std::uint64_t users = 1000;  ///< Channels' members are neighbours among them, evenly spread.
   std::size_t body_bytes = 100;
   QueuePayload payload = QueuePayload::reference;  ///< Of the packed form.
+  /// Messages after which every user acknowledges everything, as online devices do; 0: nobody ever
+  /// does. Of the packed form.
+  std::uint64_t messages_per_ack = 0;
 
   [[nodiscard]] std::uint64_t channel_of(std::uint64_t message) const { return message % channels; }
   /// Bytes that do not compress, others for each message.

@@ -39,6 +39,8 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   settings.ack_after = AckAfter::fanout;
   settings.payload = QueuePayload::copy;
   settings.queue_flush_records = 1234;
+  settings.queue_entries_max = 4321;
+  settings.device_expires_after = 36h;
   settings.heartbeat_interval = 1500ms;
   settings.tail_age = 0s;
   settings.page = {3, 4096};
@@ -61,14 +63,15 @@ TEST_F(SettingsFile, AShortSecretIsRefusedAtItsPlace) {
 TEST_F(SettingsFile, EveryFaultIsNamedWithItsPlace) {
   const std::string faults = faults_of(
       "durability: never\n"
-      "limits: {sessions: 0, nonsense: 1}\n"
+      "limits: {sessions: 0, nonsense: 1, device_expires_after: 10ms, queue_entries: 0}\n"
       "catch_up: [1]\n"
       "design: {hybrid: {threshold: 0}}\n"
       "ack_after: fan_out\n"
       "store: {queue_flush_records: 0}\n"
       "payload: copies\n");
-  for (const std::string expected : {":1:13:", ":2:20:", ":2:23:", ":3:11:", ":4:30:", ":5:12:",
-                                     "did you mean \"fanout\"?", ":6:30:", ":7:10:"}) {
+  for (const std::string expected :
+       {":1:13:", ":2:20:", ":2:23:", ":2:58:", ":2:79:", ":3:11:", ":4:30:", ":5:12:",
+        "did you mean \"fanout\"?", ":6:30:", ":7:10:"}) {
     EXPECT_NE(faults.find(expected), std::string::npos) << expected << "\n" << faults;
   }
 }

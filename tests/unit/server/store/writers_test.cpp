@@ -150,6 +150,17 @@ TEST(Committer, FailsEveryCommitAfterAFailedAppendUntilItIsResumed) {
   EXPECT_FALSE(reports.all().back().failure);
 }
 
+/// Entries that scans find in the user's own queue.
+std::uint64_t entries_of(const Store& store, std::uint64_t user) {
+  std::vector<UserQueueRow> rows;
+  store.scan_user_queue({user}, {0}, 1000, 1'000'000, rows).value();
+  std::uint64_t entries = 0;
+  for (const UserQueueRow& row : rows) {
+    for (const QueueRun& run : row.runs) entries += run.count;
+  }
+  return entries;
+}
+
 TEST(QueueWriter, AppliesEntriesAndReportsThem) {
   const TemporaryDirectory directory;
   Store store{{.path = directory / "data"}};
@@ -166,7 +177,7 @@ TEST(QueueWriter, AppliesEntriesAndReportsThem) {
   }
   EXPECT_EQ(entries, 6U);
   EXPECT_EQ(fan_outs, 2U);
-  EXPECT_EQ(store.user_queue_end({2}).value(), QueueSequence{3});
+  EXPECT_EQ(entries_of(store, 2), 3U);
 }
 
 TEST(QueueWriter, WritesALargeBacklogInParts) {
@@ -183,10 +194,10 @@ TEST(QueueWriter, WritesALargeBacklogInParts) {
   std::vector<std::size_t> parts;
   for (const QueueOutcome& outcome : reports.all()) parts.push_back(outcome.fan_outs);
   EXPECT_EQ(parts, (std::vector<std::size_t>{2, 2, 2, 1})) << "4 entries, not 6, fit below 5";
-  EXPECT_EQ(store.user_queue_end({2}).value(), QueueSequence{7});
+  EXPECT_EQ(entries_of(store, 2), 7U);
 }
 
-TEST(QueueWriter, SequencesContinueWhereTheQueueOnDiskEnds) {
+TEST(QueueWriter, PlacesOfATermAreAboveThoseOfEarlierOnes) {
   const TemporaryDirectory directory;
   for (std::uint64_t round = 0; round < 3; ++round) {
     Store store{{.path = directory / "data"}};
@@ -198,7 +209,9 @@ TEST(QueueWriter, SequencesContinueWhereTheQueueOnDiskEnds) {
   std::vector<UserQueueRow> rows;
   store.scan_user_queue({1}, {0}, 100, 1'000'000, rows).value();
   ASSERT_EQ(rows.size(), 3U);
-  EXPECT_EQ(rows[2].last, QueueSequence{15});
+  EXPECT_EQ(rows[1].last, queue_begin({2}) + 5);
+  EXPECT_EQ(rows[2].last, queue_begin({3}) + 5);
+  EXPECT_EQ(store.user_queue_end({1}).value(), queue_begin({4}));
   EXPECT_EQ(rows[2].runs.at(0), (QueueRun{{10}, {11}, 5}));
 }
 
@@ -268,12 +281,12 @@ TEST(QueueWriter, AFlushThatFailsIsTriedAgainAndNothingIsAppliedMeanwhile) {
     const FullDisk full{64 * 1024};
     writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 2, 1, {user}, 2));
     EXPECT_FALSE(writer.drain()) << "the flush of 1 comes before 2";
-    EXPECT_EQ(store.user_queue_end({user}).value(), QueueSequence{1});
+    EXPECT_EQ(entries_of(store, user), 1U);
     EXPECT_EQ(journal_of(store), (std::vector<std::uint64_t>{1, 2, 3}));
     writer.discard();
   }
   store.reopen().value();
-  EXPECT_EQ(store.user_queue_end({user}).value().value, store.cursor({0}).value().value)
+  EXPECT_EQ(entries_of(store, user), store.cursor({0}).value().value)
       << "entries and cursor are there together or not at all";
   const std::uint64_t next = store.cursor({0}).value().value + 1;
   writer.submit(fan_out_of(10, core::ChannelDesign::per_user, next, 1, {user}, next));
@@ -281,7 +294,7 @@ TEST(QueueWriter, AFlushThatFailsIsTriedAgainAndNothingIsAppliedMeanwhile) {
   writer.submit(fan_out_of(10, core::ChannelDesign::per_user, next + 1, 1, {user}, next + 1));
   ASSERT_TRUE(writer.drain());
   EXPECT_EQ(store.cursor({0}).value(), JournalSequence{next}) << "it works on";
-  EXPECT_EQ(store.user_queue_end({user}).value(), QueueSequence{next + 1});
+  EXPECT_EQ(entries_of(store, user), next + 1);
 }
 
 TEST(QueueWriter, ACrashLosesUnflushedEntriesAndTheirCursorTogether) {
@@ -292,13 +305,13 @@ TEST(QueueWriter, ACrashLosesUnflushedEntriesAndTheirCursorTogether) {
   QueueWriter writer{store, {}, [](QueueOutcome) {}};
   writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 1));
   ASSERT_TRUE(writer.drain());
-  ASSERT_EQ(store.user_queue_end({1}).value(), QueueSequence{1});
+  ASSERT_EQ(entries_of(store, 1), 1U);
   std::filesystem::copy(directory / "data", directory / "crashed",
                         std::filesystem::copy_options::recursive);
 
   Store crashed{{.path = directory / "crashed"}};
   EXPECT_EQ(crashed.cursor({0}).value(), JournalSequence{0}) << "redo starts at the beginning";
-  EXPECT_EQ(crashed.user_queue_end({1}).value(), QueueSequence{0});
+  EXPECT_EQ(entries_of(crashed, 1), 0U);
   EXPECT_EQ(crashed.journal_end({0}).value(), JournalSequence{1}) << "the journal has what to redo";
 }
 
@@ -327,6 +340,26 @@ TEST(QueueWriter, CursorsWithoutEntriesAreFlushedAtTheEnd) {
   EXPECT_EQ(store.cursor({1}).value(), JournalSequence{3}) << "nothing to redo after a clean end";
 }
 
+TEST(QueueWriter, TakesOutWhatDevicesReportAndTellsHowMuchThatSaves) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data"}};
+  Reports<QueueOutcome> outcomes;
+  QueueWriter writer{store, {.linger = 1h}, [&](QueueOutcome outcome) { outcomes.add(outcome); }};
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 9, {1, 2}, 9));
+  ASSERT_TRUE(writer.drain());
+  std::vector<core::DeviceReport> reports{
+      {.user = {1}, .device = {1}, .login = true, .holds = {{{10}, {9}}}},
+      {.user = {2}, .device = {1}, .holds = {{{10}, {4}}}}};
+  writer.report(reports);
+  EXPECT_TRUE(reports.empty());
+  ASSERT_TRUE(writer.drain());
+  EXPECT_EQ(entries_of(store, 1), 0U);
+  EXPECT_EQ(entries_of(store, 2), 5U);
+  std::uint64_t saved = 0;
+  for (const QueueOutcome& outcome : outcomes.all()) saved += outcome.trimmed.bytes;
+  EXPECT_EQ(saved, user_queue_key_bytes + 3U) << "one user's row of one run";
+}
+
 TEST(QueueWriter, DiscardForgetsWhatWaits) {
   const TemporaryDirectory directory;
   Store store{{.path = directory / "data"}};
@@ -335,10 +368,10 @@ TEST(QueueWriter, DiscardForgetsWhatWaits) {
   writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 1));
   writer.discard();
   EXPECT_TRUE(reports.all().empty());
-  EXPECT_EQ(store.user_queue_end({1}).value(), QueueSequence{0});
+  EXPECT_EQ(entries_of(store, 1), 0U);
   writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 1));
   ASSERT_TRUE(writer.drain()) << "it works on after a discard";
-  EXPECT_EQ(store.user_queue_end({1}).value(), QueueSequence{1});
+  EXPECT_EQ(entries_of(store, 1), 1U);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "sim/world/world.hpp"
 
 #include "scenarios/model/plan.hpp"
+#include "server/core/limits.hpp"
 #include "tests/parity/differences.hpp"
 #include "tests/parity/naive_counts.hpp"
 
@@ -225,6 +226,36 @@ TEST(World, AcksAfterTheFanOutFollowTheQueuesAndChangeNothingElse) {
       EXPECT_GT(ack_p50_ns(fanout), ack_p50_ns(log) + 10'000'000) << name_of(design.design);
     }
   }
+}
+
+TEST(World, QueuesKeepRowsOnlyForMembersOfWhomADeviceIsAway) {
+  Scenario scenario = small_town();
+  const Operations some_away = simulate(Plan{scenario}, {QueueDesign::per_user}).operations;
+  EXPECT_GT(some_away.queue_bytes_trimmed, 0U);
+  EXPECT_LT(some_away.queue_bytes_trimmed, some_away.queue_bytes);
+  EXPECT_GT(some_away.device_acks, some_away.logins);
+  scenario.population.away.clear();
+  scenario.groups.pop_back();  // Its members are away all the time.
+  scenario.workloads[0].mix = {{"direct", 0.4}, {"pair", 0.3}, {"hall", 0.3}};
+  const Operations nobody_away = simulate(Plan{scenario}, {QueueDesign::per_user}).operations;
+  EXPECT_GT(nobody_away.queue_bytes, 0U);
+  EXPECT_EQ(nobody_away.queue_bytes_trimmed, nobody_away.queue_bytes);
+}
+
+TEST(World, AQueueBeyondItsBoundIsReadFromTheLog) {
+  Scenario scenario = small_town();
+  scenario.population.devices = {{1, 1.0}};
+  scenario.groups = {{.name = "hall", .count = 1, .members = 60, .online = 0.25}};
+  scenario.workloads[0].mix = {{"hall", 1}};
+  scenario.workloads[0].rate = 12'000;
+  scenario.workloads[0].duration = 6s;
+  const Operations below = simulate(Plan{scenario}, {QueueDesign::per_user}).operations;
+  EXPECT_GT(below.log_gets, 45 * below.records / 2);
+  scenario.workloads[0].duration = 9s;
+  const Operations above = simulate(Plan{scenario}, {QueueDesign::per_user}).operations;
+  EXPECT_GT(above.records, core::queue_entries_max);
+  EXPECT_GE(above.log_scans, 45U) << "each of those who come at the end";
+  EXPECT_LT(above.log_gets, above.records) << "no queue names what they lack";
 }
 
 TEST(World, LogicalCountsDoNotDependOnTheNumberOfServers) {
