@@ -3,6 +3,8 @@
 #include "server/token/token.hpp"
 #include "tests/temporary_directory.hpp"
 
+#include <gtest/gtest.h>
+
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -132,6 +134,9 @@ class ServerProcess {
         nodes_{nodes} {
     start();
   }
+  ~ServerProcess() { look_for_reports(); }
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
 
   void start() {
     launch();
@@ -139,6 +144,7 @@ class ServerProcess {
   }
   /// Starts the process, and does not wait until it listens.
   void launch() {
+    look_for_reports();
     std::ofstream{config()} << "listen: " << listen_ << "\ndata: " << (directory_ / "data")
                             << "\nsecret: " << test_secret << "\n"
                             << "nodes: " << nodes_ << "\n"
@@ -179,6 +185,15 @@ class ServerProcess {
   [[nodiscard]] std::string data() const { return directory_ / "data"; }
 
  private:
+  /// What a sanitizer reports fails the test, whatever becomes of the process.
+  void look_for_reports() const {
+    if (process_ == nullptr) return;
+    const std::string log = process_->log();
+    const bool reported = log.find("Sanitizer: ") != std::string::npos ||
+                          log.find("runtime error: ") != std::string::npos;
+    if (reported) ADD_FAILURE() << log;
+  }
+
   TemporaryDirectory directory_;
   std::string settings_;
   std::string listen_;
