@@ -33,6 +33,14 @@ class NaiveCount {
   }
   /// Of the (record, node) pairs those that cross the bus: the node is not the channel's own.
   [[nodiscard]] std::uint64_t pairs_between_nodes() const { return pairs_between_nodes_; }
+  /// (channel, node that is not its own) with interest in the end.
+  [[nodiscard]] std::uint64_t interest_between_nodes() const {
+    std::uint64_t count = 0;
+    for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) {
+      count += others(interested(channel, Instant::max()), channel);
+    }
+    return count;
+  }
 
   /// Whether nobody who could get it leaves, comes or is cut off within `margin` of a message.
   bool quiet(Duration margin) const {
@@ -84,14 +92,18 @@ class NaiveCount {
     return nodes;
   }
 
+  /// How many of the nodes are not the channel's own.
+  [[nodiscard]] std::uint64_t others(const std::set<NodeId>& nodes, std::uint32_t channel) const {
+    const auto partition = core::partition_of(scenario::Plan::channel_id(channel), partitions());
+    return nodes.size() - nodes.count(core::owner_of(partition, nodes_));
+  }
+
   void count_send(const scenario::Send& send) {
     const auto members = members_of(send.channel);
     ++operations_.records;
     const auto nodes = interested(send.channel, send.due);
-    const auto partition =
-        core::partition_of(scenario::Plan::channel_id(send.channel), partitions());
     operations_.record_node_pairs += nodes.size();
-    pairs_between_nodes_ += nodes.size() - nodes.count(core::owner_of(partition, nodes_));
+    pairs_between_nodes_ += others(nodes, send.channel);
     if (has_queue(members.size())) {
       std::set<PartitionId> of_users;
       for (const std::uint32_t user : members) {

@@ -35,7 +35,9 @@ constexpr std::uint32_t nodes = 3;
 
 struct LiveNodes {
   Live counts;
-  std::uint64_t pairs_seen = 0;  ///< (record, node) by the bus between them.
+  // By the bus between them.
+  std::uint64_t pairs_seen = 0;     ///< (record, node)
+  std::uint64_t interest_seen = 0;  ///< (channel, node)
 };
 
 /// `meanwhile` gets a port of a gateway, once within the measured window.
@@ -47,17 +49,20 @@ LiveNodes live_counts(const Plan& plan, const DesignSpec& design, ObservedNodes:
     if (meanwhile) meanwhile(servers.ports().back());
   });
   servers.stop();
-  return {counts_of(run, servers.data(), nodes), servers.pairs_seen()};
+  return {counts_of(run, servers.data(), nodes), servers.pairs_seen(), servers.interest_seen()};
 }
 
 std::vector<std::string> sinks_against_naive(const Plan& plan, const DesignSpec& design,
                                              const LiveNodes& live) {
   NaiveCount naive{plan, design};
   auto seen = differences(live.counts.sinks, naive.count());
-  if (live.pairs_seen != naive.pairs_between_nodes()) {
-    seen.push_back("pairs between nodes: " + std::to_string(live.pairs_seen) +
-                   " != " + std::to_string(naive.pairs_between_nodes()));
-  }
+  const auto compare = [&](const char* what, std::uint64_t by_bus, std::uint64_t by_plan) {
+    if (by_bus == by_plan) return;
+    seen.push_back(std::string{what} + ": " + std::to_string(by_bus) +
+                   " != " + std::to_string(by_plan));
+  };
+  compare("pairs between nodes", live.pairs_seen, naive.pairs_between_nodes());
+  compare("interest between nodes", live.interest_seen, naive.interest_between_nodes());
   return seen;
 }
 

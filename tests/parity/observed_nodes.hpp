@@ -19,7 +19,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -53,7 +53,7 @@ class ObservedNodes {
       place->node.connect();
     }
     for (const auto& place : places_) {
-      threads_.emplace_back([running = place.get()] { running->io.run(); });
+      threads_.emplace_back([running = place.get()] { running->run(); });
     }
   }
   ~ObservedNodes() { stop(); }
@@ -67,8 +67,11 @@ class ObservedNodes {
     return ports;
   }
   [[nodiscard]] std::string data() const { return directory_of_data_ / "data"; }
-  /// (message, node with interest) that passed from a channel's node to another.
+  // --- what passed. @pre stop().
+  /// (message, node with interest) from a channel's node to another.
   [[nodiscard]] std::uint64_t pairs_seen() const { return pairs_seen_; }
+  /// (channel, node) whose registration at the channel's node was answered to another.
+  [[nodiscard]] std::uint64_t interest_seen() const { return interest_seen_.size(); }
 
   /// As a server stops: answers what was accepted, closes all sessions, writes and closes the
   /// stores.
@@ -123,6 +126,15 @@ class ObservedNodes {
       node.attach(gateway);
     }
 
+    /// As a server runs it: the node counts its sleeps.
+    void run() {
+      while (!io.stopped()) {
+        if (io.poll() != 0 || io.stopped()) continue;
+        node.count_wake();
+        io.run_one();
+      }
+    }
+
     NodeId id;
     boost::asio::io_context io{1};
     bus::Exchange exchange;
@@ -144,6 +156,11 @@ class ObservedNodes {
       for (bus::Message& message : messages) {
         if (spoil_) spoil_(message);
         if (const auto* published = std::get_if<bus::Published>(&message)) count(*published);
+        if (const auto* registered = std::get_if<bus::Registered>(&message)) {
+          for (const bus::ChannelState& state : registered->channels) {
+            if (state.registered) interest_seen_.emplace(state.channel, to);
+          }
+        }
       }
     }
     Place& place = *places_[to.value];
@@ -158,8 +175,9 @@ class ObservedNodes {
 
   test::TemporaryDirectory directory_of_data_;
   std::mutex mutex_;
-  Spoil spoil_;  // guarded by mutex_
-  std::atomic<std::uint64_t> pairs_seen_{0};
+  Spoil spoil_;                                           // guarded by mutex_
+  std::uint64_t pairs_seen_ = 0;                          // guarded by mutex_
+  std::set<std::pair<ChannelId, NodeId>> interest_seen_;  // guarded by mutex_
   server::Settings settings_;
   const directory::Directory directory_;
   std::vector<std::unique_ptr<Place>> places_;
