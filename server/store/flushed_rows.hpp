@@ -21,10 +21,11 @@ class FlushedRows {
     ChannelId channel;         ///< {0}: the user's own queue.
     QueueSequence last_place;  ///< user queue
     MessageId last_id;         ///< member's queue
+    bool one_row = false;      ///< There is no other than the one of that place or id.
   };
 
-  /// Adds the rows that the user's entries become.
-  void add(const BufferedRuns& user);
+  /// Adds the rows that the user's entries become: `one_row` a queue, or maybe several.
+  void add(const BufferedRuns& user, bool one_row);
   /// Adds a row that was there before a restart.
   void add_user_row(UserId user, QueueSequence last, std::span<const QueueRun> runs);
   void add_member_row(UserId user, const QueueRun& run);
@@ -44,12 +45,14 @@ class FlushedRows {
     bool per_member = false;
     MessageId last;
     std::uint64_t entries = 0;
+    bool one_row = false;  ///< per_member
   };
   struct User {
     QueueSequence end;  ///< 0: no row of its own queue.
+    bool one_row = false;
     std::vector<Part> parts;
   };
-  static void add(User& user, const QueueRun& run, bool per_member);
+  static void add(User& user, const QueueRun& run, bool per_member, bool one_row);
 
   std::unordered_map<UserId, User> users_;
   std::vector<Doomed> doomed_;

@@ -238,7 +238,9 @@ Result<void> Store::flush_queues() {
     const std::lock_guard lock{impl_->queues_mutex};
     impl_->frozen = impl_->buffer.freeze();
     impl_->frozen_doomed = impl_->flushed.take_doomed();
-    for (const BufferedRuns& user : impl_->frozen.users) impl_->flushed.add(user);
+    // Rows of copies are cut by size.
+    const bool one_row = impl_->payload() == QueuePayload::reference;
+    for (const BufferedRuns& user : impl_->frozen.users) impl_->flushed.add(user, one_row);
     std::swap(impl_->frozen_applied, impl_->applied);
   }
   impl_->frozen_notes = impl_->devices.take_due_notes();

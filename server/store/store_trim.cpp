@@ -95,7 +95,14 @@ Store::Trimmed Store::trim(std::int64_t now_s) {
 void Store::Impl::write_trims(rocksdb::WriteBatch& batch) const {
   auto* const queues = directory.queues();
   for (const FlushedRows::Doomed& doomed : frozen_doomed) {
-    if (doomed.channel == ChannelId{}) {
+    // As a rule there is one row, and its tombstone is a fraction of a range's.
+    const bool own = doomed.channel == ChannelId{};
+    if (doomed.one_row && own) {
+      batch.Delete(queues, slice(user_queue_key(doomed.user, doomed.last_place).view()));
+    } else if (doomed.one_row) {
+      batch.Delete(queues,
+                   slice(member_queue_key(doomed.channel, doomed.user, doomed.last_id).view()));
+    } else if (own) {
       batch.DeleteRange(queues, slice(user_queue_key(doomed.user, {}).view()),
                         slice(user_queue_key(doomed.user, doomed.last_place + 1).view()));
     } else {

@@ -5,6 +5,7 @@
 #include "tests/bench/queues/load.hpp"
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <semaphore>
 #include <utility>
@@ -23,19 +24,27 @@ std::vector<core::MemberRow> rows_of(const QueueLoad& load, std::uint64_t channe
   return rows;
 }
 
-/// What the users' devices say once they hold all there is.
-std::vector<core::DeviceReport> acks_of(const QueueLoad& load,
-                                        const std::vector<MessageId>& heads) {
-  std::vector<core::DeviceReport> reports(load.users);
-  for (std::uint64_t i = 0; i < load.users; ++i) {
-    reports[i].user = {i + 1};
-    reports[i].device = {1};
-  }
-  for (std::uint64_t channel = 0; channel < load.channels; ++channel) {
-    for (const UserId user : load.members_of(channel)) {
-      reports[user.value - 1].holds.push_back({{channel + 1}, heads[channel]});
+/// What the users' devices say once they hold all there is: those that got something since the last
+/// time. Clears `news`.
+std::vector<core::DeviceReport> acks_of(const std::vector<std::vector<core::MemberRow>>& members,
+                                        const std::vector<MessageId>& heads,
+                                        std::vector<bool>& news) {
+  std::vector<core::DeviceReport> all(news.size());
+  for (std::uint64_t channel = 0; channel < members.size(); ++channel) {
+    for (const core::MemberRow& member : members[channel]) {
+      if (news[member.user.value]) {
+        all[member.user.value].holds.push_back({{channel + 1}, heads[channel]});
+      }
     }
   }
+  std::vector<core::DeviceReport> reports;
+  for (std::uint64_t user = 0; user < all.size(); ++user) {
+    if (!news[user]) continue;
+    all[user].user = {user};
+    all[user].device = {1};
+    reports.push_back(std::move(all[user]));
+  }
+  news.assign(news.size(), false);
   return reports;
 }
 
@@ -78,7 +87,9 @@ QueueCost run_packed(const QueueLoad& load) {
   for (std::uint64_t i = 0; i < load.channels; ++i) members.push_back(rows_of(load, i));
   std::vector<MessageId> heads(load.channels);
   std::vector<std::uint64_t> entries(load.users + 1);
+  std::vector<bool> news(load.users + 1);
   JournalSequence journal;
+  std::uint64_t ack_at = load.messages_per_ack;
   core::DurablePlan plan;
   const Usage before = Usage::now();
   {
@@ -87,7 +98,7 @@ QueueCost run_packed(const QueueLoad& load) {
     store::QueueWriter writer{store, {.linger = 0ms}, [](const store::QueueOutcome&) {}};
     for (std::uint64_t message = 0; message < load.messages;) {
       auto commit = std::make_shared<store::Commit>();
-      std::vector<core::RecordRun> runs(load.channels);
+      std::map<std::uint64_t, core::RecordRun> runs;
       for (std::uint64_t i = 0; i < load.messages_per_commit; ++i, ++message) {
         const std::uint64_t channel = load.channel_of(message);
         core::RecordRun& run = runs[channel];
@@ -101,21 +112,21 @@ QueueCost run_packed(const QueueLoad& load) {
       store::FanOut fan_out;
       fan_out.cursors.push_back({partition, journal});
       fan_out.records = std::move(commit);
-      for (std::uint64_t channel = 0; channel < load.channels; ++channel) {
-        if (runs[channel].count == 0) continue;
+      for (const auto& [channel, run] : runs) {
         plan.clear();
-        core::plan_durable(core::ChannelDesign::per_user, runs[channel], members[channel], plan);
+        core::plan_durable(core::ChannelDesign::per_user, run, members[channel], plan);
         for (const core::DurableEntry& entry : plan.entries) {
           entries[entry.user.value] += entry.count;
+          news[entry.user.value] = true;
         }
         fan_out.entries.insert(fan_out.entries.end(), plan.entries.begin(), plan.entries.end());
         fan_out.runs.push_back(
-            {runs[channel].channel, core::ChannelDesign::per_user, fan_out.entries.size()});
+            {run.channel, core::ChannelDesign::per_user, fan_out.entries.size()});
       }
       writer.submit(std::move(fan_out));
-      if (load.messages_per_ack != 0 &&
-          (message % load.messages_per_ack == 0 || message == load.messages)) {
-        auto reports = acks_of(load, heads);
+      if (load.messages_per_ack != 0 && (message >= ack_at || message == load.messages)) {
+        ack_at += load.messages_per_ack;
+        auto reports = acks_of(members, heads, news);
         writer.report(reports);
       }
       if (!writer.drain()) return {.fault = "a queue write failed"};
