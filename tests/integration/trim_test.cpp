@@ -127,6 +127,29 @@ TEST_P(TrimmedQueues, AreServedExactlyAfterATrimAndAKill) {
   }
 }
 
+TEST_P(TrimmedQueues, ThatBeginAnewServeWhoHasAPositionInTheOldOnes) {
+  ServerProcess server{settings("")};
+  begin(server);
+  say(30);
+  wait_for_queues(server.port());
+  bob_.come_online(server.port());
+  bob_.acknowledge();
+  bob_.go_offline();
+  ASSERT_EQ(server.stop(), 0);
+  EXPECT_EQ(stored(server), 2 * 31U) << "nothing is left of bob's queue, not its end either";
+  server.start();
+  alice_.vanish();
+  alice_.come_online(server.port());
+  say(10);
+  wait_for_queues(server.port());
+  const double scans = metric(server.port(), "clamor_queue_scans_total");
+  const double log_scans = metric(server.port(), "clamor_log_scans_total");
+  bob_.come_online(server.port());
+  EXPECT_EQ(bob_.ids(channel), all());
+  EXPECT_EQ(metric(server.port(), "clamor_queue_scans_total"), scans + 1);
+  EXPECT_EQ(metric(server.port(), "clamor_log_scans_total"), log_scans);
+}
+
 TEST_P(TrimmedQueues, ANewDeviceGetsFromTheLogWhatTheOthersHadTrimmed) {
   ServerProcess server{settings("")};
   begin(server);
