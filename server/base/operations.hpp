@@ -49,7 +49,7 @@ struct Operations {
   std::uint64_t queue_batches = 0;        ///< Commits of queue entries.
   std::uint64_t queue_ns = 0;             ///< Time the queue writer spends on them.
   std::uint64_t queue_bytes = 0;          ///< Bytes of queue rows before compression.
-  std::uint64_t queue_bytes_trimmed = 0;  ///< Of them: held by devices before they were flushed.
+  std::uint64_t queue_bytes_trimmed = 0;  ///< Of rows never written: devices held all first.
   std::uint64_t device_acks = 0;          ///< Frames in which devices say what they hold.
   std::uint64_t scan_ns = 0;              ///< Time spent on filling catch-up pages; inside turns.
   std::uint64_t bus_frames = 0;           ///< Messages between nodes.
