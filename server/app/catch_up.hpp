@@ -67,7 +67,8 @@ struct CatchUp {
   std::vector<protocol::HeldPosition> held;  ///< By channel, as the device sent them.
   std::vector<Progress> channels;            ///< By channel id.
   std::vector<core::Interval> intervals;
-  std::size_t answers_due = 0;  ///< Registrations under way; the plan needs them all.
+  std::uint32_t round = 0;      ///< Rounds so far, this one included.
+  std::size_t answers_due = 0;  ///< The round's registrations under way; the plan needs them all.
   bool round_due = false;       ///< The user's owner was asked for the channels of a round.
   bool accepted = false;        ///< The device was told that the login holds.
   bool planned = false;

@@ -143,6 +143,8 @@ class Frontend {
   /// Takes what a channel's owner said to a session that is still to be planned for.
   void learn(gateway::SessionId id, Session& session, const bus::ChannelState& state,
              core::Intervals intervals);
+  /// The progress of a channel that was learnt for a plan that is still to be made, or nullptr.
+  [[nodiscard]] static CatchUp::Progress* progress_to_plan(Session& session, ChannelId channel);
   void plan(gateway::SessionId id, CatchUp& catch_up);
   template <class Answer>
   void take_answer(Answer&& answer);

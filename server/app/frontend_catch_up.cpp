@@ -29,6 +29,7 @@ void Frontend::begin_round(gateway::SessionId id, CatchUp& catch_up) {
   const NodeId owner = node_.directory.owner(catch_up.user);
   if (!node_.bus.is_up(owner)) return refuse_unavailable(id);
   const Device& device = sessions_.device(sessions_.find(id)->device);
+  ++catch_up.round;
   catch_up.round_due = true;
   catch_up.planned = false;
   node_.bus.send(owner, bus::UserLogin{ticket_of(id), catch_up.user, device.id});
@@ -57,8 +58,9 @@ void Frontend::register_channels(gateway::SessionId id, CatchUp& catch_up,
                                  std::span<const ChannelId> channels) {
   if (channels.empty() && catch_up.answers_due == 0) return plan(id, catch_up);
   auto asked = registrations(id, catch_up.user, channels);
-  for (const auto& [node, wanted] : asked) {
+  for (auto& [node, wanted] : asked) {
     if (!node_.bus.is_up(node)) return refuse_unavailable(id);
+    wanted.round = catch_up.round;
   }
   catch_up.answers_due += asked.size();
   // Each may be answered at once; `catch_up` is not to be looked at from here on.
@@ -100,6 +102,11 @@ void Frontend::learn(gateway::SessionId id, Session& session, const bus::Channel
     live_.at(index).joiners.push_back({.session = id, .next = joined});
   }
   release_acks(index, relayed);
+}
+
+CatchUp::Progress* Frontend::progress_to_plan(Session& session, ChannelId channel) {
+  if (session.catch_up == nullptr || session.catch_up->planned) return nullptr;
+  return session.catch_up->find(channel);
 }
 
 void Frontend::plan(gateway::SessionId id, CatchUp& catch_up) {

@@ -66,7 +66,8 @@ void Frontend::join(gateway::SessionId id, Session& session, ChannelId channel, 
   live.joiners.push_back({.session = id, .next = at});
   if (live.registered) return advance_joiners(index);
   if (std::exchange(live.asked, true)) return;
-  node_.bus.send(node_.directory.owner(channel), bus::Register{bus::no_session, {}, {channel}});
+  node_.bus.send(node_.directory.owner(channel),
+                 bus::Register{.session = bus::no_session, .user = {}, .channels = {channel}});
 }
 
 void Frontend::advance_joiners(LiveIndex index) {
@@ -83,6 +84,8 @@ void Frontend::advance_joiners(LiveIndex index) {
       const gateway::SessionId id = joiner.session;
       live.joiners.erase(live.joiners.begin() + static_cast<std::ptrdiff_t>(i));
       attach(id, *session, index);
+      // The plan reads up to where the session is attached: until then it holds no records.
+      if (auto* const progress = progress_to_plan(*session, live.id)) progress->attached = true;
       release_acks(index, live.relayed);
       continue;
     }
@@ -206,8 +209,12 @@ void Frontend::handle(NodeId, bus::Registered&& registered) {
     }
   }
   Session* const session = sessions_.find(id);
-  if (session == nullptr || session->catch_up == nullptr || session->catch_up->planned) return;
-  if (--session->catch_up->answers_due == 0) plan(id, *session->catch_up);
+  if (session == nullptr || session->catch_up == nullptr) return;
+  CatchUp& catch_up = *session->catch_up;
+  // refresh() asks for no round; its answer may come when another is open.
+  if (registered.round != catch_up.round) return;
+  // A channel that the user joined meanwhile may be known before all others are.
+  if (--catch_up.answers_due == 0 && !catch_up.round_due) plan(id, catch_up);
 }
 
 }  // namespace clamor::server

@@ -121,8 +121,13 @@ void Frontend::deliver(LiveIndex index, const core::Record& record, std::span<co
   }
   if (record.kind != core::RecordKind::leave && record.kind != core::RecordKind::kick) return;
   for_each_user(body, [&](UserId user) {
-    sessions_.for_each_session_of(
-        user, [&](gateway::SessionId id) { detach(sessions_.at(id.slot), id.slot, index); });
+    sessions_.for_each_session_of(user, [&](gateway::SessionId id) {
+      Session& session = sessions_.at(id.slot);
+      detach(session, id.slot, index);
+      CatchUp::Progress* const progress = progress_to_plan(session, record.channel);
+      if (progress == nullptr || !std::exchange(progress->attached, false)) return;
+      progress->up_to = record.id;  // What is relayed from here on is not the user's.
+    });
   });
 }
 

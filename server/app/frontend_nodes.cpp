@@ -31,12 +31,10 @@ void Frontend::on_node_up(NodeId node, Term term) {
 }
 
 void Frontend::on_node_down(NodeId node) {
-  // Whoever waits for an answer comes back; it need not be this node's, but it is soon over.
+  // Whoever catches up comes back: an answer, or a page still to come, may need this node.
   std::vector<gateway::SessionId> waiting;
   sessions_.for_each_logged_in([&](gateway::SessionId id) {
-    const Session& session = *sessions_.find(id);
-    if (session.catch_up == nullptr) return;
-    if (!session.catch_up->planned || session.catch_up->asking) waiting.push_back(id);
+    if (sessions_.find(id)->catch_up != nullptr) waiting.push_back(id);
   });
   for (LiveChannel& live : live_.all()) {
     if (node_.directory.owner(live.id) != node) continue;

@@ -166,7 +166,8 @@ void Owner::handle(NodeId, bus::UsersJoined&& joined) {
 
 void Owner::handle(NodeId from, bus::Register&& wanted) {
   if (refuse_login(from, wanted.session)) return;
-  bus::Registered answer{.session = wanted.session, .channels = {}, .intervals = {}};
+  bus::Registered answer{
+      .session = wanted.session, .round = wanted.round, .channels = {}, .intervals = {}};
   answer.channels.reserve(wanted.channels.size());
   for (const ChannelId id : wanted.channels) {
     const auto index = channels_->find(id);

@@ -63,6 +63,7 @@ struct LeaveRequest {
 /// broke. Answered by Registered.
 struct Register {
   Ticket session;
+  std::uint32_t round = 0;  ///< Of the session's catch-up; 0: none waits for the answer.
   UserId user;
   std::vector<ChannelId> channels;
 };
@@ -226,6 +227,7 @@ struct ChannelState {
 };
 struct Registered {
   Ticket session;
+  std::uint32_t round = 0;  ///< As it was asked.
   std::vector<ChannelState> channels;
   std::vector<core::Interval> intervals;
 };
