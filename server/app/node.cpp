@@ -1,5 +1,7 @@
 #include "server/app/node.hpp"
 
+#include "server/gateway/clock.hpp"
+
 #include <string>
 #include <utility>
 #include <variant>
@@ -17,7 +19,11 @@ Node::Node(boost::asio::io_context& io, store::Store& store, const Settings& set
                .settings = settings_,
                .directory = directory,
                .bus = bus_,
-               .begin_turn = [this] { gateway_->begin_turn(); }},
+               .begin_turn =
+                   [this] {
+                     gateway_->begin_turn();
+                     context_.now = gateway::monotonic_now();
+                   }},
       owner_{io, store, context_},
       frontend_{io, context_} {
   owner_.start();
@@ -66,20 +72,20 @@ void Node::on_turn_end(Instant now) {
 // --- messages ------------------------------------------------------------------------------------
 
 void Node::receive_all(NodeId from, std::vector<bus::Message> messages) {
-  gateway_->begin_turn();
+  context_.begin_turn();
   ++context_.operations.posts;
   for (bus::Message& message : messages) receive(from, std::move(message));
 }
 
 void Node::on_node_up(NodeId node, Term term) {
-  gateway_->begin_turn();
+  context_.begin_turn();
   bus_.set_up(node, term);
   owner_.on_node_up(node);
   frontend_.on_node_up(node, term);
 }
 
 void Node::on_node_down(NodeId node) {
-  gateway_->begin_turn();
+  context_.begin_turn();
   bus_.set_down(node);
   owner_.on_node_down(node);
   frontend_.on_node_down(node);

@@ -129,7 +129,7 @@ void Owner::tick() {
   }
   tick_timer_.expires_after(tick_interval);
   tick_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
+    if (error || draining_) return;  // A wait that is over is beyond cancel().
     node_.begin_turn();
     tick();
   });
