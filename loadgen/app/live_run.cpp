@@ -1,6 +1,7 @@
 #include "loadgen/app/live_run.hpp"
 
 #include "loadgen/net/connections.hpp"
+#include "loadgen/net/target.hpp"
 #include "reports/model/region.hpp"
 #include "reports/model/thresholds.hpp"
 #include "reports/render/environment.hpp"
@@ -57,25 +58,31 @@ LiveRun::LiveRun(const LoadOptions& options)
 }
 
 void LiveRun::check_size() {
-  connecting_clients_ = plan_.clients();
-  for (std::uint32_t user = 0; user < plan_.users(); ++user) {
-    if (plan_.dormant(user)) connecting_clients_ -= plan_.devices_of(user);
-  }
-  if (options_.target) return;
-  if (connecting_clients_ > sessions_of_a_server) {
+  if (!options_.target) nodes_ = scenario::servers_of(plan_);
+  if (nodes_ > nodes_of_a_process) {
     throw scenario::ConfigError{
-        {fmt::format("{}: {} clients connect, but the embedded server is one process and holds {}; "
-                     "use a smaller --scale, or name running servers by --target",
-                     scenario_.name, connecting_clients_, sessions_of_a_server)}};
+        {fmt::format("{}: {} clients on servers of {} are {} nodes, but the embedded server hosts "
+                     "at most {}; raise deployment.clients_per_server, or name running servers by "
+                     "--target",
+                     scenario_.name, plan_.clients(), scenario_.deployment.clients_per_server,
+                     nodes_, nodes_of_a_process)}};
   }
-  nodes_ = scenario::servers_of(plan_);
-  if (nodes_ <= nodes_of_a_process) return;
+  std::vector<std::uint32_t> connecting(nodes_);
+  for (std::uint32_t user = 0; user < plan_.users(); ++user) {
+    if (plan_.dormant(user)) continue;
+    connecting[target_of(scenario::Plan::user_id(user), nodes_)] += plan_.devices_of(user);
+  }
+  for (const std::uint32_t clients : connecting) connecting_clients_ += clients;
+  if (options_.target) return;
+  // The server's limit is the process's; each node takes an equal share.
+  const std::uint32_t most = *std::max_element(connecting.begin(), connecting.end());
+  if (most <= sessions_of_a_server / nodes_) return;
+  const std::string_view to_one = nodes_ == 1 ? "" : " to one node";
+  const std::string_view of_one = nodes_ == 1 ? "" : " a node";
   throw scenario::ConfigError{
-      {fmt::format("{}: {} clients on servers of {} are {} nodes, but the embedded server hosts at "
-                   "most {}; raise deployment.clients_per_server, or name running servers by "
-                   "--target",
-                   scenario_.name, plan_.clients(), scenario_.deployment.clients_per_server, nodes_,
-                   nodes_of_a_process)}};
+      {fmt::format("{}: {} clients connect{}, but the embedded server is one process and holds {}{}"
+                   "; use a smaller --scale, or name running servers by --target",
+                   scenario_.name, most, to_one, sessions_of_a_server / nodes_, of_one)}};
 }
 
 // --- processes -----------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
       .address = settings.address,
       .port = port_of(settings, id),
       .message_bytes_max = settings.message_bytes_max,
-      .sessions_max = settings.sessions_max,
+      .sessions_max = (settings.sessions_max + settings.nodes - 1) / settings.nodes,
       .offline_after = settings.offline_after,
       .session_limits = {.buffer_bytes = settings.session_buffer_bytes,
                          .buffer_age = settings.session_buffer_age}};

@@ -35,7 +35,8 @@ struct Settings {
   Duration offline_after = 30s;
 
   // Limits: what lies beyond is refused by name, or closes the session.
-  std::uint32_t sessions_max = 18'000;  ///< Of all nodes: a process holds 20,000 descriptors.
+  /// Of all nodes, each of which takes an equal share: a process holds 20,000 descriptors.
+  std::uint32_t sessions_max = 18'000;
   std::uint32_t message_bytes_max = 128 * 1024;
   std::uint32_t body_bytes_max = 16 * 1024;
   std::uint32_t group_members_max = 10'000;
