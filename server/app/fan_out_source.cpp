@@ -134,8 +134,7 @@ std::size_t FanOutSource::handle(NodeId from, const bus::FanOutApplied& applied,
     pending_.pop_front();
   }
   if (by.state == State::redoing && by.node != node_.self && applied.stream == by.stream) {
-    const auto redone = redo(by, channels);
-    if (!redone) std::fprintf(stderr, "fan-out: %s\n", redone.error().what.c_str());
+    try_redo(by, channels);
   }
   return acks;
 }
@@ -152,6 +151,7 @@ bool FanOutSource::is_applied(const Pending& pending) const {
 
 void FanOutSource::tick() {
   for (Consumer& one : consumers_) {
+    if (one.state == State::asked) node_.bus.send(one.node, bus::FanOutAsk{one.stream});
     if (one.state != State::live) continue;
     std::vector<store::JournalPlace> behind;
     for (const PartitionId partition : own_) {
@@ -199,8 +199,7 @@ void FanOutSource::handle(NodeId from, const bus::FanOutCursors& cursors, Channe
   Consumer& one = consumer(from);
   if (cursors.stream != one.stream || one.state == State::down) return;
   begin_stream(one, cursors);
-  const auto redone = redo(one, channels);
-  if (!redone) std::fprintf(stderr, "fan-out: %s\n", redone.error().what.c_str());
+  try_redo(one, channels);
 }
 
 void FanOutSource::begin_stream(Consumer& one, const bus::FanOutCursors& cursors) {
@@ -242,6 +241,13 @@ store::Result<FanOutSource::Redone> FanOutSource::redo(Consumer& one, Channels& 
   one.state = State::live;
   node_.bus.send(one.node, bus::FanOutCaughtUp{});
   return Redone{};
+}
+
+void FanOutSource::try_redo(Consumer& one, Channels& channels) {
+  const auto redone = redo(one, channels);
+  if (redone) return;
+  std::fprintf(stderr, "fan-out: %s\n", redone.error().what.c_str());
+  one.state = State::asked;
 }
 
 // --- recovery ------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ class FanOutSource {
 
   void on_node_up(NodeId node);
   void on_node_down(NodeId node);
-  /// Tells consumers how far the journals are whose latest records owe them nothing.
+  /// Tells consumers how far the journals are whose latest records owe them nothing, asks again
+  /// those that have not said where they are.
   void tick();
 
   // --- recovery
@@ -61,7 +62,7 @@ class FanOutSource {
  private:
   enum class State : std::uint8_t {
     down,
-    asked,    ///< Where it is, it is still to say.
+    asked,    ///< Where it is, it is still to say. tick() asks again.
     redoing,  ///< From the journal, batch by batch.
     live,     ///< Gets each commit.
   };
@@ -91,6 +92,8 @@ class FanOutSource {
   [[nodiscard]] store::FanOut part_of(const store::FanOut& whole, NodeId node) const;
   void begin_stream(Consumer& consumer, const bus::FanOutCursors& cursors);
   [[nodiscard]] store::Result<Redone> redo(Consumer& consumer, Channels& channels);
+  /// As redo(); where the store cannot be read, it is tried again from what the consumer has then.
+  void try_redo(Consumer& consumer, Channels& channels);
 
   const store::Store& store_;
   NodeContext& node_;
