@@ -306,7 +306,7 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
     } catch (const sim::LayOutInterrupted&) {
       stopped = true;
       break;
-    } catch (const loadgen::LoadError&) {
+    } catch (...) {
       failure = std::current_exception();  // what has run stays a result
       break;
     }
@@ -326,8 +326,12 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
     return std::tuple{run.engine, run.twin, at - scenario.designs.begin(), run.repetition};
   });
   std::optional<Neighbourhood> around;
-  if (!stopped && !failure && !options.no_crossover) around = comparer.explore_around(jobs);
-  if (around) write_file(out / crossover_file, write_neighbourhood(*around));
+  try {
+    if (!stopped && !failure && !options.no_crossover) around = comparer.explore_around(jobs);
+    if (around) write_file(out / crossover_file, write_neighbourhood(*around));
+  } catch (...) {
+    failure = std::current_exception();  // as above
+  }
   stopped = stopped || interrupted();
   if (!runs.empty()) write_reports(out, runs, around ? &*around : nullptr);
   if (failure) std::rethrow_exception(failure);

@@ -62,8 +62,8 @@ struct Engines {
 /// Makes every run, writes a folder for each, looks round the scenario for the nearest crossover
 /// (explore.hpp; crossover.json) where two designs or more are simulated, then writes report.html,
 /// report.md and junit.xml; prints the summary and, last, the path to stdout. What has run is
-/// reported even when interrupted. Returns the exit code. @throws scenario::ConfigError,
-/// loadgen::LoadError, std::system_error.
+/// reported even when interrupted, or when a later run or the search throws. Returns the exit code.
+/// @throws scenario::ConfigError, scenario::ScaleError, loadgen::LoadError, std::system_error.
 int compare(const CompareOptions& options, const Engines& engines, ProgressLine& progress,
             const std::function<bool()>& interrupted);
 

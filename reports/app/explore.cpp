@@ -1,6 +1,9 @@
 #include "reports/app/explore.hpp"
 
+#include "reports/model/region.hpp"
 #include "reports/model/wording.hpp"
+#include "scenarios/model/plan.hpp"
+#include "scenarios/yaml/config_error.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -29,11 +32,13 @@ class Explorer {
 
   Neighbourhood run() {
     const auto began = Clock::now();
-    if (const auto here = winners_at(options_.scenario, "the scenario itself")) {
-      out_.here = here->winners;
-      out_.region = here->region;
-      for (double factor = 2; factor <= options_.factor_max && !out_.cut_short; factor *= 2) {
-        if (ring(factor)) break;
+    if (const auto region = region_at(options_.scenario)) {
+      out_.region = *region;
+      if (auto winners = winners_at(options_.scenario, "the scenario itself")) {
+        out_.here = *std::move(winners);
+        for (double factor = 2; factor <= options_.factor_max && !out_.cut_short; factor *= 2) {
+          if (ring(factor)) break;
+        }
       }
     }
     out_.seconds = std::chrono::duration<double>(Clock::now() - began).count();
@@ -41,12 +46,29 @@ class Explorer {
   }
 
  private:
-  struct Found {
-    std::vector<std::string> winners;
-    Region region;
-  };
+  using Winners = std::vector<std::string>;
 
   [[nodiscard]] bool over() const { return interrupted_() || Clock::now() >= deadline_; }
+
+  [[nodiscard]] sim::SimOptions simulation_of(const scenario::Scenario& scenario) const {
+    sim::SimOptions simulation;
+    simulation.scenario = scenario;
+    simulation.scale = out_.scale;
+    simulation.seed = options_.seed;
+    simulation.calibration = options_.calibration;
+    simulation.interrupted = [this] { return over(); };
+    return simulation;
+  }
+
+  /// The world of that scenario; nothing where there is none at this population: a workload makes
+  /// no message any more, say.
+  [[nodiscard]] std::optional<Region> region_at(const scenario::Scenario& scenario) const {
+    try {
+      return region_of(scenario::Plan{sim::scenario_of(simulation_of(scenario))});
+    } catch (const scenario::ScaleError&) {
+      return std::nullopt;
+    }
+  }
 
   /// True where the winner changes somewhere on it.
   bool ring(double factor) {
@@ -54,15 +76,17 @@ class Explorer {
     for (const Axis axis : axes) {
       for (const double f : {factor, 1 / factor}) {
         const auto scenario = vary(options_.scenario, axis, f);
-        if (!scenario) continue;
-        const std::string what = fmt::format("{} {} {}", name_of(axis), f > 1 ? "times" : "by",
-                                             short_number(f > 1 ? f : 1 / f));
-        const auto found = winners_at(*scenario, what);
-        if (!found) return changes;
-        const std::string value = value_on(axis, found->region);
+        const auto region = scenario ? region_at(*scenario) : std::nullopt;
+        if (!region) continue;
+        const std::string value = value_on(axis, *region);
         if (value == last_value(axis, f)) continue;  // it goes no further
-        changes = changes || found->winners != out_.here;
-        out_.points.push_back({axis, f, value, found->winners});
+        auto winners =
+            winners_at(*scenario, fmt::format("{} {} {}", name_of(axis), f > 1 ? "times" : "by",
+                                              short_number(f > 1 ? f : 1 / f)));
+        if (out_.cut_short) return changes;
+        if (!winners) continue;
+        changes = changes || *winners != out_.here;
+        out_.points.push_back({axis, f, value, *std::move(winners)});
       }
     }
     if (!out_.points.empty()) out_.reach = factor;
@@ -78,23 +102,20 @@ class Explorer {
     return value;
   }
 
-  /// Nothing: the time is over.
-  std::optional<Found> winners_at(const scenario::Scenario& scenario, const std::string& what) {
+  /// Nothing where the time is over (then `cut_short`), or the simulator does not hold that world.
+  std::optional<Winners> winners_at(const scenario::Scenario& scenario, const std::string& what) {
     std::vector<RunResult> runs;
+    sim::SimOptions simulation = simulation_of(scenario);
     for (const DesignSpec& design : options_.designs) {
       const double spent = 1 - std::chrono::duration<double>(deadline_ - Clock::now()).count() /
                                    to_seconds(options_.longest);
       progress_(std::clamp(spent, 0.0, 1.0), fmt::format("{}: {}", what, label_of(design)));
-      sim::SimOptions simulation;
-      simulation.scenario = scenario;
       simulation.design = design;
-      simulation.scale = out_.scale;
-      simulation.seed = options_.seed;
-      simulation.calibration = options_.calibration;
-      simulation.interrupted = [this] { return over(); };
       try {
         if (!over()) runs.push_back(simulate_(simulation));
       } catch (const sim::LayOutInterrupted&) {
+      } catch (const scenario::ConfigError&) {
+        return std::nullopt;
       }
       if (over() || runs.empty() || runs.back().interrupted) {
         out_.cut_short = true;
@@ -102,8 +123,7 @@ class Explorer {
       }
     }
     out_.users = std::max(out_.users, runs.front().deployment.users);
-    const Comparison comparison = compare_designs(runs);
-    return Found{winners_of(comparison.engines.front()), runs.front().region};
+    return winners_of(compare_designs(runs).engines.front());
   }
 
   const ExploreOptions& options_;

@@ -24,8 +24,10 @@ struct ExploreOptions {
 };
 
 /// Finds the nearest point where the winner changes: simulates every design at each axis times two
-/// and by two, then four, then eight, and stops after the ring that holds a change, or when the
-/// time is over. Bounded by `longest`, whatever a simulation takes.
+/// and by two, then four, and so on to `factor_max`; stops after the ring that holds a change, or
+/// when the time is over. A point of which no world can be made at this population is passed over;
+/// where that is the scenario itself, `users` stays 0. Bounded by `longest`, whatever a simulation
+/// takes.
 [[nodiscard]] Neighbourhood explore(
     const ExploreOptions& options, const std::function<RunResult(const sim::SimOptions&)>& simulate,
     const std::function<void(double fraction, const std::string& details)>& progress,

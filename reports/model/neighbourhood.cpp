@@ -76,8 +76,10 @@ std::string crossover_text(const Neighbourhood& around, const std::vector<std::s
     }
   } else if (around.points.empty()) {
     return "The neighbourhood was not looked at: " +
-           std::string{around.cut_short ? "the time for it was over."
-                                        : "the scenario has nothing to vary."};
+           std::string{around.cut_short    ? "the time for it was over."
+                       : around.users == 0 ? "the scenario cannot be simulated at so small a "
+                                             "population; a workload would send nothing, say."
+                                           : "the scenario has nothing to vary."};
   } else {
     text = "No crossover found: with " + axes_text(around) + " varied one at a time, " +
            (around.reach > 1

@@ -19,7 +19,7 @@ struct GridPoint {
 
 /// Who wins round the scenario, simulated at a reduced population: where the verdict's region ends.
 struct Neighbourhood {
-  std::uint64_t users = 0;
+  std::uint64_t users = 0;  ///< 0: the scenario itself could not be simulated.
   double scale = 1;
   std::vector<std::string> here;  ///< Winners at the scenario itself, at this population.
   Region region;                  ///< Of the scenario itself.

@@ -232,6 +232,21 @@ TEST_F(Compare, ReportsWhatRanBeforeALoadWorkerDied) {
   EXPECT_TRUE(fs::exists(options_.out / "report.html"));
 }
 
+TEST_F(Compare, ReportsWhatRanThoughASimulationOrTheSearchForACrossoverFails) {
+  const auto simulate = engines_.simulate;
+  for (const int runs : {1, 4}) {  // all six runs were made before the search
+    live_ = simulated_ = 0;
+    options_.out = out_ / std::to_string(runs);
+    engines_.simulate = [&, runs](const sim::SimOptions& simulation) {
+      if (simulated_ == runs) throw scenario::ScaleError{"too small"};
+      return simulate(simulation);
+    };
+    EXPECT_THROW(run(), scenario::ScaleError);
+    EXPECT_EQ(simulated_, runs);
+    EXPECT_TRUE(fs::exists(options_.out / "report.html"));
+  }
+}
+
 TEST_F(Compare, StopsWhenInterruptedAndStillReportsWhatRan) {
   EXPECT_EQ(run([&] { return live_ == 1; }), 105);
   EXPECT_EQ(live_, 1);

@@ -3,6 +3,7 @@
 #include "reports/model/region.hpp"
 #include "reports/render/result_json.hpp"
 #include "scenarios/model/plan.hpp"
+#include "scenarios/yaml/config_error.hpp"
 #include "tests/unit/reports/sample_results.hpp"
 
 #include <gtest/gtest.h>
@@ -87,6 +88,44 @@ TEST(Explore, PassesOverPointsThatDoNotMove) {
   all_in_one.scenario.groups = {{"team", 1, 4'000}};
   for (const GridPoint& point : explored(all_in_one, 1'000'000).points) {
     EXPECT_FALSE(point.axis == Axis::group_size && point.factor > 1) << "no group is larger";
+  }
+}
+
+TEST(Explore, PassesOverPointsOfWhichNoWorldCanBeMade) {
+  ExploreOptions rare = options();
+  rare.scenario.workloads.push_back(rare.scenario.workloads.front());
+  rare.scenario.workloads.back().rate = 3.0 / 60;  // at half the population one message is left
+  const Neighbourhood around = explored(rare, 1'000'000);
+  EXPECT_GT(around.points.size(), 8U) << "the others were looked at";
+  for (const GridPoint& point : around.points) {
+    EXPECT_FALSE(point.axis == Axis::messages && point.factor < 1) << "it would send nothing";
+  }
+}
+
+TEST(Explore, SaysWhereTheScenarioItselfCannotBeScaledDown) {
+  ExploreOptions rare = options();
+  rare.scenario.workloads.front().rate = 1.0 / 60;
+  int runs = 0;
+  const Neighbourhood around = explored(rare, 60, &runs);
+  EXPECT_EQ(runs, 0);
+  EXPECT_THAT(around.points, IsEmpty());
+  EXPECT_THAT(crossover_text(around, {"per_user"}),
+              HasSubstr("cannot be simulated at so small a population"));
+}
+
+TEST(Explore, PassesOverWhatTheSimulatorRefuses) {
+  const auto nothing = [](double, const std::string&) {};
+  const Neighbourhood around = explore(
+      options(),
+      [](const sim::SimOptions& simulation) {
+        const scenario::GroupClass& group = simulation.scenario.groups.front();
+        if (group.members > 20) throw scenario::ConfigError{{"more than this machine has"}};
+        return simulate(simulation, 1'000'000);
+      },
+      nothing, [] { return false; });
+  EXPECT_GT(around.points.size(), 8U);
+  for (const GridPoint& point : around.points) {
+    EXPECT_FALSE(point.axis == Axis::group_size && point.factor > 1);
   }
 }
 
