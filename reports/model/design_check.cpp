@@ -53,10 +53,6 @@ void check_alone(const RunResult& run, Checker& check) {
   }
 }
 
-bool whole_plan(const RunResult& run) {
-  return run.ledger.indeterminate == 0 && run.ledger.not_sent == 0;
-}
-
 bool has_every_entry(const RunResult& run) {
   return run.design.design == QueueDesign::per_user || run.design.design == QueueDesign::per_member;
 }
@@ -97,7 +93,7 @@ void check_hybrid(const RunResult& hybrid, const RunResult& full, Checker& check
 
 void check_pair(const RunResult& a, const RunResult& b, Checker& check) {
   const std::string against = ", not as under " + label_of(b.design);
-  if (!whole_plan(a) || !whole_plan(b)) return;
+  if (!ran_whole_plan(a) || !ran_whole_plan(b)) return;
   // What follows from the plan alone, whatever the queues look like.
   for (const auto counter : {&Operations::records, &Operations::expected_deliveries,
                              &Operations::membership_intervals}) {

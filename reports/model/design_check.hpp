@@ -14,8 +14,8 @@ namespace clamor::report {
 /// under per_group; all, none or some of them under hybrid, as its threshold divides the classes;
 /// queue scans only where there are queues: one a login under per_user and hybrid, one a channel
 /// with news under per_member; no reference is read where no queue is; every login compares heads.
-/// Answers one sentence a violation; none means they do. Runs that lost part of the plan (sends not
-/// acknowledged) are held to their own records only.
+/// Answers one sentence a violation; none means they do. Runs of a part of the plan
+/// (ran_whole_plan) are held to their own records only.
 [[nodiscard]] std::vector<std::string> check_operations(std::span<const RunResult> runs);
 
 }  // namespace clamor::report

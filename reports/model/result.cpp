@@ -5,6 +5,12 @@
 
 namespace clamor::report {
 
+bool ran_to_its_end(const RunResult& run) { return !run.interrupted && run.ledger_complete; }
+
+bool ran_whole_plan(const RunResult& run) {
+  return ran_to_its_end(run) && run.ledger.indeterminate == 0 && run.ledger.not_sent == 0;
+}
+
 std::string metric_key(const std::string& metric, const Tags& tags) {
   if (tags.empty()) return metric;
   std::string key = metric + "{";

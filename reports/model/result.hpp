@@ -154,6 +154,13 @@ struct RunResult {
   std::uint64_t result_hash = 0;  ///< sim only: of all that no machine or rank may change.
 };
 
+/// Neither interrupted nor left by its server or clients.
+[[nodiscard]] bool ran_to_its_end(const RunResult& run);
+
+/// Ran to its end, and every send of the plan was made and acknowledged: only then are counters
+/// that follow from the plan what it says.
+[[nodiscard]] bool ran_whole_plan(const RunResult& run);
+
 using Tags = std::map<std::string, std::string>;
 
 /// Key of a histogram: metric_key("delivery_latency", {{"group","hall"}}) is

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -56,15 +57,15 @@ TwinFigure figure_of(std::span<const Pair> pairs, const Measure& measure) {
     live.push_back(measure.value(*left));
     simulated.push_back(measure.value(*right));
   }
-  return {measure.name, measure.quantity, estimate(live).median, estimate(simulated).median};
-}
-
-bool whole_plan(const RunResult& run) {
-  return run.ledger_complete && !run.interrupted && run.ledger.indeterminate == 0 &&
-         run.ledger.not_sent == 0;
+  return {measure.name, measure.quantity, estimate(live), estimate(simulated)};
 }
 
 void compare_counters(std::span<const Pair> pairs, Twins& out) {
+  std::vector<Pair> whole;
+  std::ranges::copy_if(pairs, std::back_inserter(whole), [](const Pair& pair) {
+    return ran_whole_plan(*pair.first) && ran_whole_plan(*pair.second);
+  });
+  out.whole_pairs = static_cast<std::uint32_t>(whole.size());
   for (const OperationCounter& counter : operation_counters) {
     const auto value = [&](const RunResult& run) {
       return static_cast<double>(run.operations.*counter.member);
@@ -72,9 +73,8 @@ void compare_counters(std::span<const Pair> pairs, Twins& out) {
     const std::string name{counter.name};
     out.operations.push_back(figure_of(pairs, {name.c_str(), Quantity::count, value}));
     if (counter.counter_class != CounterClass::logical) continue;
-    for (const auto& [live, simulated] : pairs) {
-      if (!whole_plan(*live) || !whole_plan(*simulated) || value(*live) == value(*simulated))
-        continue;
+    for (const auto& [live, simulated] : whole) {
+      if (value(*live) == value(*simulated)) continue;
       out.not_equal.push_back(name + " = " + grouped(live->operations.*counter.member) + " live, " +
                               grouped(simulated->operations.*counter.member) + " simulated");
       break;
@@ -105,20 +105,46 @@ std::optional<bool> ranks_alike(std::span<const Twins> twins) {
     for (const Twins& b : twins) {
       const TwinFigure& left = a.figures[cpu_figure];
       const TwinFigure& right = b.figures[cpu_figure];
-      const bool apart =
-          right.live - left.live > tie_tolerance(Engine::live) * std::max(right.live, left.live);
+      const bool apart = left.live.median < right.live.median &&
+                         !tie(left.live, right.live, tie_tolerance(Engine::live));
       any_apart = any_apart || apart;
-      if (apart && left.simulated > right.simulated) return false;
+      if (apart && left.simulated.median > right.simulated.median) return false;
     }
   }
   return any_apart ? std::optional{true} : std::nullopt;
 }
 
+/// Whether the counters that follow from the plan agree, as far as pairs ran all of it.
+std::string counters_text(std::span<const Twins> twins) {
+  std::string unequal;
+  std::uint32_t pairs = 0;
+  std::uint32_t whole = 0;
+  for (const Twins& t : twins) {
+    pairs += t.pairs;
+    whole += t.whole_pairs;
+    for (const std::string& finding : t.not_equal) {
+      unequal += (unequal.empty() ? "" : "; ") + label_of(t.design) + ": " + finding;
+    }
+  }
+  if (!unequal.empty()) {
+    return " Counters that follow from the plan are not equal: " + unequal + ".";
+  }
+  if (whole == 0) {
+    return " Whether the counters that follow from the plan are equal is unknown: every pair of "
+           "runs lacks a part of it.";
+  }
+  return " Every counter that follows from the plan is equal, live and simulated" +
+         (whole == pairs ? "."
+                         : ", in the " + grouped(whole) + " of " + grouped(pairs) +
+                               " pairs of runs that ran all of it.");
+}
+
 }  // namespace
 
 double TwinFigure::error() const {
-  if (live == simulated) return 0;
-  return live == 0 ? std::numeric_limits<double>::quiet_NaN() : (simulated - live) / live;
+  if (live.median == simulated.median) return 0;
+  return live.median == 0 ? std::numeric_limits<double>::quiet_NaN()
+                          : (simulated.median - live.median) / live.median;
 }
 
 std::vector<Twins> pair_twins(std::span<const RunResult> runs) {
@@ -168,16 +194,7 @@ std::string twins_text(std::span<const Twins> twins) {
                 ? " It ranks every two designs that differ live in server CPU as the live runs do."
                 : " It does not rank the designs by server CPU as the live runs do.";
   }
-  std::string unequal;
-  for (const Twins& t : twins) {
-    for (const std::string& finding : t.not_equal) {
-      unequal += (unequal.empty() ? "" : "; ") + label_of(t.design) + ": " + finding;
-    }
-  }
-  text += unequal.empty()
-              ? " Every counter that follows from the plan is equal, live and simulated."
-              : " Counters that follow from the plan are not equal: " + unequal + ".";
-  return text;
+  return text + counters_text(twins);
 }
 
 }  // namespace clamor::report

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "reports/model/interval.hpp"
 #include "reports/model/result.hpp"
 
 #include <cstdint>
@@ -16,10 +17,10 @@ enum class Quantity : std::uint8_t { cpu_seconds, bytes, ns, count };
 struct TwinFigure {
   std::string name;
   Quantity quantity = Quantity::count;
-  double live = 0;       ///< Median of the repetitions.
-  double simulated = 0;  ///< As well.
+  Estimate live;  ///< Of the repetitions.
+  Estimate simulated;
 
-  /// (simulated - live) / live; NaN where live is 0 and simulated is not.
+  /// (simulated - live) / live of the medians; NaN where live is 0 and simulated is not.
   [[nodiscard]] double error() const;
 };
 
@@ -28,9 +29,10 @@ struct Twins {
   DesignSpec design;
   std::uint64_t users = 0;
   std::uint32_t pairs = 0;             ///< Repetitions that have both.
+  std::uint32_t whole_pairs = 0;       ///< Those of which both ran the whole plan.
   std::vector<TwinFigure> figures;     ///< Costs and latencies; the same list for every design.
   std::vector<TwinFigure> operations;  ///< Every counter of `operation_counters`, in its order.
-  std::vector<std::string> not_equal;  ///< Logical counters that differ: they must not.
+  std::vector<std::string> not_equal;  ///< Logical counters that differ in a whole pair: none must.
 };
 
 /// Pairs each design's live runs with the simulated ones at their population, whether made as twins

@@ -78,7 +78,10 @@ Section operations_section(std::span<const RunResult> runs, std::span<const Arm>
                        "ones are measured live and predicted by the simulator."},
                       {operations_table(arms)});
   if (findings.empty()) {
-    s.paragraphs.push_back("Checked: the designs differ in these as their definitions say.");
+    s.paragraphs.push_back(std::ranges::all_of(runs, ran_whole_plan)
+                               ? "Checked: the designs differ in these as their definitions say."
+                               : "Checked, though side by side only where both ran the whole plan: "
+                                 "the designs differ in these as their definitions say.");
   }
   for (const std::string& finding : findings) {
     s.paragraphs.push_back("Not as the definitions say: " + finding + ".");

@@ -90,11 +90,9 @@ std::string interval_note(const Measure& measure, const Estimate& e) {
   return range_text(measure.text(e.low), measure.text(e.high), "–");
 }
 
-/// Neither interrupted nor left by its server or clients: a part of a run costs less than a whole.
-bool ran_to_its_end(const RunResult* run) { return !run->interrupted && run->ledger_complete; }
-
 /// Bars and emphasis compare designs under one engine, never live with simulated. Emphasis: the
-/// best, and what ties with it, where something does not.
+/// best, and what ties with it, where something does not; of runs to the end only: a part of a run
+/// costs less than a whole.
 Row measure_row(const Measure& measure, const Comparison& comparison, std::span<const Arm> arms) {
   Row row{.name = measure.name, .cells = {}};
   for (const EngineComparison& engine : comparison.engines) {
@@ -106,7 +104,8 @@ Row measure_row(const Measure& measure, const Comparison& comparison, std::span<
       std::vector<double> values;
       for (const RunResult* run : arm.figures->runs) values.push_back(measure.value(*run));
       figures.push_back(estimate(values));
-      whole.push_back(std::ranges::all_of(arm.figures->runs, ran_to_its_end));
+      whole.push_back(std::ranges::all_of(
+          arm.figures->runs, [](const RunResult* run) { return ran_to_its_end(*run); }));
       if (whole.back()) comparable.push_back(figures.back());
     }
     const auto [least, most] =

@@ -32,7 +32,9 @@ const char* axis_heading(Axis axis) {
   return "";
 }
 
-bool any(const TwinFigure& figure) { return figure.live != 0 || figure.simulated != 0; }
+bool any(const TwinFigure& figure) {
+  return figure.live.median != 0 || figure.simulated.median != 0;
+}
 
 Table framed(std::string caption, std::string corner, std::span<const Twins> twins,
              std::span<const std::string> designs) {
@@ -47,11 +49,11 @@ Table framed(std::string caption, std::string corner, std::span<const Twins> twi
 
 Cell error_cell(const TwinFigure& f) {
   if (!any(f)) return {"–", Tone::muted, {}};
-  return {
-      error_text(f.error()),
-      Tone::plain,
-      {},
-      range_text(quantity_text(f.quantity, f.live), quantity_text(f.quantity, f.simulated), " → ")};
+  return {error_text(f.error()),
+          Tone::plain,
+          {},
+          range_text(quantity_text(f.quantity, f.live.median),
+                     quantity_text(f.quantity, f.simulated.median), " → ")};
 }
 
 }  // namespace

@@ -253,9 +253,9 @@ void add_twins(Page& page, std::span<const Twins> twins) {
         return f->quantity == Quantity::cpu_seconds ? short_number(value)
                                                     : quantity_text(f->quantity, value);
       };
-      row += right(
-          range_text(text(f->live), text(f->simulated), " → ") + right(error_text(f->error()), 8),
-          width);
+      row += right(range_text(text(f->live.median), text(f->simulated.median), " → ") +
+                       right(error_text(f->error()), 8),
+                   width);
     }
     page.line(row);
   }

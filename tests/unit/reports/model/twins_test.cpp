@@ -66,6 +66,11 @@ TEST(Twins, NameLogicalCountersThatDiffer) {
   EXPECT_THAT(twins_text(twins), HasSubstr("per_user: queue_entries = 100,000 live, 100,001"));
   runs[0].ledger.not_sent = 2;  // a part of the plan was not run: nothing to hold it to
   EXPECT_THAT(pair_twins(runs)[0].not_equal, IsEmpty());
+  EXPECT_THAT(twins_text(pair_twins(runs)),
+              HasSubstr("is equal, live and simulated, in the 1 of 2"));
+  runs[3].interrupted = true;
+  EXPECT_THAT(twins_text(pair_twins(runs)), HasSubstr("is unknown: every pair of runs lacks"));
+  EXPECT_THAT(twins_text(pair_twins(runs)), testing::Not(HasSubstr("is equal")));
 }
 
 TEST(Twins, SayWhereTheSimulatorRanksTheDesignsTheOtherWayRound) {
@@ -77,6 +82,22 @@ TEST(Twins, SayWhereTheSimulatorRanksTheDesignsTheOtherWayRound) {
 TEST(Twins, RankNothingWhereLiveRunsTellNothingApart) {
   std::vector<RunResult> runs = runs_with_twins();
   runs[0].server.cpu_seconds = runs[3].server.cpu_seconds;
+  EXPECT_THAT(twins_text(pair_twins(runs)), testing::Not(HasSubstr("rank")));
+}
+
+TEST(Twins, TellDesignsApartAsTheVerdictDoes) {
+  // medians 20 % apart and more, but the intervals overlap: the verdict calls it a tie
+  const std::vector<std::vector<double>> cpu{{9, 13, 14}, {8, 10, 10}};
+  std::vector<RunResult> runs;
+  for (std::size_t d = 0; d < 2; ++d) {
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      const QueueDesign design = d == 0 ? QueueDesign::per_user : QueueDesign::per_group;
+      runs.push_back(sample::run(Engine::live, design, i + 1, 3));
+      runs.back().seed += i;
+      runs.back().server.cpu_seconds = cpu[d][i];
+      runs.push_back(twin_of(runs.back(), 1));
+    }
+  }
   EXPECT_THAT(twins_text(pair_twins(runs)), testing::Not(HasSubstr("rank")));
 }
 
@@ -94,8 +115,8 @@ TEST(Twins, ErrorsHaveASignAndNoErrorOfNothingIsUnknown) {
   EXPECT_EQ(error_text(0.1234), "+12.3 %");
   EXPECT_EQ(error_text(-0.05), "−5 %");
   EXPECT_EQ(error_text(0.0001), "0 %");
-  EXPECT_EQ(error_text(TwinFigure{.live = 0, .simulated = 3}.error()), "unknown");
-  EXPECT_EQ(error_text(TwinFigure{.live = 0, .simulated = 0}.error()), "0 %");
+  EXPECT_EQ(error_text(TwinFigure{.simulated = {.median = 3}}.error()), "unknown");
+  EXPECT_EQ(error_text(TwinFigure{}.error()), "0 %");
 }
 
 }  // namespace
