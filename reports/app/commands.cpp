@@ -1,6 +1,7 @@
 #include "reports/app/commands.hpp"
 
 #include "reports/app/compare.hpp"
+#include "reports/model/thresholds.hpp"
 #include "reports/render/interrupt.hpp"
 #include "reports/render/progress.hpp"
 #include "reports/render/report.hpp"
@@ -11,6 +12,7 @@
 #include "scenarios/yaml/run_arguments.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -60,6 +62,10 @@ Results read_all(const std::vector<std::string>& files) {
   }
   if (errors.empty() && results.runs.empty()) errors.emplace_back("expected a run's result, too");
   if (!errors.empty()) throw scenario::ConfigError{std::move(errors)};
+  // without the live runs that they stand beside, twins are simulated runs as any other
+  if (std::ranges::all_of(results.runs, &RunResult::twin)) {
+    for (RunResult& run : results.runs) run.twin = false;
+  }
   return results;
 }
 
@@ -148,7 +154,7 @@ void add_report_command(CLI::App& root, std::function<int()>& chosen) {
           throw scenario::ConfigError{{std::string{"--out: "} + error.what()}};
         }
       }
-      return exit_code_of(results.runs);
+      return exit_code_of(worst_verdict(results.runs));
     };
   });
 }

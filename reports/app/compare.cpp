@@ -269,19 +269,6 @@ std::string reproducing_command(const CompareOptions& options, const std::vector
   return shell_command(words);
 }
 
-int exit_code_of(const std::vector<RunResult>& runs) {
-  int code = 0;
-  for (const Verdict wanted :
-       {Verdict::generator_saturated, Verdict::threshold_failed, Verdict::interrupted}) {
-    for (const RunResult& run : runs) {
-      // a twin measures the simulator: what it predicts is no verdict on a design
-      if (run.twin && wanted != Verdict::interrupted) continue;
-      if (verdict_of(run) == wanted) code = exit_code_of(wanted);
-    }
-  }
-  return code;
-}
-
 int compare(const CompareOptions& options, const Engines& engines, ProgressLine& progress,
             const std::function<bool()>& interrupted) {
   const scenario::Scenario scenario = scenario::load_scenario(options.scenario);
@@ -335,7 +322,7 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
   stopped = stopped || interrupted();
   if (!runs.empty()) write_reports(out, runs, around ? &*around : nullptr);
   if (failure) std::rethrow_exception(failure);
-  return stopped ? exit_code_of(Verdict::interrupted) : exit_code_of(runs);
+  return exit_code_of(stopped ? Verdict::interrupted : worst_verdict(runs));
 }
 
 }  // namespace clamor::report

@@ -62,13 +62,10 @@ struct Engines {
 /// Makes every run, writes a folder for each, looks round the scenario for the nearest crossover
 /// (explore.hpp; crossover.json) where two designs or more are simulated, then writes report.html,
 /// report.md and junit.xml; prints the summary and, last, the path to stdout. What has run is
-/// reported even when interrupted, or when a later run or the search throws. Returns the exit code.
-/// @throws scenario::ConfigError, scenario::ScaleError, loadgen::LoadError, std::system_error.
+/// reported even when interrupted, or when a later run or the search throws. Returns the exit
+/// code of stopping or of worst_verdict(). @throws scenario::ConfigError, scenario::ScaleError,
+/// loadgen::LoadError, std::system_error.
 int compare(const CompareOptions& options, const Engines& engines, ProgressLine& progress,
             const std::function<bool()>& interrupted);
-
-/// The exit code of a comparison: 105 interrupted, 99 a threshold failed, 120 the generator was
-/// the limit, else 0.
-[[nodiscard]] int exit_code_of(const std::vector<RunResult>& runs);
 
 }  // namespace clamor::report

@@ -170,14 +170,23 @@ Verdict verdict_of(const RunResult& run, bool strict) {
   return failed ? Verdict::threshold_failed : Verdict::passed;
 }
 
+Verdict worst_verdict(std::span<const RunResult> runs) {
+  Verdict worst = Verdict::passed;
+  for (const RunResult& run : runs) {
+    const Verdict verdict = verdict_of(run);
+    if (!run.twin || verdict == Verdict::interrupted) worst = std::max(worst, verdict);
+  }
+  return worst;
+}
+
 int exit_code_of(Verdict verdict) {
   switch (verdict) {
     case Verdict::passed:
       return 0;
-    case Verdict::threshold_failed:
-      return 99;
     case Verdict::generator_saturated:
       return 120;
+    case Verdict::threshold_failed:
+      return 99;
     case Verdict::interrupted:
       return 105;
   }
@@ -188,10 +197,10 @@ std::string_view name_of(Verdict verdict) {
   switch (verdict) {
     case Verdict::passed:
       return "passed";
-    case Verdict::threshold_failed:
-      return "threshold failed";
     case Verdict::generator_saturated:
       return "generator saturated";
+    case Verdict::threshold_failed:
+      return "threshold failed";
     case Verdict::interrupted:
       return "interrupted";
   }

@@ -4,6 +4,7 @@
 #include "scenarios/model/scenario.hpp"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,11 +20,11 @@ namespace clamor::report {
 /// The metric with its tags as written: `delivery_latency{group:hall}`.
 [[nodiscard]] std::string metric_text(const scenario::Threshold& threshold);
 
-/// How a run ended, worst first.
+/// How a run ended, worst last.
 enum class Verdict : std::uint8_t {
   passed,
-  threshold_failed,
   generator_saturated,  ///< What failed may be the generator's doing, or it was often the limit.
+  threshold_failed,
   interrupted,
 };
 
@@ -33,7 +34,11 @@ enum class Verdict : std::uint8_t {
 /// `strict`: any marked interval does.
 [[nodiscard]] Verdict verdict_of(const RunResult& run, bool strict = false);
 
-/// 0, 99, 120, 105.
+/// How a comparison ended. A twin measures the simulator, and what it predicts is no verdict on a
+/// design: only its interruption counts.
+[[nodiscard]] Verdict worst_verdict(std::span<const RunResult> runs);
+
+/// 0, 120, 99, 105.
 [[nodiscard]] int exit_code_of(Verdict verdict);
 [[nodiscard]] std::string_view name_of(Verdict verdict);
 

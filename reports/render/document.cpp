@@ -15,16 +15,18 @@ bool has(std::span<const Arm> arms, Engine engine) {
   return std::ranges::any_of(arms, [&](const Arm& arm) { return arm.engine == engine; });
 }
 
-/// How the runs ended, in a few words; the worst names it.
-std::string badge_of(std::span<const RunResult> runs) {
-  const auto any = [&](Verdict verdict) {
-    return std::ranges::any_of(runs,
-                               [&](const RunResult& run) { return verdict_of(run) == verdict; });
-  };
-  if (any(Verdict::interrupted)) return "✗ interrupted: figures cover a part only";
-  if (any(Verdict::threshold_failed)) return "✗ a threshold failed";
-  if (any(Verdict::generator_saturated)) return "✗ the load generator was the limit";
-  return "✓ every run met every threshold";
+const char* badge_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::passed:
+      return "✓ every run met every threshold";
+    case Verdict::generator_saturated:
+      return "✗ the load generator was the limit";
+    case Verdict::threshold_failed:
+      return "✗ a threshold failed";
+    case Verdict::interrupted:
+      return "✗ interrupted: figures cover a part only";
+  }
+  return "?";
 }
 
 std::vector<std::string> caveats_of(const Comparison& comparison, std::span<const Arm> arms) {
@@ -216,9 +218,9 @@ Document build_document(std::span<const RunResult> runs, const Neighbourhood* ar
     document.crossover = crossover_text(*around, large_winners(comparison));
   }
   document.caveats = caveats_of(comparison, arms);
-  document.badge = badge_of(runs);
-  document.passed =
-      std::ranges::all_of(arms, [](const Arm& arm) { return arm.figures->meets_thresholds; });
+  const Verdict verdict = worst_verdict(runs);
+  document.badge = badge_of(verdict);
+  document.passed = verdict == Verdict::passed;
   document.sections = sections_of(runs, comparison, arms, document.designs, around);
   return document;
 }

@@ -66,8 +66,8 @@ struct Document {
   std::string region;                ///< Where the verdict holds.
   std::string crossover;             ///< Where it ends; empty where that was not looked for.
   std::vector<std::string> caveats;  ///< What weakens it.
-  bool passed = true;                ///< Every run met every threshold.
-  std::string badge;                 ///< That, or why not: "✗ a threshold failed".
+  bool passed = true;                ///< worst_verdict() of the runs; the badge's colour.
+  std::string badge;                 ///< It in a few words: "✗ a threshold failed".
   std::string command;               ///< How to do it again.
   std::vector<Section> sections;
 };
@@ -91,7 +91,7 @@ struct Arm {
 [[nodiscard]] Histogram merged_histogram(const Arm& arm, const std::string& metric,
                                          const Tags& filter = {});
 
-/// Builds the document. @pre runs is not empty and outlives nothing: the document owns its text.
+/// Builds the document, which owns its text. @pre a run that is no twin.
 [[nodiscard]] Document build_document(std::span<const RunResult> runs,
                                       const Neighbourhood* around = nullptr);
 

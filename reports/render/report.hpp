@@ -11,7 +11,7 @@ namespace clamor::report {
 
 /// Renders runs of one scenario as one self-contained page: no request leaves it, tables read
 /// without JavaScript, light and dark, fit to print. Charts by uPlot, carried inside.
-/// @pre runs is not empty.
+/// @pre a run that is no twin.
 /// `around`: where the verdict ends, if that was looked for.
 [[nodiscard]] std::string html_report(std::span<const RunResult> runs,
                                       const Neighbourhood* around = nullptr);

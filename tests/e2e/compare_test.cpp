@@ -181,6 +181,10 @@ TEST_F(CompareEndToEnd, ResultsRenderAnewWithTheirCrossover) {
       run("report " + out + "/per_user-sim " + out + "/per_group-sim " + out + "/crossover.json");
   EXPECT_EQ(with_crossover.exit_code, 0) << with_crossover.output;
   EXPECT_THAT(with_crossover.output, has_a_crossover_verdict);
+  const Outcome lone_twins =
+      run("report --format md " + out + "/per_user-twin " + out + "/per_group-twin");
+  EXPECT_THAT(lone_twins.output, HasSubstr("Simulated, 60 users"));
+  EXPECT_EQ(lone_twins.exit_code, 0);
   const Outcome broken = run("report " + (folder_ / "tiny.yaml").string());
   EXPECT_EQ(broken.exit_code, 104);
   EXPECT_THAT(broken.output, HasSubstr("not JSON"));

@@ -138,6 +138,20 @@ TEST(HtmlReport, CallsAFailureAFailure) {
   EXPECT_THAT(page, Not(HasSubstr("every run met every threshold")));
 }
 
+TEST(HtmlReport, PaintsItsBadgeAsTheWorstRunEndedTwinsLeftOut) {
+  std::vector<RunResult> runs = four_runs();
+  runs.push_back(sample::run(Engine::sim, QueueDesign::per_user));
+  runs.back().twin = true;
+  runs.back().thresholds[0].passed = false;
+  EXPECT_THAT(html_report(runs), HasSubstr("<p class=\"badge good\">✓ every run met"));
+  runs[0].generator.intervals_marked = 19;
+  EXPECT_THAT(html_report(runs), HasSubstr("<p class=\"badge bad\">✗ the load generator was"));
+  runs[1].thresholds[0].passed = false;
+  EXPECT_THAT(html_report(runs), HasSubstr("<p class=\"badge bad\">✗ a threshold failed"));
+  runs.back().interrupted = true;
+  EXPECT_THAT(html_report(runs), HasSubstr("<p class=\"badge bad\">✗ interrupted"));
+}
+
 TEST(HtmlReport, ClaimsNothingForARunWhoseServerWasKilled) {
   std::vector<RunResult> runs = four_runs();
   const std::string before = markdown_report(runs);
