@@ -26,14 +26,14 @@ namespace {
 /// What `clamor report` was given.
 struct Results {
   std::vector<RunResult> runs;
-  std::optional<Neighbourhood> around;
+  std::optional<Crossover> crossover;
 };
 
 std::string render(const std::string& format, const Results& results, bool colour) {
   const std::vector<RunResult>& runs = results.runs;
-  const Neighbourhood* around = results.around ? &*results.around : nullptr;
-  if (format == "html") return html_report(runs, around);
-  if (format == "md") return markdown_report(runs, around);
+  const Crossover* crossover = results.crossover ? &*results.crossover : nullptr;
+  if (format == "html") return html_report(runs, crossover);
+  if (format == "md") return markdown_report(runs, crossover);
   if (format == "junit") return junit_report(runs);
   if (format == "json") {
     if (runs.size() == 1) return write_result(runs.front());
@@ -42,7 +42,7 @@ std::string render(const std::string& format, const Results& results, bool colou
     return text + "]\n";
   }
   if (runs.size() == 1) return run_summary(runs.front(), colour);
-  return comparison_summary(runs, colour, around);
+  return comparison_summary(runs, colour, crossover);
 }
 
 /// Every file that cannot be read is named, not only the first.
@@ -52,7 +52,7 @@ Results read_all(const std::vector<std::string>& files) {
   for (const std::string& file : files) {
     try {
       if (std::filesystem::path{file}.filename() == crossover_file) {
-        results.around = read_neighbourhood_file(file);
+        results.crossover = read_crossover_file(file);
       } else {
         results.runs.push_back(read_result_file(file));
       }

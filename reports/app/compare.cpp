@@ -1,6 +1,6 @@
 #include "reports/app/compare.hpp"
 
-#include "reports/app/explore.hpp"
+#include "reports/app/crossover_search.hpp"
 #include "reports/model/comparison.hpp"
 #include "reports/model/region.hpp"
 #include "reports/model/thresholds.hpp"
@@ -118,24 +118,24 @@ class Comparer {
   }
 
   /// Where the verdict of these runs ends; nothing where fewer than two designs are simulated.
-  std::optional<Neighbourhood> explore_around(const std::vector<Job>& jobs) {
-    ExploreOptions explore_options;
-    explore_options.scenario = scenario_;
-    explore_options.seed = jobs.front().seed;
-    explore_options.calibration = calibration_;
+  std::optional<Crossover> crossover_of(const std::vector<Job>& jobs) {
+    CrossoverOptions search;
+    search.scenario = scenario_;
+    search.seed = jobs.front().seed;
+    search.calibration = calibration_;
     for (const Job& job : jobs) {
-      std::vector<DesignSpec>& designs = explore_options.designs;
+      std::vector<DesignSpec>& designs = search.designs;
       const bool known = std::ranges::find(designs, job.design) != designs.end();
       if (job.engine == Engine::sim && !known) designs.push_back(job.design);
     }
-    if (explore_options.designs.size() < 2) return std::nullopt;
+    if (search.designs.size() < 2) return std::nullopt;
     const auto show = [this](double fraction, const std::string& details) {
       progress_.show("looking for the nearest crossover", fraction, details);
     };
-    Neighbourhood around = explore(explore_options, engines_.simulate, show, interrupted_);
+    Crossover crossover = search_crossover(search, engines_.simulate, show, interrupted_);
     progress_.print(fmt::format("looked at {} points round the scenario in {} s",
-                                around.points.size(), short_number(around.seconds)));
-    return around;
+                                crossover.points.size(), short_number(crossover.seconds)));
+    return crossover;
   }
 
   /// The scenario that the job runs, scaled, with every default.
@@ -206,12 +206,12 @@ std::string done_line(const std::string& place, const RunResult& run) {
 }
 
 void write_reports(const fs::path& out, const std::vector<RunResult>& runs,
-                   const Neighbourhood* around) {
+                   const Crossover* crossover) {
   // First what was found: a disk that is full by now does not take it away.
-  std::fputs(comparison_summary(runs, isatty(STDOUT_FILENO) == 1, around).c_str(), stdout);
+  std::fputs(comparison_summary(runs, isatty(STDOUT_FILENO) == 1, crossover).c_str(), stdout);
   std::fflush(stdout);
-  write_file(out / "report.html", html_report(runs, around));
-  write_file(out / "report.md", markdown_report(runs, around));
+  write_file(out / "report.html", html_report(runs, crossover));
+  write_file(out / "report.md", markdown_report(runs, crossover));
   write_file(out / "junit.xml", junit_report(runs));
   std::fputs(fmt::format("\n  report: {}\n", (out / "report.html").string()).c_str(), stdout);
   std::fflush(stdout);
@@ -312,15 +312,15 @@ int compare(const CompareOptions& options, const Engines& engines, ProgressLine&
     const auto at = std::ranges::find(scenario.designs, run.design);
     return std::tuple{run.engine, run.twin, at - scenario.designs.begin(), run.repetition};
   });
-  std::optional<Neighbourhood> around;
+  std::optional<Crossover> crossover;
   try {
-    if (!stopped && !failure && !options.no_crossover) around = comparer.explore_around(jobs);
-    if (around) write_file(out / crossover_file, write_neighbourhood(*around));
+    if (!stopped && !failure && !options.no_crossover) crossover = comparer.crossover_of(jobs);
+    if (crossover) write_file(out / crossover_file, write_crossover(*crossover));
   } catch (...) {
     failure = std::current_exception();  // as above
   }
   stopped = stopped || interrupted();
-  if (!runs.empty()) write_reports(out, runs, around ? &*around : nullptr);
+  if (!runs.empty()) write_reports(out, runs, crossover ? &*crossover : nullptr);
   if (failure) std::rethrow_exception(failure);
   return exit_code_of(stopped ? Verdict::interrupted : worst_verdict(runs));
 }

@@ -60,11 +60,11 @@ struct Engines {
                                               const std::vector<Job>& jobs);
 
 /// Makes every run, writes a folder for each, looks round the scenario for the nearest crossover
-/// (explore.hpp; crossover.json) where two designs or more are simulated, then writes report.html,
-/// report.md and junit.xml; prints the summary and, last, the path to stdout. What has run is
-/// reported even when interrupted, or when a later run or the search throws. Returns the exit
-/// code of stopping or of worst_verdict(). @throws scenario::ConfigError, scenario::ScaleError,
-/// loadgen::LoadError, std::system_error.
+/// (crossover_search.hpp; crossover.json) where two designs or more are simulated, then writes
+/// report.html, report.md and junit.xml; prints the summary and, last, the path to stdout. What has
+/// run is reported even when interrupted, or when a later run or the search throws. Returns the
+/// exit code of stopping or of worst_verdict(). @throws scenario::ConfigError,
+/// scenario::ScaleError, loadgen::LoadError, std::system_error.
 int compare(const CompareOptions& options, const Engines& engines, ProgressLine& progress,
             const std::function<bool()>& interrupted);
 

@@ -11,7 +11,7 @@
 
 namespace clamor::report {
 
-/// What a verdict may depend on: the directions in which its neighbourhood is looked at.
+/// What a verdict may depend on: the directions in which a crossover is looked for.
 enum class Axis : std::uint8_t { group_size, away, channels, reconnects, messages };
 inline constexpr std::array axes{Axis::group_size, Axis::away, Axis::channels, Axis::reconnects,
                                  Axis::messages};

@@ -117,7 +117,7 @@ Section fairness_section(const Comparison& comparison) {
 
 std::vector<Section> sections_of(std::span<const RunResult> runs, const Comparison& comparison,
                                  std::span<const Arm> arms, std::span<const std::string> designs,
-                                 const Neighbourhood* around) {
+                                 const Crossover* crossover) {
   std::vector<Section> sections;
   sections.push_back(section(
       "designs", "The designs compared",
@@ -128,15 +128,15 @@ std::vector<Section> sections_of(std::span<const RunResult> runs, const Comparis
       "groups", "By group class",
       {"Delivery latency counts from the moment a message was due, to the receiving device."},
       {group_facts_table(arms), groups_table(arms)}));
-  if (around != nullptr) {
+  if (crossover != nullptr) {
     sections.push_back(
-        section("neighbourhood", "Where the verdict ends",
-                {crossover_text(*around, large_winners(comparison)),
+        section("crossover", "Where the verdict ends",
+                {crossover_text(*crossover, large_winners(comparison)),
                  "One thing of the scenario is multiplied or divided at a time, every design "
                  "simulated at a "
                  "reduced population; the search ends with the first distance at which the winner "
                  "changes. Bold: another winner than at the scenario itself."},
-                {neighbourhood_table(*around)}));
+                {crossover_table(*crossover)}));
   }
   sections.push_back(fairness_section(comparison));
   sections.push_back(section("latency", "Latency by percentile",
@@ -200,7 +200,7 @@ std::string engine_heading(const Arm& arm) {
                      grouped(arm.first().deployment.users));
 }
 
-Document build_document(std::span<const RunResult> runs, const Neighbourhood* around) {
+Document build_document(std::span<const RunResult> runs, const Crossover* crossover) {
   const Comparison comparison = compare_designs(runs);
   Document document;
   const std::vector<Arm> arms = arms_of(comparison, document.designs);
@@ -214,14 +214,14 @@ Document build_document(std::span<const RunResult> runs, const Neighbourhood* ar
     document.verdict.push_back(engine.sentence);
   }
   document.region = comparison.region;
-  if (around != nullptr) {
-    document.crossover = crossover_text(*around, large_winners(comparison));
+  if (crossover != nullptr) {
+    document.crossover = crossover_text(*crossover, large_winners(comparison));
   }
   document.caveats = caveats_of(comparison, arms);
   const Verdict verdict = worst_verdict(runs);
   document.badge = badge_of(verdict);
   document.passed = verdict == Verdict::passed;
-  document.sections = sections_of(runs, comparison, arms, document.designs, around);
+  document.sections = sections_of(runs, comparison, arms, document.designs, crossover);
   return document;
 }
 

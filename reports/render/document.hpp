@@ -1,7 +1,7 @@
 #pragma once
 
 #include "reports/model/comparison.hpp"
-#include "reports/model/neighbourhood.hpp"
+#include "reports/model/crossover.hpp"
 #include "reports/model/result.hpp"
 #include "reports/model/twins.hpp"
 
@@ -93,7 +93,7 @@ struct Arm {
 
 /// Builds the document, which owns its text. @pre a run that is no twin.
 [[nodiscard]] Document build_document(std::span<const RunResult> runs,
-                                      const Neighbourhood* around = nullptr);
+                                      const Crossover* crossover = nullptr);
 
 /// The tables, by section; parts of build_document.
 [[nodiscard]] Table designs_table(const Comparison& comparison, std::span<const Arm> arms);
@@ -111,7 +111,7 @@ struct Arm {
 /// operations. `designs` are the document's.
 [[nodiscard]] Table twins_table(std::span<const Twins> twins, std::span<const std::string> designs);
 /// Who wins at each point of the grid round the scenario.
-[[nodiscard]] Table neighbourhood_table(const Neighbourhood& around);
+[[nodiscard]] Table crossover_table(const Crossover& crossover);
 [[nodiscard]] Table twin_operations_table(std::span<const Twins> twins,
                                           std::span<const std::string> designs);
 

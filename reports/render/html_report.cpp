@@ -217,8 +217,8 @@ std::string escape_markup(std::string_view text) {
   return out;
 }
 
-std::string html_report(std::span<const RunResult> runs, const Neighbourhood* around) {
-  const Document document = build_document(runs, around);
+std::string html_report(std::span<const RunResult> runs, const Crossover* crossover) {
+  const Document document = build_document(runs, crossover);
   std::string html = head_html(document) + "<body><main>\n" + masthead_html(document);
   html += "<nav aria-label=Sections>";
   for (const Section& section : document.sections) {

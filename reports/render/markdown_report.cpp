@@ -48,8 +48,8 @@ std::string table_text(const Table& table) {
 
 }  // namespace
 
-std::string markdown_report(std::span<const RunResult> runs, const Neighbourhood* around) {
-  const Document document = build_document(runs, around);
+std::string markdown_report(std::span<const RunResult> runs, const Crossover* crossover) {
+  const Document document = build_document(runs, crossover);
   std::string text = fmt::format("# {}: {}\n\n{} · {}\n\n", document.title, document.headline,
                                  document.badge, document.started_utc);
   for (const std::string& sentence : document.verdict) text += sentence + "\n\n";

@@ -89,10 +89,10 @@ Table twin_operations_table(std::span<const Twins> twins, std::span<const std::s
   return table;
 }
 
-Table neighbourhood_table(const Neighbourhood& around) {
+Table crossover_table(const Crossover& crossover) {
   Table table{"Who wins; below it where that point lies. =: they tie.", "", {}, {}};
   std::vector<double> factors{1};
-  for (const GridPoint& point : around.points) {
+  for (const CrossoverPoint& point : crossover.points) {
     if (std::ranges::find(factors, point.factor) == factors.end()) factors.push_back(point.factor);
   }
   std::ranges::sort(factors);
@@ -108,18 +108,18 @@ Table neighbourhood_table(const Neighbourhood& around) {
     Row row{.name = axis_heading(axis), .cells = {}};
     bool moves = false;
     for (const double factor : factors) {
-      const auto at = std::ranges::find_if(around.points, [&](const GridPoint& point) {
+      const auto at = std::ranges::find_if(crossover.points, [&](const CrossoverPoint& point) {
         return point.axis == axis && point.factor == factor;
       });
       if (factor == 1) {
         row.cells.push_back(
-            {short_winners(around.here), Tone::plain, {}, value_on(axis, around.region)});
-      } else if (at == around.points.end()) {
+            {short_winners(crossover.here), Tone::plain, {}, value_on(axis, crossover.region)});
+      } else if (at == crossover.points.end()) {
         row.cells.push_back({"–", Tone::muted, {}});
       } else {
         moves = true;
         row.cells.push_back({short_winners(at->winners),
-                             at->winners == around.here ? Tone::plain : Tone::strong,
+                             at->winners == crossover.here ? Tone::plain : Tone::strong,
                              {},
                              at->value});
       }

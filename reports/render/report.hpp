@@ -1,6 +1,6 @@
 #pragma once
 
-#include "reports/model/neighbourhood.hpp"
+#include "reports/model/crossover.hpp"
 #include "reports/model/result.hpp"
 
 #include <span>
@@ -12,13 +12,13 @@ namespace clamor::report {
 /// Renders runs of one scenario as one self-contained page: no request leaves it, tables read
 /// without JavaScript, light and dark, fit to print. Charts by uPlot, carried inside.
 /// @pre a run that is no twin.
-/// `around`: where the verdict ends, if that was looked for.
+/// `crossover`: where the verdict ends, if that was looked for.
 [[nodiscard]] std::string html_report(std::span<const RunResult> runs,
-                                      const Neighbourhood* around = nullptr);
+                                      const Crossover* crossover = nullptr);
 
 /// Renders the same document as Markdown: for a terminal, a wiki, a pull request.
 [[nodiscard]] std::string markdown_report(std::span<const RunResult> runs,
-                                          const Neighbourhood* around = nullptr);
+                                          const Crossover* crossover = nullptr);
 
 /// Renders every threshold of every run as a JUnit test case: for CI.
 [[nodiscard]] std::string junit_report(std::span<const RunResult> runs);

@@ -102,11 +102,11 @@ void fields(T& r, V&& v) requires std::is_same_v<std::remove_const_t<T>, RunResu
 }
 
 template <class T, class V>
-void fields(T& p, V&& v) requires std::is_same_v<std::remove_const_t<T>, GridPoint> {
+void fields(T& p, V&& v) requires std::is_same_v<std::remove_const_t<T>, CrossoverPoint> {
   v("axis", p.axis), v("factor", p.factor), v("value", p.value), v("winners", p.winners);
 }
 template <class T, class V>
-void fields(T& n, V&& v) requires std::is_same_v<std::remove_const_t<T>, Neighbourhood> {
+void fields(T& n, V&& v) requires std::is_same_v<std::remove_const_t<T>, Crossover> {
   v("users", n.users), v("scale", n.scale), v("here", n.here), v("region", n.region);
   v("points", n.points);
   v("reach", n.reach), v("cut_short", n.cut_short), v("seconds", n.seconds);
@@ -368,17 +368,17 @@ RunResult read_result(std::string_view text, const std::string& place) {
   return run;
 }
 
-std::string write_neighbourhood(const Neighbourhood& around) {
+std::string write_crossover(const Crossover& crossover) {
   Json json{{"schema", crossover_schema}};
-  fields(around, Writer{json});
+  fields(crossover, Writer{json});
   return json.dump(1) + "\n";
 }
 
-Neighbourhood read_neighbourhood(std::string_view text, const std::string& place) {
+Crossover read_crossover(std::string_view text, const std::string& place) {
   const Json json = parse(text, place, crossover_schema);
-  Neighbourhood around;
-  fields(around, Reader{json, place + ": crossover"});
-  return around;
+  Crossover crossover;
+  fields(crossover, Reader{json, place + ": crossover"});
+  return crossover;
 }
 
 }  // namespace clamor::report

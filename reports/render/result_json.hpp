@@ -1,6 +1,6 @@
 #pragma once
 
-#include "reports/model/neighbourhood.hpp"
+#include "reports/model/crossover.hpp"
 #include "reports/model/result.hpp"
 
 #include <stdexcept>
@@ -28,8 +28,8 @@ class ResultFormatError : public std::runtime_error {
 /// the source in errors. @throws ResultFormatError.
 [[nodiscard]] RunResult read_result(std::string_view json, const std::string& place);
 
-/// The same for the neighbourhood of a comparison, of schema clamor.crossover/1.
-[[nodiscard]] std::string write_neighbourhood(const Neighbourhood& around);
-[[nodiscard]] Neighbourhood read_neighbourhood(std::string_view json, const std::string& place);
+/// The same for the crossover of a comparison, of schema clamor.crossover/1.
+[[nodiscard]] std::string write_crossover(const Crossover& crossover);
+[[nodiscard]] Crossover read_crossover(std::string_view json, const std::string& place);
 
 }  // namespace clamor::report

@@ -35,8 +35,8 @@ RunResult read_result_file(const std::filesystem::path& path) {
       file.string());
 }
 
-Neighbourhood read_neighbourhood_file(const std::filesystem::path& path) {
-  return read_neighbourhood(text_of(path, "a crossover.json"), path.string());
+Crossover read_crossover_file(const std::filesystem::path& path) {
+  return read_crossover(text_of(path, "a crossover.json"), path.string());
 }
 
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "reports/model/neighbourhood.hpp"
+#include "reports/model/crossover.hpp"
 #include "reports/model/result.hpp"
 
 #include <filesystem>
@@ -14,7 +14,7 @@ namespace clamor::report {
 [[nodiscard]] RunResult read_result_file(const std::filesystem::path& path);
 
 /// Reads the crossover.json that a comparison left. @throws ResultFormatError.
-[[nodiscard]] Neighbourhood read_neighbourhood_file(const std::filesystem::path& path);
+[[nodiscard]] Crossover read_crossover_file(const std::filesystem::path& path);
 
 /// Writes `text` to `path`, whole or not at all (by rename). A link is followed.
 /// @throws std::system_error; also where `path` is a device, a pipe or a folder, which stay.

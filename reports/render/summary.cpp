@@ -329,7 +329,7 @@ std::string run_summary(const RunResult& run, bool colour) {
 }
 
 std::string comparison_summary(std::span<const RunResult> runs, bool colour,
-                               const Neighbourhood* around) {
+                               const Crossover* crossover) {
   Page page{colour};
   const Comparison comparison = compare_designs(runs);
   page.line("\n  " + page.paint("1", comparison.headline));
@@ -343,8 +343,8 @@ std::string comparison_summary(std::span<const RunResult> runs, bool colour,
   page.paragraph(comparison.intervals);
   page.line("");
   page.paragraph(comparison.region);
-  if (around != nullptr) page.line("");
-  if (around != nullptr) page.paragraph(crossover_text(*around, large_winners(comparison)));
+  if (crossover != nullptr) page.line("");
+  if (crossover != nullptr) page.paragraph(crossover_text(*crossover, large_winners(comparison)));
   return page.text_;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "reports/model/neighbourhood.hpp"
+#include "reports/model/crossover.hpp"
 #include "reports/model/result.hpp"
 #include "reports/model/twins.hpp"
 
@@ -18,7 +18,7 @@ namespace clamor::report {
 /// Renders a comparison: the verdict, one line a design and engine, the simulator's error, what the
 /// figures are worth, the region and where it ends.
 [[nodiscard]] std::string comparison_summary(std::span<const RunResult> runs, bool colour = false,
-                                             const Neighbourhood* around = nullptr);
+                                             const Crossover* crossover = nullptr);
 
 /// 1.23 ms, 850 µs, 12.3 s: three significant digits.
 [[nodiscard]] std::string duration_text(double ns);

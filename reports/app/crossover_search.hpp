@@ -1,7 +1,7 @@
 #pragma once
 
 #include "reports/app/compare.hpp"
-#include "reports/model/neighbourhood.hpp"
+#include "reports/model/crossover.hpp"
 #include "server/base/time.hpp"
 #include "sim/world/costs.hpp"
 
@@ -13,7 +13,7 @@
 namespace clamor::report {
 
 /// What is simulated round a scenario.
-struct ExploreOptions {
+struct CrossoverOptions {
   scenario::Scenario scenario;
   std::vector<DesignSpec> designs;
   std::uint64_t seed = 0;
@@ -28,8 +28,9 @@ struct ExploreOptions {
 /// when the time is over. A point of which no world can be made at this population is passed over;
 /// where that is the scenario itself, `users` stays 0. Bounded by `longest`, whatever a simulation
 /// takes.
-[[nodiscard]] Neighbourhood explore(
-    const ExploreOptions& options, const std::function<RunResult(const sim::SimOptions&)>& simulate,
+[[nodiscard]] Crossover search_crossover(
+    const CrossoverOptions& options,
+    const std::function<RunResult(const sim::SimOptions&)>& simulate,
     const std::function<void(double fraction, const std::string& details)>& progress,
     const std::function<bool()>& interrupted);
 

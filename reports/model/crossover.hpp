@@ -10,7 +10,7 @@
 namespace clamor::report {
 
 /// One simulated world beside the scenario's: one axis, multiplied.
-struct GridPoint {
+struct CrossoverPoint {
   Axis axis = Axis::group_size;
   double factor = 1;
   std::string value;                 ///< value_on(axis, its region).
@@ -18,15 +18,15 @@ struct GridPoint {
 };
 
 /// Who wins round the scenario, simulated at a reduced population: where the verdict's region ends.
-struct Neighbourhood {
+struct Crossover {
   std::uint64_t users = 0;  ///< 0: the scenario itself could not be simulated.
   double scale = 1;
-  std::vector<std::string> here;  ///< Winners at the scenario itself, at this population.
-  Region region;                  ///< Of the scenario itself.
-  std::vector<GridPoint> points;  ///< By distance: twice and half first. Only where it moves.
-  double reach = 1;               ///< Greatest factor of which every point was simulated; 1: none.
-  bool cut_short = false;         ///< The time for it was over before the grid was.
-  double seconds = 0;             ///< It took.
+  std::vector<std::string> here;       ///< Winners at the scenario itself, at this population.
+  Region region;                       ///< Of the scenario itself.
+  std::vector<CrossoverPoint> points;  ///< By distance: twice and half first. Only where it moves.
+  double reach = 1;        ///< Greatest factor of which every point was simulated; 1: none.
+  bool cut_short = false;  ///< The time for it was over before the grid was.
+  double seconds = 0;      ///< It took.
 };
 
 /// Those who win or tie in a comparison, sorted.
@@ -40,7 +40,7 @@ struct Neighbourhood {
 
 /// Where the winner changes nearest to the scenario, or that it changes nowhere on the grid.
 /// `large`: the verdict of the large simulation, in case the small one does not agree with it.
-[[nodiscard]] std::string crossover_text(const Neighbourhood& around,
+[[nodiscard]] std::string crossover_text(const Crossover& crossover,
                                          const std::vector<std::string>& large);
 
 }  // namespace clamor::report

@@ -1,4 +1,4 @@
-#include "reports/model/neighbourhood.hpp"
+#include "reports/model/crossover.hpp"
 
 #include "reports/model/wording.hpp"
 
@@ -12,11 +12,11 @@ std::string factor_text(double factor) {
   return factor >= 1 ? "× " + short_number(factor) : "÷ " + short_number(1 / factor);
 }
 
-double distance(const GridPoint& point) { return std::abs(std::log2(point.factor)); }
+double distance(const CrossoverPoint& point) { return std::abs(std::log2(point.factor)); }
 
-std::string axes_text(const Neighbourhood& around) {
+std::string axes_text(const Crossover& crossover) {
   std::vector<Axis> seen;
-  for (const GridPoint& point : around.points) {
+  for (const CrossoverPoint& point : crossover.points) {
     if (std::ranges::find(seen, point.axis) == seen.end()) seen.push_back(point.axis);
   }
   std::string text;
@@ -57,10 +57,10 @@ std::string winners_text(const std::vector<std::string>& winners) {
   return text + " tie";
 }
 
-std::string crossover_text(const Neighbourhood& around, const std::vector<std::string>& large) {
-  std::vector<const GridPoint*> changed;
-  for (const GridPoint& point : around.points) {
-    if (point.winners == around.here) continue;
+std::string crossover_text(const Crossover& crossover, const std::vector<std::string>& large) {
+  std::vector<const CrossoverPoint*> changed;
+  for (const CrossoverPoint& point : crossover.points) {
+    if (point.winners == crossover.here) continue;
     if (changed.empty() || distance(point) <= distance(*changed.front()) + 1e-9) {
       changed.push_back(&point);
     }
@@ -74,24 +74,24 @@ std::string crossover_text(const Neighbourhood& around, const std::vector<std::s
               std::string{name_of(changed[i]->axis)} + " " + factor_text(changed[i]->factor) +
               ") " + winners_text(changed[i]->winners);
     }
-  } else if (around.points.empty()) {
-    return "The neighbourhood was not looked at: " +
-           std::string{around.cut_short    ? "the time for it was over."
-                       : around.users == 0 ? "the scenario cannot be simulated at so small a "
-                                             "population; a workload would send nothing, say."
-                                           : "the scenario has nothing to vary."};
+  } else if (crossover.points.empty()) {
+    return "No crossover was looked for: " +
+           std::string{crossover.cut_short    ? "the time for it was over."
+                       : crossover.users == 0 ? "the scenario cannot be simulated at so small a "
+                                                "population; a workload would send nothing, say."
+                                              : "the scenario has nothing to vary."};
   } else {
-    text = "No crossover found: with " + axes_text(around) + " varied one at a time, " +
-           (around.reach > 1
-                ? "up to " + factor_text(around.reach) + " and " + factor_text(1 / around.reach)
-                : grouped(around.points.size()) + " points") +
-           ", still " + winners_text(around.here);
+    text = "No crossover found: with " + axes_text(crossover) + " varied one at a time, " +
+           (crossover.reach > 1 ? "up to " + factor_text(crossover.reach) + " and " +
+                                      factor_text(1 / crossover.reach)
+                                : grouped(crossover.points.size()) + " points") +
+           ", still " + winners_text(crossover.here);
   }
-  text += " (simulated, " + grouped(around.users) + " users, " + grouped(around.points.size()) +
-          (around.points.size() == 1 ? " point" : " points") +
-          (around.cut_short ? ", cut short by time)." : ").");
-  if (!large.empty() && large != around.here) {
-    text += " At that population " + winners_text(around.here) +
+  text += " (simulated, " + grouped(crossover.users) + " users, " +
+          grouped(crossover.points.size()) + (crossover.points.size() == 1 ? " point" : " points") +
+          (crossover.cut_short ? ", cut short by time)." : ").");
+  if (!large.empty() && large != crossover.here) {
+    text += " At that population " + winners_text(crossover.here) +
             " at the scenario itself, not as in the large simulation.";
   }
   return text;

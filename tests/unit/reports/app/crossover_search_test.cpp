@@ -1,4 +1,4 @@
-#include "reports/app/explore.hpp"
+#include "reports/app/crossover_search.hpp"
 
 #include "reports/model/region.hpp"
 #include "reports/render/result_json.hpp"
@@ -17,8 +17,8 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-ExploreOptions options() {
-  ExploreOptions options;
+CrossoverOptions options() {
+  CrossoverOptions options;
   options.scenario.population.users = 4'000;
   options.scenario.groups = {{"team", 200, 20}};
   scenario::Workload chat;
@@ -41,8 +41,8 @@ RunResult simulate(const sim::SimOptions& simulation, std::uint32_t even_at) {
   return run;
 }
 
-Neighbourhood explored(const ExploreOptions& options, std::uint32_t even_at, int* runs = nullptr) {
-  return explore(
+Crossover searched(const CrossoverOptions& options, std::uint32_t even_at, int* runs = nullptr) {
+  return search_crossover(
       options,
       [&](const sim::SimOptions& simulation) {
         if (runs != nullptr) ++*runs;
@@ -52,70 +52,70 @@ Neighbourhood explored(const ExploreOptions& options, std::uint32_t even_at, int
       [](double, const std::string&) {}, [] { return false; });
 }
 
-TEST(Explore, FindsTheNearestPointWhereTheWinnerChangesAndStopsThere) {
-  const Neighbourhood around = explored(options(), 60);
-  EXPECT_EQ(around.here, std::vector<std::string>{"per_group"});
-  EXPECT_EQ(around.reach, 4) << "not at 40 members, but at 80";
-  EXPECT_THAT(crossover_text(around, around.here),
+TEST(CrossoverSearch, FindsTheNearestPointWhereTheWinnerChangesAndStopsThere) {
+  const Crossover crossover = searched(options(), 60);
+  EXPECT_EQ(crossover.here, std::vector<std::string>{"per_group"});
+  EXPECT_EQ(crossover.reach, 4) << "not at 40 members, but at 80";
+  EXPECT_THAT(crossover_text(crossover, crossover.here),
               HasSubstr("Nearest crossover: at groups of 80 members (group size × 4) per_user wins "
                         "(simulated, 2,000 users,"));
-  for (const GridPoint& point : around.points) EXPECT_LE(point.factor, 4);
+  for (const CrossoverPoint& point : crossover.points) EXPECT_LE(point.factor, 4);
 }
 
-TEST(Explore, SaysThatNothingChangesWithinTheGrid) {
-  const Neighbourhood around = explored(options(), 1'000'000);
-  EXPECT_EQ(around.reach, 16);
-  EXPECT_FALSE(around.cut_short);
-  EXPECT_THAT(crossover_text(around, around.here),
+TEST(CrossoverSearch, SaysThatNothingChangesWithinTheGrid) {
+  const Crossover crossover = searched(options(), 1'000'000);
+  EXPECT_EQ(crossover.reach, 16);
+  EXPECT_FALSE(crossover.cut_short);
+  EXPECT_THAT(crossover_text(crossover, crossover.here),
               HasSubstr("No crossover found: with group size, channels a user and messages varied "
                         "one at a time, up to × 16 and ÷ 16, still per_group wins"));
-  EXPECT_THAT(crossover_text(around, {"per_user"}), HasSubstr("not as in the large simulation"));
+  EXPECT_THAT(crossover_text(crossover, {"per_user"}), HasSubstr("not as in the large simulation"));
 }
 
-TEST(Explore, EndsWhenItsTimeIsOver) {
-  ExploreOptions no_time = options();
+TEST(CrossoverSearch, EndsWhenItsTimeIsOver) {
+  CrossoverOptions no_time = options();
   no_time.longest = 0s;
   int runs = 0;
-  const Neighbourhood around = explored(no_time, 60, &runs);
-  EXPECT_TRUE(around.cut_short);
-  EXPECT_THAT(around.points, IsEmpty());
+  const Crossover crossover = searched(no_time, 60, &runs);
+  EXPECT_TRUE(crossover.cut_short);
+  EXPECT_THAT(crossover.points, IsEmpty());
   EXPECT_EQ(runs, 0);
-  EXPECT_THAT(crossover_text(around, {}), HasSubstr("the time for it was over"));
+  EXPECT_THAT(crossover_text(crossover, {}), HasSubstr("the time for it was over"));
 }
 
-TEST(Explore, PassesOverPointsThatDoNotMove) {
-  ExploreOptions all_in_one = options();
+TEST(CrossoverSearch, PassesOverPointsThatDoNotMove) {
+  CrossoverOptions all_in_one = options();
   all_in_one.scenario.groups = {{"team", 1, 4'000}};
-  for (const GridPoint& point : explored(all_in_one, 1'000'000).points) {
+  for (const CrossoverPoint& point : searched(all_in_one, 1'000'000).points) {
     EXPECT_FALSE(point.axis == Axis::group_size && point.factor > 1) << "no group is larger";
   }
 }
 
-TEST(Explore, PassesOverPointsOfWhichNoWorldCanBeMade) {
-  ExploreOptions rare = options();
+TEST(CrossoverSearch, PassesOverPointsOfWhichNoWorldCanBeMade) {
+  CrossoverOptions rare = options();
   rare.scenario.workloads.push_back(rare.scenario.workloads.front());
   rare.scenario.workloads.back().rate = 3.0 / 60;  // at half the population one message is left
-  const Neighbourhood around = explored(rare, 1'000'000);
-  EXPECT_GT(around.points.size(), 8U) << "the others were looked at";
-  for (const GridPoint& point : around.points) {
+  const Crossover crossover = searched(rare, 1'000'000);
+  EXPECT_GT(crossover.points.size(), 8U) << "the others were looked at";
+  for (const CrossoverPoint& point : crossover.points) {
     EXPECT_FALSE(point.axis == Axis::messages && point.factor < 1) << "it would send nothing";
   }
 }
 
-TEST(Explore, SaysWhereTheScenarioItselfCannotBeScaledDown) {
-  ExploreOptions rare = options();
+TEST(CrossoverSearch, SaysWhereTheScenarioItselfCannotBeScaledDown) {
+  CrossoverOptions rare = options();
   rare.scenario.workloads.front().rate = 1.0 / 60;
   int runs = 0;
-  const Neighbourhood around = explored(rare, 60, &runs);
+  const Crossover crossover = searched(rare, 60, &runs);
   EXPECT_EQ(runs, 0);
-  EXPECT_THAT(around.points, IsEmpty());
-  EXPECT_THAT(crossover_text(around, {"per_user"}),
+  EXPECT_THAT(crossover.points, IsEmpty());
+  EXPECT_THAT(crossover_text(crossover, {"per_user"}),
               HasSubstr("cannot be simulated at so small a population"));
 }
 
-TEST(Explore, PassesOverWhatTheSimulatorRefuses) {
+TEST(CrossoverSearch, PassesOverWhatTheSimulatorRefuses) {
   const auto nothing = [](double, const std::string&) {};
-  const Neighbourhood around = explore(
+  const Crossover crossover = search_crossover(
       options(),
       [](const sim::SimOptions& simulation) {
         const scenario::GroupClass& group = simulation.scenario.groups.front();
@@ -123,18 +123,18 @@ TEST(Explore, PassesOverWhatTheSimulatorRefuses) {
         return simulate(simulation, 1'000'000);
       },
       nothing, [] { return false; });
-  EXPECT_GT(around.points.size(), 8U);
-  for (const GridPoint& point : around.points) {
+  EXPECT_GT(crossover.points.size(), 8U);
+  for (const CrossoverPoint& point : crossover.points) {
     EXPECT_FALSE(point.axis == Axis::group_size && point.factor > 1);
   }
 }
 
-TEST(Explore, LeavesAFileThatReadsAsItWasWritten) {
-  const Neighbourhood around = explored(options(), 60);
-  const std::string text = write_neighbourhood(around);
-  EXPECT_EQ(write_neighbourhood(read_neighbourhood(text, "here")), text);
+TEST(CrossoverSearch, LeavesAFileThatReadsAsItWasWritten) {
+  const Crossover crossover = searched(options(), 60);
+  const std::string text = write_crossover(crossover);
+  EXPECT_EQ(write_crossover(read_crossover(text, "here")), text);
   EXPECT_THROW(static_cast<void>(read_result(text, "here")), ResultFormatError);
-  EXPECT_THROW(static_cast<void>(read_neighbourhood("{}", "here")), ResultFormatError);
+  EXPECT_THROW(static_cast<void>(read_crossover("{}", "here")), ResultFormatError);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "reports/app/explore.hpp"
+#include "reports/app/crossover_search.hpp"
 
 #include "reports/model/region.hpp"
 #include "reports/model/wording.hpp"
@@ -15,12 +15,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-class Explorer {
+class CrossoverSearch {
  public:
-  Explorer(const ExploreOptions& options,
-           const std::function<RunResult(const sim::SimOptions&)>& simulate,
-           const std::function<void(double, const std::string&)>& progress,
-           const std::function<bool()>& interrupted)
+  CrossoverSearch(const CrossoverOptions& options,
+                  const std::function<RunResult(const sim::SimOptions&)>& simulate,
+                  const std::function<void(double, const std::string&)>& progress,
+                  const std::function<bool()>& interrupted)
       : options_{options},
         simulate_{simulate},
         progress_{progress},
@@ -30,7 +30,7 @@ class Explorer {
     out_.scale = std::min(1.0, options.users / users);
   }
 
-  Neighbourhood run() {
+  Crossover run() {
     const auto began = Clock::now();
     if (const auto region = region_at(options_.scenario)) {
       out_.region = *region;
@@ -96,7 +96,7 @@ class Explorer {
   /// How far the axis has been moved in the direction of `factor`.
   [[nodiscard]] std::string last_value(Axis axis, double factor) const {
     std::string value = value_on(axis, out_.region);
-    for (const GridPoint& point : out_.points) {
+    for (const CrossoverPoint& point : out_.points) {
       if (point.axis == axis && (point.factor > 1) == (factor > 1)) value = point.value;
     }
     return value;
@@ -126,21 +126,21 @@ class Explorer {
     return winners_of(compare_designs(runs).engines.front());
   }
 
-  const ExploreOptions& options_;
+  const CrossoverOptions& options_;
   const std::function<RunResult(const sim::SimOptions&)>& simulate_;
   const std::function<void(double, const std::string&)>& progress_;
   const std::function<bool()>& interrupted_;
   Clock::time_point deadline_;
-  Neighbourhood out_;
+  Crossover out_;
 };
 
 }  // namespace
 
-Neighbourhood explore(const ExploreOptions& options,
-                      const std::function<RunResult(const sim::SimOptions&)>& simulate,
-                      const std::function<void(double, const std::string&)>& progress,
-                      const std::function<bool()>& interrupted) {
-  return Explorer{options, simulate, progress, interrupted}.run();
+Crossover search_crossover(const CrossoverOptions& options,
+                           const std::function<RunResult(const sim::SimOptions&)>& simulate,
+                           const std::function<void(double, const std::string&)>& progress,
+                           const std::function<bool()>& interrupted) {
+  return CrossoverSearch{options, simulate, progress, interrupted}.run();
 }
 
 }  // namespace clamor::report
