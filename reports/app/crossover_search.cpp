@@ -80,16 +80,13 @@ class CrossoverSearch {
         if (!region) continue;
         const std::string value = value_on(axis, *region);
         if (value == last_value(axis, f)) continue;  // it goes no further
-        auto winners =
-            winners_at(*scenario, fmt::format("{} {} {}", name_of(axis), f > 1 ? "times" : "by",
-                                              short_number(f > 1 ? f : 1 / f)));
+        auto winners = winners_at(*scenario, fmt::format("{} {}", name_of(axis), factor_text(f)));
         if (out_.cut_short) return changes;
         if (!winners) continue;
-        changes = changes || *winners != out_.here;
+        changes = changes || others_win(out_.here, *winners);
         out_.points.push_back({axis, f, value, *std::move(winners)});
       }
     }
-    if (!out_.points.empty()) out_.reach = factor;
     return changes;
   }
 

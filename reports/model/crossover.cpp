@@ -8,22 +8,24 @@
 namespace clamor::report {
 namespace {
 
-std::string factor_text(double factor) {
-  return factor >= 1 ? "× " + short_number(factor) : "÷ " + short_number(1 / factor);
-}
-
 double distance(const CrossoverPoint& point) { return std::abs(std::log2(point.factor)); }
 
-std::string axes_text(const Crossover& crossover) {
-  std::vector<Axis> seen;
-  for (const CrossoverPoint& point : crossover.points) {
-    if (std::ranges::find(seen, point.axis) == seen.end()) seen.push_back(point.axis);
+/// How far each axis was varied: "group size ÷ 16 to × 4 and messages ÷ 16 to × 16".
+std::string spans_text(const Crossover& crossover) {
+  std::vector<std::string> spans;
+  for (const Axis axis : axes) {
+    double least = 1;
+    double most = 1;
+    for (const CrossoverPoint& point : crossover.points) {
+      if (point.axis != axis) continue;
+      least = std::min(least, point.factor);
+      most = std::max(most, point.factor);
+    }
+    if (least == most) continue;
+    spans.push_back(std::string{name_of(axis)} + " " + factor_text(least) + " to " +
+                    factor_text(most));
   }
-  std::string text;
-  for (std::size_t i = 0; i < seen.size(); ++i) {
-    text += (i == 0 ? "" : i + 1 == seen.size() ? " and " : ", ") + std::string{name_of(seen[i])};
-  }
-  return text;
+  return listed(spans);
 }
 
 }  // namespace
@@ -49,18 +51,19 @@ std::vector<std::string> large_winners(const Comparison& comparison) {
 
 std::string winners_text(const std::vector<std::string>& winners) {
   if (winners.empty()) return "no design meets the thresholds";
-  if (winners.size() == 1) return winners.front() + " wins";
-  std::string text;
-  for (std::size_t i = 0; i < winners.size(); ++i) {
-    text += (i == 0 ? "" : i + 1 == winners.size() ? " and " : ", ") + winners[i];
-  }
-  return text + " tie";
+  return listed(winners) + (winners.size() == 1 ? " wins" : " tie");
+}
+
+bool others_win(const std::vector<std::string>& here, const std::vector<std::string>& there) {
+  return here != there && std::ranges::none_of(there, [&](const std::string& winner) {
+           return std::ranges::find(here, winner) != here.end();
+         });
 }
 
 std::string crossover_text(const Crossover& crossover, const std::vector<std::string>& large) {
   std::vector<const CrossoverPoint*> changed;
   for (const CrossoverPoint& point : crossover.points) {
-    if (point.winners == crossover.here) continue;
+    if (!others_win(crossover.here, point.winners)) continue;
     if (changed.empty() || distance(point) <= distance(*changed.front()) + 1e-9) {
       changed.push_back(&point);
     }
@@ -81,11 +84,15 @@ std::string crossover_text(const Crossover& crossover, const std::vector<std::st
                                                 "population; a workload would send nothing, say."
                                               : "the scenario has nothing to vary."};
   } else {
-    text = "No crossover found: with " + axes_text(crossover) + " varied one at a time, " +
-           (crossover.reach > 1 ? "up to " + factor_text(crossover.reach) + " and " +
-                                      factor_text(1 / crossover.reach)
-                                : grouped(crossover.points.size()) + " points") +
-           ", still " + winners_text(crossover.here);
+    const auto ties = std::ranges::count_if(crossover.points, [&](const CrossoverPoint& point) {
+      return point.winners != crossover.here;
+    });
+    text = "No crossover found: with " + spans_text(crossover) + ", one at a time, still " +
+           winners_text(crossover.here);
+    if (ties > 0) {
+      text += ", but for ties that gain or lose a design at " +
+              grouped(static_cast<std::uint64_t>(ties)) + (ties == 1 ? " point" : " points");
+    }
   }
   text += " (simulated, " + grouped(crossover.users) + " users, " +
           grouped(crossover.points.size()) + (crossover.points.size() == 1 ? " point" : " points") +

@@ -24,9 +24,8 @@ struct Crossover {
   std::vector<std::string> here;       ///< Winners at the scenario itself, at this population.
   Region region;                       ///< Of the scenario itself.
   std::vector<CrossoverPoint> points;  ///< By distance: twice and half first. Only where it moves.
-  double reach = 1;        ///< Greatest factor of which every point was simulated; 1: none.
-  bool cut_short = false;  ///< The time for it was over before the grid was.
-  double seconds = 0;      ///< It took.
+  bool cut_short = false;              ///< The time for it was over before the grid was.
+  double seconds = 0;                  ///< It took.
 };
 
 /// Those who win or tie in a comparison, sorted.
@@ -37,6 +36,11 @@ struct Crossover {
 
 /// "per_group wins", "hybrid(500) and per_user tie", "no design meets the thresholds".
 [[nodiscard]] std::string winners_text(const std::vector<std::string>& winners);
+
+/// Whether other designs win there than here: none of those who win or tie here does. A tie that
+/// gains or loses a member at the tolerance is no crossover.
+[[nodiscard]] bool others_win(const std::vector<std::string>& here,
+                              const std::vector<std::string>& there);
 
 /// Where the winner changes nearest to the scenario, or that it changes nowhere on the grid.
 /// `large`: the verdict of the large simulation, in case the small one does not agree with it.

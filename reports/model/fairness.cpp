@@ -9,15 +9,12 @@
 namespace clamor::report {
 namespace {
 
-std::string mebibytes(std::uint64_t bytes) {
-  return short_number(static_cast<double>(bytes) / (1U << 20U)) + " MiB";
-}
-
 std::string memory_text(const Budget& budget) {
   if (budget == Budget{}) return "a memory budget that the server did not tell";
-  return mebibytes(budget.block_cache_bytes + budget.write_buffer_bytes) + " for the store (" +
-         mebibytes(budget.block_cache_bytes) + " block cache, " +
-         mebibytes(budget.write_buffer_bytes) + " write buffers)";
+  const auto cache = static_cast<double>(budget.block_cache_bytes);
+  const auto buffers = static_cast<double>(budget.write_buffer_bytes);
+  return bytes_text(cache + buffers) + " for the store (" + bytes_text(cache) + " block cache, " +
+         bytes_text(buffers) + " write buffers)";
 }
 
 std::string servers_text(const DeploymentFacts& d) {

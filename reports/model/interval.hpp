@@ -32,8 +32,8 @@ struct OrderStatistics {
 /// O(n log n).
 [[nodiscard]] Estimate estimate(std::span<const double> values);
 
-/// How likely it is that the ranges of two times `n` values of one distribution do not overlap: a
-/// difference by chance. 0.1 at three.
+/// How likely it is that the ranges of two times `n` independent values of one distribution do not
+/// overlap: a difference by chance. 0.1 at three.
 [[nodiscard]] double chance_apart(std::size_t n);
 
 }  // namespace clamor::report

@@ -40,13 +40,12 @@ std::string cost_text(const Estimate& cost, Criterion criterion) {
   return figure_text(cost, criterion) + unit_of(criterion).text;
 }
 
-std::string listed(const EngineComparison& comparison, const std::vector<std::size_t>& which) {
-  std::string text;
-  for (std::size_t i = 0; i < which.size(); ++i) {
-    if (i > 0) text += i + 1 == which.size() ? " and " : ", ";
-    text += label_of(comparison.designs[which[i]].design);
-  }
-  return text;
+/// Their labels: "per_user, per_member and hybrid(500)".
+std::string designs_text(const EngineComparison& comparison,
+                         const std::vector<std::size_t>& which) {
+  std::vector<std::string> labels;
+  for (const std::size_t i : which) labels.push_back(label_of(comparison.designs[i].design));
+  return listed(labels);
 }
 
 std::string scene(const EngineComparison& comparison) {
@@ -77,16 +76,17 @@ std::string win_text(const EngineComparison& comparison) {
     std::vector<std::size_t> equal = against;
     equal.push_back(*comparison.winner);
     std::ranges::sort(equal);
-    text = listed(comparison, equal) + " tie in server CPU" +
+    text = designs_text(comparison, equal) + " tie in server CPU" +
            (criterion == Criterion::catch_up_p99 ? " and device bytes; " : "; ");
   }
   text += label_of(winner.design) + " costs least: " + cost_text(winner.cost(criterion), criterion);
-  for (std::size_t i = 0; i < against.size(); ++i) {
-    text += i == 0 ? ", against " : i + 1 == against.size() ? " and " : ", ";
-    const DesignFigures& other = comparison.designs[against[i]];
-    text += figure_text(other.cost(criterion), criterion) + " for " + label_of(other.design);
+  std::vector<std::string> others;
+  for (const std::size_t i : against) {
+    const DesignFigures& other = comparison.designs[i];
+    others.push_back(figure_text(other.cost(criterion), criterion) + " for " +
+                     label_of(other.design));
   }
-  return text;
+  return text + (others.empty() ? "" : ", against " + listed(others));
 }
 
 std::string failures_text(const EngineComparison& comparison) {
@@ -105,7 +105,7 @@ std::string short_verdict(const EngineComparison& comparison) {
            (only.candidate() ? " meets every threshold" : " does not meet the thresholds");
   }
   if (comparison.winner) return label_of(comparison.designs[*comparison.winner].design) + " wins";
-  if (!comparison.tied.empty()) return listed(comparison, comparison.tied) + " tie";
+  if (!comparison.tied.empty()) return designs_text(comparison, comparison.tied) + " tie";
   if (!comparison.unequal.empty()) return "not comparable";
   return "no design meets the thresholds";
 }
@@ -147,8 +147,11 @@ std::string with_interval(const std::vector<EngineComparison>& engines, std::uin
       ", which holds the true median with " + short_number(bounds.confidence * 100) +
       " % confidence. A design wins only where the ranges do not overlap; else it is a tie.";
   if (bounds.k == 1) {
-    text += " Two equal designs would lie apart by chance in " +
-            short_number(chance_apart(n) * 100) + " % of comparisons.";
+    text +=
+        " Were the repetitions of two equal designs independent of each other, their ranges "
+        "would lie apart by chance in " +
+        short_number(chance_apart(n) * 100) +
+        " % of comparisons; they share their seeds, which makes that a guide only.";
   }
   return text;
 }
@@ -166,7 +169,8 @@ std::string sentence_of(const EngineComparison& comparison) {
   } else if (comparison.winner) {
     text += win_text(comparison);
   } else if (!comparison.tied.empty()) {
-    text += listed(comparison, comparison.tied) + " tie in server CPU, device bytes and catch-up";
+    text +=
+        designs_text(comparison, comparison.tied) + " tie in server CPU, device bytes and catch-up";
   } else {
     text += "no design meets the thresholds";
   }

@@ -47,6 +47,35 @@ std::string short_number(double value) {
   return out;
 }
 
+std::string listed(const std::vector<std::string>& items) {
+  std::string text;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 == items.size() ? " and " : ", ") + items[i];
+  }
+  return text;
+}
+
+std::string factor_text(double factor) {
+  return factor >= 1 ? "× " + short_number(factor) : "÷ " + short_number(1 / factor);
+}
+
+std::string duration_text(double ns) {
+  if (ns >= 1e9) return short_number(ns / 1e9) + " s";
+  if (ns >= 1e6) return short_number(ns / 1e6) + " ms";
+  if (ns >= 1e3) return short_number(ns / 1e3) + " µs";
+  return short_number(ns) + (ns == 0 ? "" : " ns");
+}
+
+std::string bytes_text(double bytes) {
+  constexpr std::array units{"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (bytes >= 1000 && unit + 1 < units.size()) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return short_number(bytes) + " " + units[unit];
+}
+
 std::string sizes_text(const Region& region) {
   std::uint32_t least = ~0U;
   std::uint32_t most = 0;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace clamor::report {
 
@@ -25,5 +26,16 @@ namespace clamor::report {
 
 /// Three significant digits, thousands grouped: 0.0123, 4.1, 1,230,000.
 [[nodiscard]] std::string short_number(double value);
+
+/// "a, b and c".
+[[nodiscard]] std::string listed(const std::vector<std::string>& items);
+
+/// "× 4", "÷ 4" for 0.25.
+[[nodiscard]] std::string factor_text(double factor);
+
+/// 1.23 ms, 850 µs, 12.3 s: three significant digits.
+[[nodiscard]] std::string duration_text(double ns);
+/// 1.23 GiB, 512 B: three significant digits.
+[[nodiscard]] std::string bytes_text(double bytes);
 
 }  // namespace clamor::report

@@ -97,12 +97,7 @@ Table crossover_table(const Crossover& crossover) {
   }
   std::ranges::sort(factors);
   for (const double factor : factors) {
-    table.columns.push_back({"",
-                             factor > 1   ? "× " + short_number(factor)
-                             : factor < 1 ? "÷ " + short_number(1 / factor)
-                                          : "as it is",
-                             {},
-                             false});
+    table.columns.push_back({"", factor == 1 ? "as it is" : factor_text(factor), {}, false});
   }
   for (const Axis axis : axes) {
     Row row{.name = axis_heading(axis), .cells = {}};
@@ -119,7 +114,7 @@ Table crossover_table(const Crossover& crossover) {
       } else {
         moves = true;
         row.cells.push_back({short_winners(at->winners),
-                             at->winners == crossover.here ? Tone::plain : Tone::strong,
+                             others_win(crossover.here, at->winners) ? Tone::strong : Tone::plain,
                              {},
                              at->value});
       }

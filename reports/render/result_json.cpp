@@ -109,7 +109,7 @@ template <class T, class V>
 void fields(T& n, V&& v) requires std::is_same_v<std::remove_const_t<T>, Crossover> {
   v("users", n.users), v("scale", n.scale), v("here", n.here), v("region", n.region);
   v("points", n.points);
-  v("reach", n.reach), v("cut_short", n.cut_short), v("seconds", n.seconds);
+  v("cut_short", n.cut_short), v("seconds", n.seconds);
 }
 
 struct Writer {
@@ -332,10 +332,6 @@ struct Reader {
   }
 };
 
-}  // namespace
-
-namespace {
-
 Json parse(std::string_view text, const std::string& place, std::string_view schema) {
   Json json;
   try {
@@ -353,32 +349,36 @@ Json parse(std::string_view text, const std::string& place, std::string_view sch
   return json;
 }
 
-}  // namespace
-
-std::string write_result(const RunResult& run) {
-  Json json{{"schema", result_schema}};
-  fields(run, Writer{json});
+template <class T>
+std::string write_as(std::string_view schema, const T& value) {
+  Json json{{"schema", schema}};
+  fields(value, Writer{json});
   return json.dump(1) + "\n";
 }
 
+template <class T>
+T read_as(std::string_view text, const std::string& place, std::string_view schema,
+          const char* what) {
+  const Json json = parse(text, place, schema);
+  T value;
+  fields(value, Reader{json, place + ": " + what});
+  return value;
+}
+
+}  // namespace
+
+std::string write_result(const RunResult& run) { return write_as(result_schema, run); }
+
 RunResult read_result(std::string_view text, const std::string& place) {
-  const Json json = parse(text, place, result_schema);
-  RunResult run;
-  fields(run, Reader{json, place + ": result"});
-  return run;
+  return read_as<RunResult>(text, place, result_schema, "result");
 }
 
 std::string write_crossover(const Crossover& crossover) {
-  Json json{{"schema", crossover_schema}};
-  fields(crossover, Writer{json});
-  return json.dump(1) + "\n";
+  return write_as(crossover_schema, crossover);
 }
 
 Crossover read_crossover(std::string_view text, const std::string& place) {
-  const Json json = parse(text, place, crossover_schema);
-  Crossover crossover;
-  fields(crossover, Reader{json, place + ": crossover"});
-  return crossover;
+  return read_as<Crossover>(text, place, crossover_schema, "crossover");
 }
 
 }  // namespace clamor::report

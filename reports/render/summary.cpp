@@ -263,23 +263,6 @@ void add_twins(Page& page, std::span<const Twins> twins) {
 
 }  // namespace
 
-std::string duration_text(double ns) {
-  if (ns >= 1e9) return short_number(ns / 1e9) + " s";
-  if (ns >= 1e6) return short_number(ns / 1e6) + " ms";
-  if (ns >= 1e3) return short_number(ns / 1e3) + " µs";
-  return short_number(ns) + (ns == 0 ? "" : " ns");
-}
-
-std::string bytes_text(double bytes) {
-  constexpr std::array units{"B", "KiB", "MiB", "GiB", "TiB"};
-  std::size_t unit = 0;
-  while (bytes >= 1000 && unit + 1 < units.size()) {
-    bytes /= 1024;
-    ++unit;
-  }
-  return short_number(bytes) + " " + units[unit];
-}
-
 std::string quantity_text(Quantity quantity, double value) {
   switch (quantity) {
     case Quantity::cpu_seconds:

@@ -20,10 +20,6 @@ namespace clamor::report {
 [[nodiscard]] std::string comparison_summary(std::span<const RunResult> runs, bool colour = false,
                                              const Crossover* crossover = nullptr);
 
-/// 1.23 ms, 850 µs, 12.3 s: three significant digits.
-[[nodiscard]] std::string duration_text(double ns);
-/// 1.23 GiB, 512 B: three significant digits.
-[[nodiscard]] std::string bytes_text(double bytes);
 /// A figure with its unit.
 [[nodiscard]] std::string quantity_text(Quantity quantity, double value);
 /// "1.57–32.2 ms": the unit once where it is the same.

@@ -55,7 +55,6 @@ Crossover searched(const CrossoverOptions& options, std::uint32_t even_at, int* 
 TEST(CrossoverSearch, FindsTheNearestPointWhereTheWinnerChangesAndStopsThere) {
   const Crossover crossover = searched(options(), 60);
   EXPECT_EQ(crossover.here, std::vector<std::string>{"per_group"});
-  EXPECT_EQ(crossover.reach, 4) << "not at 40 members, but at 80";
   EXPECT_THAT(crossover_text(crossover, crossover.here),
               HasSubstr("Nearest crossover: at groups of 80 members (group size × 4) per_user wins "
                         "(simulated, 2,000 users,"));
@@ -64,11 +63,11 @@ TEST(CrossoverSearch, FindsTheNearestPointWhereTheWinnerChangesAndStopsThere) {
 
 TEST(CrossoverSearch, SaysThatNothingChangesWithinTheGrid) {
   const Crossover crossover = searched(options(), 1'000'000);
-  EXPECT_EQ(crossover.reach, 16);
   EXPECT_FALSE(crossover.cut_short);
   EXPECT_THAT(crossover_text(crossover, crossover.here),
-              HasSubstr("No crossover found: with group size, channels a user and messages varied "
-                        "one at a time, up to × 16 and ÷ 16, still per_group wins"));
+              HasSubstr("No crossover found: with group size ÷ 16 to × 16, channels a user ÷ 16 to "
+                        "× 16 and messages ÷ 16 to × 16, one at a time, still per_group wins "
+                        "(simulated"));
   EXPECT_THAT(crossover_text(crossover, {"per_user"}), HasSubstr("not as in the large simulation"));
 }
 
@@ -89,6 +88,25 @@ TEST(CrossoverSearch, PassesOverPointsThatDoNotMove) {
   for (const CrossoverPoint& point : searched(all_in_one, 1'000'000).points) {
     EXPECT_FALSE(point.axis == Axis::group_size && point.factor > 1) << "no group is larger";
   }
+}
+
+TEST(CrossoverSearch, ATieThatGainsADesignIsNoCrossover) {
+  Crossover crossover;
+  crossover.users = 2'000;
+  crossover.here = {"per_group"};
+  crossover.points = {{Axis::group_size, 2, "40", {"per_group", "per_user"}},
+                      {Axis::group_size, 4, "80", {"per_user"}}};
+  EXPECT_THAT(
+      crossover_text(crossover, {}),
+      HasSubstr("Nearest crossover: at groups of 80 members (group size × 4) per_user wins"));
+  crossover.points.pop_back();
+  EXPECT_THAT(crossover_text(crossover, {}),
+              HasSubstr("No crossover found: with group size × 1 to × 2, one at a time, still "
+                        "per_group wins, but for ties that gain or lose a design at 1 point"));
+  EXPECT_TRUE(others_win({"a"}, {}));
+  EXPECT_TRUE(others_win({}, {"a"}));
+  EXPECT_FALSE(others_win({}, {}));
+  EXPECT_FALSE(others_win({"a", "b"}, {"a", "c"}));
 }
 
 TEST(CrossoverSearch, PassesOverPointsOfWhichNoWorldCanBeMade) {
