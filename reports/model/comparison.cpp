@@ -11,10 +11,6 @@
 namespace clamor::report {
 namespace {
 
-double user_hours(const RunResult& run) {
-  return static_cast<double>(run.deployment.users) * run.duration_seconds / 3600;
-}
-
 std::string first_failure(const RunResult& run) {
   if (run.interrupted) return "was interrupted";
   for (const ThresholdOutcome& outcome : run.thresholds) {
@@ -33,15 +29,13 @@ void add_run(DesignFigures& figures, const RunResult& run) {
     figures.meets_thresholds = false;
     if (figures.fails.empty()) figures.fails = std::move(failure);
   }
-  if (!sustains_load(run)) {
-    figures.sustained = false;
-    if (figures.fails.empty()) {
-      figures.fails = "does not sustain the load (its fan-out lag grows by " +
-                      short_number(fan_out_lag_trend(run).slope) + " records a second)";
-    }
-  }
-  for (std::size_t c = 0; c < criteria.size(); ++c) {
-    figures.values[c].push_back(cost_of(run, criteria[c]));
+  const Trend lag = fan_out_lag_trend(run);
+  figures.lag_growth.push_back(lag.slope);
+  if (sustains_load(run, lag)) return;
+  figures.sustained = false;
+  if (figures.fails.empty()) {
+    figures.fails = "does not sustain the load (its fan-out lag grows by " +
+                    short_number(lag.slope) + " records a second)";
   }
 }
 
@@ -51,15 +45,14 @@ void decide(EngineComparison& comparison) {
     if (comparison.designs[i].candidate()) left.push_back(i);
   }
   for (std::size_t c = 0; c < criteria.size() && left.size() > 1; ++c) {
-    const auto cheaper = [&](std::size_t a, std::size_t b) {
-      return comparison.designs[a].costs[c].median < comparison.designs[b].costs[c].median;
+    const auto cost = [&](std::size_t i) -> const Estimate& {
+      return comparison.designs[i].costs[c];
     };
-    const std::size_t best = *std::ranges::min_element(left, cheaper);
+    const std::size_t best =
+        *std::ranges::min_element(left, {}, [&](std::size_t i) { return cost(i).median; });
     const std::vector<std::size_t> before = left;
-    std::erase_if(left, [&](std::size_t i) {
-      return i != best && !tie(comparison.designs[best].costs[c], comparison.designs[i].costs[c],
-                               comparison.tolerance);
-    });
+    std::erase_if(
+        left, [&](std::size_t i) { return cheaper(cost(best), cost(i), comparison.tolerance); });
     if (left.size() > 1) continue;
     comparison.decided_by = criteria[c];
     std::ranges::copy_if(before, std::back_inserter(comparison.runners_up),
@@ -71,29 +64,10 @@ void decide(EngineComparison& comparison) {
 
 }  // namespace
 
-std::string_view name_of(Criterion criterion) {
-  switch (criterion) {
-    case Criterion::server_cpu:
-      return "server CPU";
-    case Criterion::device_bytes:
-      return "device bytes";
-    case Criterion::catch_up_p99:
-      return "catch-up p99";
-  }
-  return "?";
-}
-
-double cost_of(const RunResult& run, Criterion criterion) {
-  const double hours = user_hours(run);
-  switch (criterion) {
-    case Criterion::server_cpu:
-      return hours > 0 ? run.server.cpu_seconds / hours : 0;
-    case Criterion::device_bytes:
-      return hours > 0 ? static_cast<double>(run.server.device_write_bytes) / hours : 0;
-    case Criterion::catch_up_p99:
-      return static_cast<double>(select_histogram(run, "catch_up_latency").quantile(0.99));
-  }
-  return 0;
+Estimate estimate_of(std::span<const RunResult* const> runs, Figure figure) {
+  std::vector<double> values;
+  for (const RunResult* run : runs) values.push_back(value_of(*run, figure));
+  return estimate(values);
 }
 
 bool tie(const Estimate& a, const Estimate& b, double tolerance) {
@@ -117,13 +91,12 @@ Trend fan_out_lag_trend(const RunResult& run) {
   return trend_of(seconds, lags);
 }
 
-bool sustains_load(const RunResult& run) {
-  const Trend trend = fan_out_lag_trend(run);
-  if (!trend.upward()) return true;
+bool sustains_load(const RunResult& run, const Trend& lag) {
+  if (!lag.upward()) return true;
   double rate = 0;
   for (const SeriesPoint& point : run.series) rate += point.ack_rate;
   rate /= static_cast<double>(run.series.size());
-  return trend.rise <= std::max(1.0, 0.5 * rate);
+  return lag.rise <= std::max(1.0, 0.5 * rate);
 }
 
 Comparison compare_designs(std::span<const RunResult> runs) {
@@ -144,9 +117,8 @@ Comparison compare_designs(std::span<const RunResult> runs) {
     if (comparison.designs.empty()) continue;
     comparison.repetitions = ~0U;
     for (DesignFigures& figures : comparison.designs) {
-      for (std::size_t c = 0; c < criteria.size(); ++c) {
-        figures.costs[c] = estimate(figures.values[c]);
-      }
+      std::ranges::transform(criteria, figures.costs.begin(),
+                             [&](Figure f) { return estimate_of(figures.runs, f); });
       comparison.repetitions =
           std::min(comparison.repetitions, static_cast<std::uint32_t>(figures.runs.size()));
     }

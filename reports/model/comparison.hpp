@@ -1,10 +1,12 @@
 #pragma once
 
 #include "reports/model/interval.hpp"
+#include "reports/model/measure.hpp"
 #include "reports/model/result.hpp"
 #include "reports/model/thresholds.hpp"
 #include "reports/model/trend.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -16,17 +18,6 @@
 
 namespace clamor::report {
 
-/// What designs are compared by, in this order.
-enum class Criterion : std::uint8_t { server_cpu, device_bytes, catch_up_p99 };
-inline constexpr std::array criteria{Criterion::server_cpu, Criterion::device_bytes,
-                                     Criterion::catch_up_p99};
-
-/// "server CPU", "device bytes", "catch-up p99".
-[[nodiscard]] std::string_view name_of(Criterion criterion);
-
-/// One run's cost: CPU seconds or device bytes per user-hour, or ns.
-[[nodiscard]] double cost_of(const RunResult& run, Criterion criterion);
-
 /// One design under one engine, over its repetitions.
 struct DesignFigures {
   DesignSpec design;
@@ -34,12 +25,13 @@ struct DesignFigures {
   bool meets_thresholds = true;        ///< In every repetition.
   bool sustained = true;               ///< Fan-out lag grew in none of them.
   std::string fails;                   ///< First reason not to be a candidate.
-  /// By criterion: CPU seconds per user-hour, device bytes per user-hour, ns.
-  std::array<std::vector<double>, criteria.size()> values;
-  std::array<Estimate, criteria.size()> costs;
+  std::array<Estimate, criteria.size()> costs;  ///< By criterion.
+  std::vector<double> lag_growth;  ///< Of the fan-out lag, records a second, by repetition.
 
-  [[nodiscard]] const Estimate& cost(Criterion c) const {
-    return costs[static_cast<std::size_t>(c)];
+  /// @pre `criterion` is one of `criteria`.
+  [[nodiscard]] const Estimate& cost(Figure criterion) const {
+    const auto* at = std::find(criteria.begin(), criteria.end(), criterion);
+    return costs.at(static_cast<std::size_t>(at - criteria.begin()));
   }
   [[nodiscard]] bool candidate() const { return meets_thresholds && sustained; }
 };
@@ -49,7 +41,7 @@ struct EngineComparison {
   Engine engine = Engine::live;
   std::vector<DesignFigures> designs;   ///< In the order of the runs.
   std::optional<std::size_t> winner;    ///< Index into designs.
-  std::optional<Criterion> decided_by;  ///< With a winner over other candidates.
+  std::optional<Figure> decided_by;     ///< A criterion; with a winner over other candidates.
   std::vector<std::size_t> runners_up;  ///< Whom the winner left behind by that, no sooner.
   std::vector<std::size_t> tied;        ///< Two or more: nobody wins among these.
   std::vector<std::string> unequal;     ///< What they did not have alike: then nobody wins.
@@ -65,6 +57,9 @@ struct Comparison {
   std::string intervals;                  ///< What they are worth, or what is not known without.
 };
 
+/// A figure over repetitions.
+[[nodiscard]] Estimate estimate_of(std::span<const RunResult* const> runs, Figure figure);
+
 /// Smallest relative difference that counts where there are too few repetitions for intervals. Live
 /// runs of one minute on a shared machine differ by up to 20 % with nothing changed; simulated ones
 /// share every arrival, so only the model's rounding remains.
@@ -76,6 +71,11 @@ struct Comparison {
 /// differ by at most `tolerance` of the larger.
 [[nodiscard]] bool tie(const Estimate& a, const Estimate& b, double tolerance);
 
+/// Whether a is less than b and can be told apart from it: the one way in which costs are ranked.
+[[nodiscard]] inline bool cheaper(const Estimate& a, const Estimate& b, double tolerance) {
+  return a.median < b.median && !tie(a, b, tolerance);
+}
+
 /// Compares designs that ran the same plan. A design is a candidate where it meets every threshold
 /// and sustains the load; among candidates the least cost wins: server CPU per user-hour, then
 /// device bytes, then catch-up p99, each by the median of the repetitions. Where intervals overlap
@@ -85,9 +85,9 @@ struct Comparison {
 /// The trend of the fan-out lag over the measured window, in records a second.
 [[nodiscard]] Trend fan_out_lag_trend(const RunResult& run);
 
-/// Whether the server kept up: its fan-out lag has no upward slope that matters. It matters where
-/// the rise over the window is more than half a second's records; a storm that is worked off again
-/// leaves no slope.
-[[nodiscard]] bool sustains_load(const RunResult& run);
+/// Whether the server kept up: its fan-out lag, whose trend that is, has no upward slope that
+/// matters. It matters where the rise over the window is more than half a second's records; a storm
+/// that is worked off again leaves no slope.
+[[nodiscard]] bool sustains_load(const RunResult& run, const Trend& lag);
 
 }  // namespace clamor::report

@@ -70,13 +70,13 @@ std::string crossover_text(const Crossover& crossover, const std::vector<std::st
   }
   std::string text;
   if (!changed.empty()) {
-    text = "Nearest crossover: ";
-    for (std::size_t i = 0; i < changed.size(); ++i) {
-      text += (i == 0 ? "" : "; ") + std::string{"at "} +
-              place_text(changed[i]->axis, changed[i]->value) + " (" +
-              std::string{name_of(changed[i]->axis)} + " " + factor_text(changed[i]->factor) +
-              ") " + winners_text(changed[i]->winners);
+    std::vector<std::string> places;
+    for (const CrossoverPoint* point : changed) {
+      places.push_back("at " + place_text(point->axis, point->value) + " (" +
+                       std::string{name_of(point->axis)} + " " + factor_text(point->factor) + ") " +
+                       winners_text(point->winners));
     }
+    text = "Nearest crossover: " + joined(places, "; ");
   } else if (crossover.points.empty()) {
     return "No crossover was looked for: " +
            std::string{crossover.cut_short    ? "the time for it was over."

@@ -36,12 +36,19 @@ OrderStatistics order_statistics(std::size_t n) {
   return best;
 }
 
+double median_of(std::span<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  if (values.size() % 2 == 1) return *middle;
+  return (*middle + *std::max_element(values.begin(), middle)) / 2;
+}
+
 Estimate estimate(std::span<const double> values) {
   if (values.empty()) return {};
   std::vector<double> sorted{values.begin(), values.end()};
-  std::ranges::sort(sorted);
   const std::size_t n = sorted.size();
-  const double median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+  const double median = median_of(sorted);
+  std::ranges::sort(sorted);
   const OrderStatistics bounds = order_statistics(n);
   if (bounds.k == 0) return {median, median, median, 0};
   return {median, sorted[bounds.k - 1], sorted[n - bounds.k], bounds.confidence};

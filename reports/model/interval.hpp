@@ -29,6 +29,9 @@ struct OrderStatistics {
 /// does, least and greatest (three: 75 %, four: 87.5 %, five: 93.8 %). It assumes no distribution.
 [[nodiscard]] OrderStatistics order_statistics(std::size_t n);
 
+/// O(n); reorders the values. @pre there are some.
+[[nodiscard]] double median_of(std::span<double> values);
+
 /// O(n log n).
 [[nodiscard]] Estimate estimate(std::span<const double> values);
 

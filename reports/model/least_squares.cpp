@@ -1,5 +1,6 @@
 #include "reports/model/least_squares.hpp"
 
+#include "reports/model/interval.hpp"
 #include "server/base/assert.hpp"
 
 #include <algorithm>
@@ -213,9 +214,8 @@ void reweight(Problem& problem, const Vector& x) {
   for (std::size_t r = 0; r < problem.rows(); ++r) {
     errors.push_back(std::abs(problem.predict(r, x) - 1));
   }
-  Vector sorted = errors;
-  std::ranges::nth_element(sorted, sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2));
-  const double bound = std::max(tuning * median_to_sigma * sorted[sorted.size() / 2], 1e-9);
+  Vector copy = errors;
+  const double bound = std::max(tuning * median_to_sigma * median_of(copy), 1e-9);
   for (std::size_t r = 0; r < errors.size(); ++r) {
     problem.set_weight(r, errors[r] <= bound ? 1 : bound / errors[r]);
   }

@@ -1,5 +1,6 @@
 #include "reports/model/trend.hpp"
 
+#include "reports/model/interval.hpp"
 #include "server/base/assert.hpp"
 
 #include <algorithm>
@@ -12,13 +13,6 @@ namespace clamor::report {
 namespace {
 
 constexpr std::size_t points_min = 6;
-
-double median_of(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  if (values.size() % 2 == 1) return *middle;
-  return (*middle + *std::max_element(values.begin(), middle)) / 2;
-}
 
 /// Variance of Mann and Kendall's S under no trend, less what equal values take from it.
 double variance_of(std::span<const double> y) {

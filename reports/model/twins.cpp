@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <iterator>
 #include <limits>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace clamor::report {
@@ -16,48 +16,16 @@ namespace {
 
 using Pair = std::pair<const RunResult*, const RunResult*>;  // live, simulated
 
-struct Measure {
-  const char* name;
-  Quantity quantity;
-  std::function<double(const RunResult&)> value;
-};
-
-Measure criterion(const char* name, Quantity quantity, Criterion c) {
-  return {name, quantity, [c](const RunResult& run) { return cost_of(run, c); }};
-}
-
-Measure quantile(const char* name, const char* metric, double q) {
-  return {name, Quantity::ns, [metric, q](const RunResult& run) {
-            return static_cast<double>(select_histogram(run, metric).quantile(q));
-          }};
-}
-
-constexpr std::size_t cpu_figure = 0;
-constexpr std::size_t delivery_p50_figure = 2;
-constexpr std::size_t delivery_p99_figure = 3;
-
-const std::vector<Measure>& measures() {
-  static const std::vector<Measure> all{
-      criterion("Server CPU per user-hour", Quantity::cpu_seconds, Criterion::server_cpu),
-      criterion("Written to disk per user-hour", Quantity::bytes, Criterion::device_bytes),
-      quantile("Delivery latency, p50", "delivery_latency", 0.5),
-      quantile("Delivery latency, p99", "delivery_latency", 0.99),
-      quantile("Acknowledgement latency, p50", "ack_latency", 0.5),
-      quantile("Acknowledgement latency, p99", "ack_latency", 0.99),
-      quantile("Catch-up after a reconnect, p50", "catch_up_latency", 0.5),
-      quantile("Catch-up after a reconnect, p99", "catch_up_latency", 0.99),
-  };
-  return all;
-}
-
-TwinFigure figure_of(std::span<const Pair> pairs, const Measure& measure) {
+template <class Value>
+TwinFigure figure_of(std::span<const Pair> pairs, std::string_view name, Quantity quantity,
+                     const Value& value) {
   std::vector<double> live;
   std::vector<double> simulated;
   for (const auto& [left, right] : pairs) {
-    live.push_back(measure.value(*left));
-    simulated.push_back(measure.value(*right));
+    live.push_back(value(*left));
+    simulated.push_back(value(*right));
   }
-  return {measure.name, measure.quantity, estimate(live), estimate(simulated)};
+  return {std::string{name}, quantity, estimate(live), estimate(simulated)};
 }
 
 void compare_counters(std::span<const Pair> pairs, Twins& out) {
@@ -70,12 +38,12 @@ void compare_counters(std::span<const Pair> pairs, Twins& out) {
     const auto value = [&](const RunResult& run) {
       return static_cast<double>(run.operations.*counter.member);
     };
-    const std::string name{counter.name};
-    out.operations.push_back(figure_of(pairs, {name.c_str(), Quantity::count, value}));
+    out.operations.push_back(figure_of(pairs, counter.name, Quantity::count, value));
     if (counter.counter_class != CounterClass::logical) continue;
     for (const auto& [live, simulated] : whole) {
       if (value(*live) == value(*simulated)) continue;
-      out.not_equal.push_back(name + " = " + grouped(live->operations.*counter.member) + " live, " +
+      out.not_equal.push_back(std::string{counter.name} + " = " +
+                              grouped(live->operations.*counter.member) + " live, " +
                               grouped(simulated->operations.*counter.member) + " simulated");
       break;
     }
@@ -83,11 +51,11 @@ void compare_counters(std::span<const Pair> pairs, Twins& out) {
 }
 
 /// "−12 % to +3.1 %", or one figure where they agree.
-std::string errors_text(std::span<const Twins> twins, std::size_t figure) {
+std::string errors_text(std::span<const Twins> twins, Figure figure) {
   double least = std::numeric_limits<double>::infinity();
   double most = -least;
   for (const Twins& t : twins) {
-    const double error = t.figures[figure].error();
+    const double error = t.figure(figure).error();
     if (std::isnan(error)) return "unknown";
     least = std::min(least, error);
     most = std::max(most, error);
@@ -97,18 +65,17 @@ std::string errors_text(std::span<const Twins> twins, std::size_t figure) {
   return low == high ? low : low + " to " + high;
 }
 
-/// Whether the simulator ranks the designs that live runs tell apart as those do; nothing where
-/// they tell none apart.
+/// Whether the simulator ranks the designs that live runs tell apart as those do, by the rule of
+/// the verdict on either side; nothing where live runs tell none apart.
 std::optional<bool> ranks_alike(std::span<const Twins> twins) {
   bool any_apart = false;
   for (const Twins& a : twins) {
     for (const Twins& b : twins) {
-      const TwinFigure& left = a.figures[cpu_figure];
-      const TwinFigure& right = b.figures[cpu_figure];
-      const bool apart = left.live.median < right.live.median &&
-                         !tie(left.live, right.live, tie_tolerance(Engine::live));
-      any_apart = any_apart || apart;
-      if (apart && left.simulated.median > right.simulated.median) return false;
+      const TwinFigure& left = a.figure(Figure::server_cpu);
+      const TwinFigure& right = b.figure(Figure::server_cpu);
+      if (!cheaper(left.live, right.live, tie_tolerance(Engine::live))) continue;
+      any_apart = true;
+      if (!cheaper(left.simulated, right.simulated, tie_tolerance(Engine::sim))) return false;
     }
   }
   return any_apart ? std::optional{true} : std::nullopt;
@@ -116,18 +83,18 @@ std::optional<bool> ranks_alike(std::span<const Twins> twins) {
 
 /// Whether the counters that follow from the plan agree, as far as pairs ran all of it.
 std::string counters_text(std::span<const Twins> twins) {
-  std::string unequal;
+  std::vector<std::string> unequal;
   std::uint32_t pairs = 0;
   std::uint32_t whole = 0;
   for (const Twins& t : twins) {
     pairs += t.pairs;
     whole += t.whole_pairs;
     for (const std::string& finding : t.not_equal) {
-      unequal += (unequal.empty() ? "" : "; ") + label_of(t.design) + ": " + finding;
+      unequal.push_back(label_of(t.design) + ": " + finding);
     }
   }
   if (!unequal.empty()) {
-    return " Counters that follow from the plan are not equal: " + unequal + ".";
+    return " Counters that follow from the plan are not equal: " + joined(unequal, "; ") + ".";
   }
   if (whole == 0) {
     return " Whether the counters that follow from the plan are equal is unknown: every pair of "
@@ -168,7 +135,9 @@ std::vector<Twins> pair_twins(std::span<const RunResult> runs) {
     twins.design = first.design;
     twins.users = first.deployment.users;
     twins.pairs = static_cast<std::uint32_t>(pairs.size());
-    for (const Measure& measure : measures()) twins.figures.push_back(figure_of(pairs, measure));
+    for (const Measure& m : measures()) {
+      twins.figures.push_back(figure_of(pairs, m.name, m.quantity, m.value));
+    }
     compare_counters(pairs, twins);
     all.push_back(std::move(twins));
   }
@@ -186,9 +155,9 @@ std::string twins_text(std::span<const Twins> twins) {
   if (twins.empty()) return "";
   std::string text = "The simulator's error, simulated against live at the same " +
                      grouped(twins.front().users) + " users and plan: server CPU " +
-                     errors_text(twins, cpu_figure) + ", delivery p50 " +
-                     errors_text(twins, delivery_p50_figure) + ", delivery p99 " +
-                     errors_text(twins, delivery_p99_figure) + " over the designs.";
+                     errors_text(twins, Figure::server_cpu) + ", delivery p50 " +
+                     errors_text(twins, Figure::delivery_p50) + ", delivery p99 " +
+                     errors_text(twins, Figure::delivery_p99) + " over the designs.";
   if (const auto alike = ranks_alike(twins)) {
     text += *alike
                 ? " It ranks every two designs that differ live in server CPU as the live runs do."

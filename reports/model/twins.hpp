@@ -1,6 +1,7 @@
 #pragma once
 
 #include "reports/model/interval.hpp"
+#include "reports/model/measure.hpp"
 #include "reports/model/result.hpp"
 
 #include <cstdint>
@@ -9,9 +10,6 @@
 #include <vector>
 
 namespace clamor::report {
-
-/// What a figure counts, so that it can be written.
-enum class Quantity : std::uint8_t { cpu_seconds, bytes, ns, count };
 
 /// One figure of one design, measured live and predicted by the simulator for the same plan.
 struct TwinFigure {
@@ -30,9 +28,13 @@ struct Twins {
   std::uint64_t users = 0;
   std::uint32_t pairs = 0;             ///< Repetitions that have both.
   std::uint32_t whole_pairs = 0;       ///< Those of which both ran the whole plan.
-  std::vector<TwinFigure> figures;     ///< Costs and latencies; the same list for every design.
+  std::vector<TwinFigure> figures;     ///< By Figure.
   std::vector<TwinFigure> operations;  ///< Every counter of `operation_counters`, in its order.
   std::vector<std::string> not_equal;  ///< Logical counters that differ in a whole pair: none must.
+
+  [[nodiscard]] const TwinFigure& figure(Figure f) const {
+    return figures.at(static_cast<std::size_t>(f));
+  }
 };
 
 /// Pairs each design's live runs with the simulated ones at their population, whether made as twins

@@ -14,20 +14,22 @@ struct Unit {
   const char* text;
 };
 
-Unit unit_of(Criterion criterion) {
+Unit unit_of(Figure criterion) {
   switch (criterion) {
-    case Criterion::server_cpu:
+    case Figure::server_cpu:
       return {1, " CPU-seconds per user-hour"};
-    case Criterion::device_bytes:
+    case Figure::device_bytes:
       return {1024, " KiB written to disk per user-hour"};
-    case Criterion::catch_up_p99:
+    case Figure::catch_up_p99:
       return {1e6, " ms at the 99th percentile of catch-up"};
+    default:
+      break;
   }
   return {1, ""};
 }
 
 /// "0.12", or "0.12 (0.11–0.14)".
-std::string figure_text(const Estimate& cost, Criterion criterion) {
+std::string figure_text(const Estimate& cost, Figure criterion) {
   const double divisor = unit_of(criterion).divisor;
   std::string text = short_number(cost.median / divisor);
   if (cost.has_interval()) {
@@ -36,7 +38,7 @@ std::string figure_text(const Estimate& cost, Criterion criterion) {
   return text;
 }
 
-std::string cost_text(const Estimate& cost, Criterion criterion) {
+std::string cost_text(const Estimate& cost, Figure criterion) {
   return figure_text(cost, criterion) + unit_of(criterion).text;
 }
 
@@ -57,7 +59,7 @@ std::string scene(const EngineComparison& comparison) {
 
 std::string win_text(const EngineComparison& comparison) {
   const DesignFigures& winner = comparison.designs[*comparison.winner];
-  const Criterion criterion = comparison.decided_by.value_or(Criterion::server_cpu);
+  const Figure criterion = comparison.decided_by.value_or(Figure::server_cpu);
   std::string text;
   if (!comparison.decided_by) {
     return label_of(winner.design) +
@@ -67,7 +69,7 @@ std::string win_text(const EngineComparison& comparison) {
            cost_text(winner.cost(criterion), criterion);
   }
   std::vector<std::size_t> against;
-  if (criterion == Criterion::server_cpu) {
+  if (criterion == Figure::server_cpu) {
     for (std::size_t i = 0; i < comparison.designs.size(); ++i) {
       if (i != *comparison.winner && comparison.designs[i].candidate()) against.push_back(i);
     }
@@ -77,7 +79,7 @@ std::string win_text(const EngineComparison& comparison) {
     equal.push_back(*comparison.winner);
     std::ranges::sort(equal);
     text = designs_text(comparison, equal) + " tie in server CPU" +
-           (criterion == Criterion::catch_up_p99 ? " and device bytes; " : "; ");
+           (criterion == Figure::catch_up_p99 ? " and device bytes; " : "; ");
   }
   text += label_of(winner.design) + " costs least: " + cost_text(winner.cost(criterion), criterion);
   std::vector<std::string> others;
@@ -90,12 +92,11 @@ std::string win_text(const EngineComparison& comparison) {
 }
 
 std::string failures_text(const EngineComparison& comparison) {
-  std::string text;
+  std::vector<std::string> failures;
   for (const DesignFigures& figures : comparison.designs) {
-    if (figures.candidate()) continue;
-    text += (text.empty() ? "" : "; ") + label_of(figures.design) + " " + figures.fails;
+    if (!figures.candidate()) failures.push_back(label_of(figures.design) + " " + figures.fails);
   }
-  return text;
+  return joined(failures, "; ");
 }
 
 std::string short_verdict(const EngineComparison& comparison) {
@@ -112,26 +113,25 @@ std::string short_verdict(const EngineComparison& comparison) {
 
 /// "live", or "live and simulated": who has that many repetitions.
 std::string engines_with(const std::vector<EngineComparison>& engines, std::uint32_t repetitions) {
-  std::string text;
+  std::vector<std::string> labels;
   for (const EngineComparison& engine : engines) {
-    if (engine.repetitions != repetitions) continue;
-    text += (text.empty() ? "" : " and ") + std::string{label_of(engine.engine)};
+    if (engine.repetitions == repetitions) labels.emplace_back(label_of(engine.engine));
   }
-  return text;
+  return listed(labels);
 }
 
 std::string without_interval(const std::vector<EngineComparison>& engines, std::uint32_t n) {
-  std::string tolerances;
+  std::vector<std::string> tolerances;
   for (const EngineComparison& engine : engines) {
     if (engine.repetitions != n) continue;
-    tolerances += (tolerances.empty() ? "" : " or ") + short_number(engine.tolerance * 100) +
-                  " % " + std::string{label_of(engine.engine)};
+    tolerances.push_back(short_number(engine.tolerance * 100) + " % " +
+                         std::string{label_of(engine.engine)});
   }
   return (n == 1 ? std::string{"One repetition"} : "Only " + grouped(n) + " repetitions") + ", " +
          engines_with(engines, n) +
          ": how far a figure would move if the run were made again is not known, so no interval is "
          "given. By convention a difference below " +
-         tolerances +
+         joined(tolerances, " or ") +
          " is called a tie. A figure to publish wants three repetitions or more (--repetitions 3).";
 }
 
@@ -161,11 +161,8 @@ std::string with_interval(const std::vector<EngineComparison>& engines, std::uin
 std::string sentence_of(const EngineComparison& comparison) {
   std::string text = scene(comparison);
   if (!comparison.unequal.empty()) {
-    text += "the designs cannot be compared, since they did not have the same to work with (";
-    for (std::size_t i = 0; i < comparison.unequal.size(); ++i) {
-      text += (i > 0 ? "; " : "") + comparison.unequal[i];
-    }
-    text += ")";
+    text += "the designs cannot be compared, since they did not have the same to work with (" +
+            joined(comparison.unequal, "; ") + ")";
   } else if (comparison.winner) {
     text += win_text(comparison);
   } else if (!comparison.tied.empty()) {

@@ -47,12 +47,18 @@ std::string short_number(double value) {
   return out;
 }
 
-std::string listed(const std::vector<std::string>& items) {
+std::string joined(const std::vector<std::string>& items, std::string_view between) {
   std::string text;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    text += (i == 0 ? "" : i + 1 == items.size() ? " and " : ", ") + items[i];
+    if (i > 0) text += between;
+    text += items[i];
   }
   return text;
+}
+
+std::string listed(const std::vector<std::string>& items) {
+  if (items.size() < 2) return joined(items, "");
+  return joined({items.begin(), items.end() - 1}, ", ") + " and " + items.back();
 }
 
 std::string factor_text(double factor) {

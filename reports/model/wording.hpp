@@ -27,6 +27,8 @@ namespace clamor::report {
 /// Three significant digits, thousands grouped: 0.0123, 4.1, 1,230,000.
 [[nodiscard]] std::string short_number(double value);
 
+/// "a; b; c".
+[[nodiscard]] std::string joined(const std::vector<std::string>& items, std::string_view between);
 /// "a, b and c".
 [[nodiscard]] std::string listed(const std::vector<std::string>& items);
 

@@ -200,6 +200,14 @@ std::string engine_heading(const Arm& arm) {
                      grouped(arm.first().deployment.users));
 }
 
+std::vector<Column> arm_columns(std::span<const Arm> arms) {
+  std::vector<Column> columns;
+  for (const Arm& arm : arms) {
+    columns.push_back({engine_heading(arm), label_of(arm.figures->design), arm.design, true});
+  }
+  return columns;
+}
+
 Document build_document(std::span<const RunResult> runs, const Crossover* crossover) {
   const Comparison comparison = compare_designs(runs);
   Document document;

@@ -115,6 +115,8 @@ struct Arm {
 [[nodiscard]] Table twin_operations_table(std::span<const Twins> twins,
                                           std::span<const std::string> designs);
 
+/// A column an arm, under its engine's heading.
+[[nodiscard]] std::vector<Column> arm_columns(std::span<const Arm> arms);
 /// "Live, 2,000 users": the group that an arm's column stands under.
 [[nodiscard]] std::string engine_heading(const Arm& arm);
 

@@ -4,21 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <fmt/format.h>
 #include <functional>
-#include <limits>
+#include <optional>
+#include <string_view>
 
 namespace clamor::report {
 namespace {
-
-std::vector<Column> arm_columns(std::span<const Arm> arms) {
-  std::vector<Column> columns;
-  for (const Arm& arm : arms) {
-    columns.push_back({engine_heading(arm), label_of(arm.figures->design), arm.design, true});
-  }
-  return columns;
-}
 
 double to_double(std::uint64_t n) { return static_cast<double>(n); }
 
@@ -33,98 +25,55 @@ double per_message(const RunResult& run, std::uint64_t n) {
   return run.operations.records == 0 ? 0 : to_double(n) / to_double(run.operations.records);
 }
 
-double per_cpu_second(const RunResult& run) {
-  const Operations& ops = run.operations;
-  return run.server.cpu_seconds > 0
-             ? to_double(ops.live_deliveries + ops.catch_up_deliveries) / run.server.cpu_seconds
-             : 0;
-}
-
-enum class Best : std::uint8_t { least, most, neither };
-
-/// A row of the designs' table: one figure a run.
-struct Measure {
-  const char* name;
-  std::function<double(const RunResult&)> value;
-  std::function<std::string(double)> text;
-  Best best = Best::least;
+/// How one row of figures is written.
+struct FigureRow {
+  std::string_view name;
+  Quantity quantity;
+  Best best;
+  std::vector<Estimate> figures;  ///< By arm.
 };
 
-std::string time_text(double ns) { return ns > 0 ? duration_text(ns) : "–"; }
-
-Measure quantile(const char* name, const char* metric, double q) {
-  return {
-      name,
-      [=](const RunResult& run) { return to_double(select_histogram(run, metric).quantile(q)); },
-      time_text};
-}
-
-Measure criterion(const char* name, Criterion c, std::function<std::string(double)> text) {
-  return {name, [c](const RunResult& run) { return cost_of(run, c); }, std::move(text)};
-}
-
-std::vector<Measure> measures() {
-  return {
-      criterion("Server CPU per user-hour", Criterion::server_cpu,
-                [](double s) { return short_number(s) + " s"; }),
-      criterion("Written to disk per user-hour", Criterion::device_bytes, bytes_text),
-      criterion("Catch-up after a reconnect, p99", Criterion::catch_up_p99, time_text),
-      quantile("Delivery latency, p50", "delivery_latency", 0.5),
-      quantile("Delivery latency, p99", "delivery_latency", 0.99),
-      quantile("Acknowledgement latency, p99", "ack_latency", 0.99),
-      {"Deliveries per server CPU-second", per_cpu_second, short_number, Best::most},
-      {"Queue entries per message",
-       [](const RunResult& run) { return per_message(run, run.operations.queue_entries); },
-       short_number, Best::neither},
-      {"Fan-out lag at most, records",
-       [](const RunResult& run) { return to_double(run.server.fan_out_lag_max); }, short_number,
-       Best::neither},
-      {"Fan-out lag grows by, records/s",
-       [](const RunResult& run) { return fan_out_lag_trend(run).slope; }, short_number,
-       Best::neither},
-  };
-}
-
-std::string interval_note(const Measure& measure, const Estimate& e) {
+std::string interval_note(const FigureRow& row, const Estimate& e) {
   if (!e.has_interval()) return "";
-  return range_text(measure.text(e.low), measure.text(e.high), "–");
+  return range_text(quantity_text(row.quantity, e.low), quantity_text(row.quantity, e.high), "–");
+}
+
+bool ran_whole(const Arm& arm) {
+  return std::ranges::all_of(arm.figures->runs,
+                             [](const RunResult* run) { return ran_to_its_end(*run); });
 }
 
 /// Bars and emphasis compare designs under one engine, never live with simulated. Emphasis: the
 /// best, and what ties with it, where something does not; of runs to the end only: a part of a run
 /// costs less than a whole.
-Row measure_row(const Measure& measure, const Comparison& comparison, std::span<const Arm> arms) {
-  Row row{.name = measure.name, .cells = {}};
+Row row_of(const FigureRow& from, const Comparison& comparison, std::span<const Arm> arms) {
+  Row row{.name = std::string{from.name}, .cells = {}};
+  std::size_t at = 0;
   for (const EngineComparison& engine : comparison.engines) {
-    std::vector<Estimate> figures;
+    const std::size_t begin = at;
     std::vector<Estimate> comparable;
-    std::vector<bool> whole;
-    for (const Arm& arm : arms) {
-      if (arm.engine != engine.engine) continue;
-      std::vector<double> values;
-      for (const RunResult* run : arm.figures->runs) values.push_back(measure.value(*run));
-      figures.push_back(estimate(values));
-      whole.push_back(std::ranges::all_of(
-          arm.figures->runs, [](const RunResult* run) { return ran_to_its_end(*run); }));
-      if (whole.back()) comparable.push_back(figures.back());
+    for (; at < arms.size() && arms[at].engine == engine.engine; ++at) {
+      if (ran_whole(arms[at])) comparable.push_back(from.figures[at]);
     }
+    const auto own = std::span{from.figures}.subspan(begin, at - begin);
     const auto [least, most] =
-        std::ranges::minmax(comparable.empty() ? figures : comparable, {}, &Estimate::median);
-    const Estimate best = measure.best == Best::most ? most : least;
+        std::ranges::minmax(comparable.empty() ? std::vector(own.begin(), own.end()) : comparable,
+                            {}, &Estimate::median);
+    const Estimate best = from.best == Best::most ? most : least;
     const auto ties = [&](const Estimate& e) { return tie(e, best, engine.tolerance); };
-    const bool apart = measure.best != Best::neither && !std::ranges::all_of(comparable, ties);
-    for (std::size_t i = 0; i < figures.size(); ++i) {
-      const Estimate& e = figures[i];
-      if (!whole[i] && e.median == 0) {
+    const bool apart = from.best != Best::neither && !std::ranges::all_of(comparable, ties);
+    for (std::size_t i = begin; i < at; ++i) {
+      const Estimate& e = from.figures[i];
+      if (!ran_whole(arms[i]) && e.median == 0) {
         row.cells.push_back({"unknown", Tone::plain, {}});
         continue;
       }
-      row.cells.push_back({measure.text(e.median),
-                           apart && whole[i] && ties(e) ? Tone::strong : Tone::plain,
+      row.cells.push_back({quantity_text(from.quantity, e.median),
+                           apart && ran_whole(arms[i]) && ties(e) ? Tone::strong : Tone::plain,
                            most.median > 0 && least.median >= 0
                                ? std::optional{std::clamp(e.median / most.median, 0.0, 1.0)}
                                : std::nullopt,
-                           interval_note(measure, e)});
+                           interval_note(from, e)});
     }
   }
   return row;
@@ -183,8 +132,15 @@ Table designs_table(const Comparison& comparison, std::span<const Arm> arms) {
   for (const Arm& arm : arms) thresholds.cells.push_back(thresholds_cell(arm));
   table.rows.push_back(std::move(thresholds));
   for (const Measure& measure : measures()) {
-    table.rows.push_back(measure_row(measure, comparison, arms));
+    FigureRow row{measure.name, measure.quantity, measure.best, {}};
+    for (const Arm& arm : arms) {
+      row.figures.push_back(estimate_of(arm.figures->runs, measure.figure));
+    }
+    table.rows.push_back(row_of(row, comparison, arms));
   }
+  FigureRow growth{"Fan-out lag grows by, records/s", Quantity::count, Best::neither, {}};
+  for (const Arm& arm : arms) growth.figures.push_back(estimate(arm.figures->lag_growth));
+  table.rows.push_back(row_of(growth, comparison, arms));
   return table;
 }
 

@@ -10,9 +10,7 @@ namespace {
 
 /// "per_group", "hybrid(500) = per_user", "nobody".
 std::string short_winners(const std::vector<std::string>& winners) {
-  std::string text;
-  for (const std::string& winner : winners) text += (text.empty() ? "" : " = ") + winner;
-  return text.empty() ? "nobody" : text;
+  return winners.empty() ? "nobody" : joined(winners, " = ");
 }
 
 /// What the values of an axis are.
@@ -63,7 +61,10 @@ Table twins_table(std::span<const Twins> twins, std::span<const std::string> des
                        twins, designs);
   if (twins.empty()) return table;
   for (std::size_t i = 0; i < twins.front().figures.size(); ++i) {
-    if (std::ranges::none_of(twins, [&](const Twins& t) { return any(t.figures[i]); })) continue;
+    if (measures()[i].best != Best::least ||
+        std::ranges::none_of(twins, [&](const Twins& t) { return any(t.figures[i]); })) {
+      continue;
+    }
     Row row{.name = twins.front().figures[i].name, .cells = {}};
     for (const Twins& t : twins) row.cells.push_back(error_cell(t.figures[i]));
     table.rows.push_back(std::move(row));

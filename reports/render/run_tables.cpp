@@ -9,14 +9,6 @@
 namespace clamor::report {
 namespace {
 
-std::vector<Column> columns_of(std::span<const Arm> arms) {
-  std::vector<Column> columns;
-  for (const Arm& arm : arms) {
-    columns.push_back({engine_heading(arm), label_of(arm.figures->design), arm.design, true});
-  }
-  return columns;
-}
-
 std::vector<Arm> only(std::span<const Arm> arms, Engine engine) {
   std::vector<Arm> chosen;
   std::ranges::copy_if(arms, std::back_inserter(chosen),
@@ -46,7 +38,7 @@ double to_double(std::uint64_t n) { return static_cast<double>(n); }
 }  // namespace
 
 Table ledger_table(std::span<const Arm> arms) {
-  Table table{"Sums over the repetitions.", "counter", columns_of(arms), {}};
+  Table table{"Sums over the repetitions.", "counter", arm_columns(arms), {}};
   for (const LedgerCounter& counter : ledger_counters) {
     Row row{.name = std::string{counter.name}, .cells = {}, .code = true};
     for (const Arm& arm : arms) {
@@ -71,7 +63,7 @@ Table ledger_table(std::span<const Arm> arms) {
 }
 
 Table thresholds_table(std::span<const Arm> arms) {
-  Table table{"The scenario's thresholds (repetition 1).", "threshold", columns_of(arms), {}};
+  Table table{"The scenario's thresholds (repetition 1).", "threshold", arm_columns(arms), {}};
   const std::vector<ThresholdOutcome>& all = arms.front().first().thresholds;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (all[i].implicit) continue;  // the ledger shows them
@@ -116,7 +108,7 @@ Table scales_table(std::span<const Arm> all) {
 
 Table generator_table(std::span<const Arm> all) {
   const std::vector<Arm> arms = only(all, Engine::live);
-  Table table{"The load generator, beside the server it loads.", "", columns_of(arms), {}};
+  Table table{"The load generator, beside the server it loads.", "", arm_columns(arms), {}};
   if (arms.empty()) return table;
   const auto add = [&](const char* name, const Text& text) {
     table.rows.push_back(row_of(name, arms, text));
@@ -143,7 +135,7 @@ Table generator_table(std::span<const Arm> all) {
 Table simulator_table(std::span<const Arm> all) {
   std::vector<Arm> arms = only(all, Engine::sim);
   std::erase_if(arms, [](const Arm& arm) { return !arm.first().sim; });
-  Table table{"The simulator.", "", columns_of(arms), {}};
+  Table table{"The simulator.", "", arm_columns(arms), {}};
   if (arms.empty()) return table;
   const auto add = [&](const char* name, const std::function<std::string(const SimFacts&)>& text) {
     table.rows.push_back(row_of(name, arms, [&](const RunResult& r) { return text(*r.sim); }));

@@ -7,7 +7,6 @@
 #include <array>
 #include <cmath>
 #include <fmt/format.h>
-#include <functional>
 #include <vector>
 
 namespace clamor::report {
@@ -172,27 +171,13 @@ void add_simulator(Page& page, const RunResult& run) {
   page.dotted("result hash", fmt::format("{:016x}", run.result_hash));
 }
 
-struct DesignColumn {
-  const char* name;
-  std::function<double(const RunResult&)> value;
-  std::function<std::string(double)> text;
-};
+/// What a terminal has room for.
+constexpr std::array shown_figures{Figure::server_cpu, Figure::device_bytes, Figure::catch_up_p99,
+                                   Figure::delivery_p50, Figure::delivery_p99};
 
-std::vector<DesignColumn> design_columns() {
-  const auto time = [](double ns) { return ns > 0 ? duration_text(ns) : std::string{"–"}; };
-  const auto cost = [](Criterion c) {
-    return [c](const RunResult& run) { return cost_of(run, c); };
-  };
-  const auto delivery = [](double q) {
-    return [q](const RunResult& run) {
-      return static_cast<double>(select_histogram(run, "delivery_latency").quantile(q));
-    };
-  };
-  return {{"CPU-s/user-h", cost(Criterion::server_cpu), short_number},
-          {"disk/user-h", cost(Criterion::device_bytes), bytes_text},
-          {"catch-up p99", cost(Criterion::catch_up_p99), time},
-          {"delivery p50", delivery(0.5), time},
-          {"p99", delivery(0.99), time}};
+/// Its header names the unit of CPU seconds.
+std::string column_text(Quantity quantity, double value) {
+  return quantity == Quantity::cpu_seconds ? short_number(value) : quantity_text(quantity, value);
 }
 
 bool is_clean(const RunResult& run) {
@@ -205,9 +190,10 @@ constexpr std::size_t design_width = 18;
 constexpr std::size_t figure_width = 16;
 
 void add_design_table(Page& page, const EngineComparison& engine) {
-  const std::vector<DesignColumn> columns = design_columns();
   std::string header = "    " + padded("design", design_width);
-  for (const DesignColumn& column : columns) header += right(column.name, figure_width);
+  for (const Figure figure : shown_figures) {
+    header += right(std::string{measure_of(figure).short_name}, figure_width);
+  }
   page.line(header + right("ledger", 11));
   for (std::size_t i = 0; i < engine.designs.size(); ++i) {
     const DesignFigures& figures = engine.designs[i];
@@ -217,13 +203,14 @@ void add_design_table(Page& page, const EngineComparison& engine) {
     row += padded(label_of(figures.design) + sign, design_width - 2);
     std::string intervals = "    " + std::string(design_width, ' ');
     bool any_interval = false;
-    for (const DesignColumn& column : columns) {
-      std::vector<double> values;
-      for (const RunResult* run : figures.runs) values.push_back(column.value(*run));
-      const Estimate e = estimate(values);
-      row += right(column.text(e.median), figure_width);
+    for (const Figure figure : shown_figures) {
+      const Estimate e = estimate_of(figures.runs, figure);
+      const auto text = [&](double value) {
+        return column_text(measure_of(figure).quantity, value);
+      };
+      row += right(text(e.median), figure_width);
       any_interval = any_interval || e.has_interval();
-      intervals += right(range_text(column.text(e.low), column.text(e.high), "–"), figure_width);
+      intervals += right(range_text(text(e.low), text(e.high), "–"), figure_width);
     }
     const bool clean =
         std::ranges::all_of(figures.runs, [](const RunResult* run) { return is_clean(*run); });
@@ -239,22 +226,20 @@ void add_twins(Page& page, std::span<const Twins> twins) {
   page.line("");
   page.paragraph(twins_text(twins));
   constexpr std::size_t width = 25;
-  constexpr std::array shown{"Server CPU per user-hour", "Delivery latency, p50",
-                             "Delivery latency, p99", "Catch-up after a reconnect, p99"};
-  constexpr std::array headers{"CPU-s/user-h", "delivery p50", "delivery p99", "catch-up p99"};
+  constexpr std::array shown{Figure::server_cpu, Figure::delivery_p50, Figure::delivery_p99,
+                             Figure::catch_up_p99};
   std::string header = "    " + padded("live → simulated", design_width);
-  for (const char* name : headers) header += right(name, width);
+  for (const Figure figure : shown) {
+    header += right(std::string{measure_of(figure).short_name}, width);
+  }
   page.line(header);
   for (const Twins& t : twins) {
     std::string row = "      " + padded(label_of(t.design), design_width - 2);
-    for (const char* name : shown) {
-      const auto f = std::ranges::find(t.figures, std::string{name}, &TwinFigure::name);
-      const auto text = [&](double value) {
-        return f->quantity == Quantity::cpu_seconds ? short_number(value)
-                                                    : quantity_text(f->quantity, value);
-      };
-      row += right(range_text(text(f->live.median), text(f->simulated.median), " → ") +
-                       right(error_text(f->error()), 8),
+    for (const Figure figure : shown) {
+      const TwinFigure& f = t.figure(figure);
+      row += right(range_text(column_text(f.quantity, f.live.median),
+                              column_text(f.quantity, f.simulated.median), " → ") +
+                       right(error_text(f.error()), 8),
                    width);
     }
     page.line(row);

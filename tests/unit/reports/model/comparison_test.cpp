@@ -22,7 +22,7 @@ TEST(Comparison, LeastServerCpuWinsAmongDesignsThatMeetTheThresholds) {
   const EngineComparison& live = c.engines.front();
   ASSERT_TRUE(live.winner);
   EXPECT_EQ(live.designs[*live.winner].design.design, QueueDesign::per_group);
-  EXPECT_EQ(live.decided_by, Criterion::server_cpu);
+  EXPECT_EQ(live.decided_by, Figure::server_cpu);
   EXPECT_EQ(c.headline, "per_group wins, live");
   EXPECT_NE(c.intervals.find("One repetition, live"), std::string::npos) << c.intervals;
 }
@@ -53,10 +53,10 @@ TEST(Comparison, ASmallDifferenceOfOneRepetitionIsATieAndTheNextCriterionDecides
   std::vector<RunResult> runs = both_designs();
   runs[0].server.cpu_seconds = 1.15 * runs[1].server.cpu_seconds;
   const EngineComparison bytes_decide = compare_designs(runs).engines.front();
-  EXPECT_EQ(bytes_decide.decided_by, Criterion::device_bytes);
+  EXPECT_EQ(bytes_decide.decided_by, Figure::device_bytes);
   runs[0].server.device_write_bytes = runs[1].server.device_write_bytes;
   const EngineComparison catch_up_decides = compare_designs(runs).engines.front();
-  ASSERT_EQ(catch_up_decides.decided_by, Criterion::catch_up_p99);
+  ASSERT_EQ(catch_up_decides.decided_by, Figure::catch_up_p99);
   EXPECT_EQ(catch_up_decides.designs[*catch_up_decides.winner].design.design,
             QueueDesign::per_user);
   runs[0].histograms["catch_up_latency"] = runs[1].histograms["catch_up_latency"];
@@ -95,7 +95,7 @@ TEST(Comparison, RepetitionsWinOnlyWhereTheirIntervalsDoNotOverlap) {
   const Comparison win = compare_designs(apart);
   const EngineComparison& live = win.engines.front();
   EXPECT_EQ(live.repetitions, 3U);
-  EXPECT_EQ(live.decided_by, Criterion::server_cpu);
+  EXPECT_EQ(live.decided_by, Figure::server_cpu);
   EXPECT_EQ(win.headline, "per_group wins, live");
   EXPECT_NE(live.sentence.find("(0.81–0.981) CPU-seconds per user-hour, against 1.08 (0.99–1.26)"),
             std::string::npos)
@@ -121,7 +121,7 @@ TEST(Comparison, SaysWhoTiesInWhatBeforeALaterCriterionDecides) {
     if (run.design.design == QueueDesign::per_user) run.server.device_write_bytes = 50'000'000;
   }
   const EngineComparison live = compare_designs(runs).engines.front();
-  EXPECT_EQ(live.decided_by, Criterion::device_bytes);
+  EXPECT_EQ(live.decided_by, Figure::device_bytes);
   EXPECT_NE(live.sentence.find("per_user and per_group tie in server CPU; per_group costs least"),
             std::string::npos)
       << live.sentence;
@@ -129,9 +129,9 @@ TEST(Comparison, SaysWhoTiesInWhatBeforeALaterCriterionDecides) {
 
 TEST(Comparison, ADesignWhoseFanOutLagGrowsCannotWin) {
   std::vector<RunResult> runs = both_designs();
-  EXPECT_TRUE(sustains_load(runs[1]));
+  EXPECT_TRUE(sustains_load(runs[1], fan_out_lag_trend(runs[1])));
   for (std::size_t i = 0; i < runs[1].series.size(); ++i) runs[1].series[i].fan_out_lag = 100 * i;
-  EXPECT_FALSE(sustains_load(runs[1]));
+  EXPECT_FALSE(sustains_load(runs[1], fan_out_lag_trend(runs[1])));
   const EngineComparison live = compare_designs(runs).engines.front();
   ASSERT_TRUE(live.winner);
   EXPECT_EQ(live.designs[*live.winner].design.design, QueueDesign::per_user);
@@ -146,7 +146,7 @@ TEST(Comparison, AStormThatIsWorkedOffIsSustained) {
   for (std::size_t i = 0; i < run.series.size(); ++i) {
     run.series[i].fan_out_lag = i < 10 ? 40 : i < 15 ? 9'000 - 1'500 * (i - 10) : 60;
   }
-  EXPECT_TRUE(sustains_load(run));
+  EXPECT_TRUE(sustains_load(run, fan_out_lag_trend(run)));
 }
 
 TEST(Comparison, NobodyWinsWhereTheDesignsDidNotHaveTheSame) {
