@@ -31,6 +31,8 @@ constexpr std::uint32_t nodes_of_a_process = 16;
 /// More clients than this deserve another worker where there is a core for it.
 constexpr std::uint32_t clients_per_worker = 5'000;
 constexpr Duration create_timeout = 300s;
+constexpr Duration fill_timeout = 1200s;
+constexpr Duration queues_timeout = 120s;  // of the pre-fill, once all of it is accepted
 constexpr Duration finish_timeout = 120s;
 
 std::string cores_text(const std::vector<int>& cores) {
@@ -185,6 +187,7 @@ void LiveRun::take(Worker& worker, const json& message) {
   const auto event = message.at("event").get<std::string>();
   if (event == "status") {
     worker.online = message.at("online");
+    worker.filled = message.at("filled");
   } else if (event == "stage done") {
     worker.stage_done = message.at("stage").get<std::string>();
   } else if (event == "interval") {
@@ -260,8 +263,12 @@ void LiveRun::tell_progress(std::string_view stage, Instant began) {
   progress.stage = stage;
   progress.elapsed_seconds = std::max(0.0, to_seconds(now - (running_ ? zero_ : began)));
   progress.duration_seconds = running_ ? to_seconds(plan_.duration()) : 0;
-  for (const Worker& worker : workers_) progress.connected += worker.online;
+  for (const Worker& worker : workers_) {
+    progress.connected += worker.online;
+    progress.filled += worker.filled;
+  }
   progress.clients = connecting_clients_;
+  progress.to_fill = stage == "pre-fill" ? plan_.prefill_count() : 0;
   progress.send_rate = static_cast<double>(latest_.sent);
   progress.delivery_rate = static_cast<double>(latest_.delivered);
   progress.delivery_p99_ms = static_cast<double>(latest_.delivery.quantile(0.99)) * 1e-6;
@@ -312,6 +319,7 @@ report::RunResult LiveRun::run() {
   }
   if (server_died_) throw LoadError{result_.ledger_unknown_because};
   result_.ledger_complete = true;
+  if (!result_.interrupted && plan_.prefill_count() > 0) fill();
   if (!result_.interrupted) {
     order_all("connect");
     (void)await_stage("connecting", "connecting", options_.connect_timeout);
@@ -334,9 +342,79 @@ report::RunResult LiveRun::run() {
   return std::move(result_);
 }
 
+/// The history that the channels begin with, sent by their members one after the other before
+/// anybody stays online: real messages, but none that the ledger waits for. Afterwards every device
+/// holds all of it, by its positions, as it holds a channel's creation.
+void LiveRun::fill() {
+  created_ = settled_sample();
+  if (result_.interrupted) return;
+  order_all("fill");
+  const Waited waited = await_stage("pre-fill", "filling", fill_timeout);
+  if (server_died_) throw LoadError{result_.ledger_unknown_because};
+  if (waited == Waited::interrupted) return;
+  if (waited == Waited::timed_out) {
+    std::uint64_t filled = 0;
+    for (const Worker& worker : workers_) filled += worker.filled;
+    throw LoadError{fmt::format(
+        "{} of {} messages of the pre-fill were accepted within {}; expected all, lower "
+        "prefill.messages",
+        filled, plan_.prefill_count(), scenario::format_duration(fill_timeout))};
+  }
+  starts_ = collect_heads();
+  for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) {
+    if (starts_[channel] == MessageId{1} + plan_.prefill_in(channel)) continue;
+    throw LoadError{fmt::format(
+        "the pre-fill of channel_id {} ends at message_id {}, not at {}: the server refused some "
+        "of it for good, or accepted some of it twice",
+        scenario::Plan::channel_id(channel).value, starts_[channel].value,
+        1 + plan_.prefill_in(channel))};
+  }
+  const std::filesystem::path file = folder_.path() / "starts";
+  write_heads(file, starts_);
+  for (Worker& worker : workers_) {
+    worker.control.send({{"order", "filled"}, {"file", file.string()}});
+  }
+  (void)settled_sample();
+}
+
+/// What the servers say once every record has its queue entries; nothing where the run ends before.
+std::optional<ServerSample> LiveRun::settled_sample() {
+  const Instant deadline = monotonic_now() + queues_timeout;
+  for (;;) {
+    const auto sample = scrape(targets_, 5s);
+    if (sample && sample->fan_out_lag_records == 0) return sample;
+    const Waited waited = await("pre-fill: queues", 100ms, [](const Worker&) { return false; });
+    if (server_died_) throw LoadError{result_.ledger_unknown_because};
+    if (waited == Waited::interrupted) return std::nullopt;
+    if (monotonic_now() >= deadline) {
+      throw LoadError{fmt::format("the sync queues lag {} records behind {} after the pre-fill",
+                                  sample ? sample->fan_out_lag_records : 0,
+                                  scenario::format_duration(queues_timeout))};
+    }
+  }
+}
+
+std::vector<MessageId> LiveRun::collect_heads() {
+  for (Worker& worker : workers_) {
+    worker.heads_written = false;
+    worker.control.send({{"order", "heads"}, {"file", worker.heads.string()}});
+  }
+  await_all("heads", [](const Worker& worker) { return worker.heads_written; });
+  std::vector<MessageId> heads(plan_.channels(), MessageId{1});
+  for (const Worker& worker : workers_) {
+    const std::vector<MessageId> seen = read_heads(worker.heads);
+    for (std::size_t c = 0; c < heads.size(); ++c) heads[c] = std::max(heads[c], seen[c]);
+  }
+  return heads;
+}
+
 void LiveRun::run_window() {
   before_ = scrape(targets_, 5s);
   last_sample_ = before_;
+  if (before_ && created_) {
+    const Operations filled = difference(before_->operations, created_->operations);
+    result_.prefill = {filled.records, filled.queue_entries, filled.log_bytes + filled.queue_bytes};
+  }
   if (before_) result_.budget = {before_->block_cache_bytes, before_->write_buffers_bytes};
   const auto process_before = server_ ? server_->sample() : std::nullopt;
   running_ = true;
@@ -378,15 +456,7 @@ void LiveRun::call_roll() {
     order_all("settle");
     (void)await_stage("roll call: outboxes", "settling", roll_call_timeout());
   }
-  for (Worker& worker : workers_) {
-    worker.control.send({{"order", "heads"}, {"file", worker.heads.string()}});
-  }
-  await_all("roll call: heads", [](const Worker& worker) { return worker.heads_written; });
-  std::vector<MessageId> heads(plan_.channels(), MessageId{1});
-  for (const Worker& worker : workers_) {
-    const std::vector<MessageId> seen = read_heads(worker.heads);
-    for (std::size_t c = 0; c < heads.size(); ++c) heads[c] = std::max(heads[c], seen[c]);
-  }
+  const std::vector<MessageId> heads = collect_heads();
   if (server_died_) return;
   const std::filesystem::path merged = folder_.path() / "heads";
   write_heads(merged, heads);
@@ -405,7 +475,7 @@ void LiveRun::collect_parts() {
   result_.series = series_->points();
   std::vector<std::filesystem::path> parts;
   for (const Worker& worker : workers_) parts.push_back(worker.part);
-  add_parts(parts, plan_, result_);
+  add_parts(parts, plan_, starts_, result_);
   if (before_ && last_sample_) {
     result_.operations = difference(last_sample_->operations, before_->operations);
   }
@@ -420,6 +490,8 @@ void LiveRun::describe() {
   result_.seed = scenario_.seed;
   result_.scale = options_.scale;
   result_.durability = scenario_.durability == scenario::Durability::fsync ? "fsync" : "os";
+  result_.ack_after = name_of(scenario_.ack_after);
+  result_.payload = name_of(scenario_.payload);
   report::describe_population(plan_, result_.deployment);
   result_.deployment.cores_per_server = scenario_.deployment.cores;
   result_.region = report::region_of(plan_);

@@ -32,6 +32,7 @@ class LiveRun {
     ControlChannel control;
     std::string stage_done;  ///< The stage it said it has done last.
     std::uint64_t online = 0;
+    std::uint64_t filled = 0;  ///< Messages of the pre-fill that were accepted.
     bool ready = false;
     bool heads_written = false;
     bool finished = false;
@@ -58,6 +59,10 @@ class LiveRun {
   void watch_processes();
   void tell_progress(std::string_view stage, Instant began);
   [[nodiscard]] std::optional<ServerReading> read_server();
+  void fill();
+  [[nodiscard]] std::optional<ServerSample> settled_sample();
+  /// Highest noted id of each channel, over all workers.
+  [[nodiscard]] std::vector<MessageId> collect_heads();
   void run_window();
   [[nodiscard]] Duration roll_call_timeout() const;
   void call_roll();
@@ -79,7 +84,9 @@ class LiveRun {
   std::uint32_t nodes_ = 1;               ///< Of the embedded server.
   std::vector<Worker> workers_;
   std::optional<SeriesBuilder> series_;
-  IntervalRecord latest_;  ///< The last full second, for progress.
+  IntervalRecord latest_;                ///< The last full second, for progress.
+  std::vector<MessageId> starts_;        ///< Heads after the pre-fill; empty: 1 everywhere.
+  std::optional<ServerSample> created_;  ///< Before the pre-fill.
   std::optional<ServerSample> before_;
   std::optional<ServerSample> last_sample_;
   bool running_ = false;   ///< In the measured window.

@@ -17,16 +17,24 @@ namespace clamor::loadgen {
 
 /// Where a live run stands; comes about once a second.
 struct LoadProgress {
-  /// "starting", "channels", "connecting", "running", "roll call: ...", "ledger"
+  /// "starting", "channels", "pre-fill", "connecting", "running", "roll call: ...", "ledger"
   std::string_view stage;
   double elapsed_seconds = 0;   ///< Of the stage.
   double duration_seconds = 0;  ///< Of the stage where it is known, else 0.
   std::uint64_t connected = 0;  ///< Clients online.
   std::uint64_t clients = 0;    ///< That are to connect in this stage.
+  std::uint64_t filled = 0;     ///< Messages of the pre-fill accepted, in its stage.
+  std::uint64_t to_fill = 0;    ///< Of so many; 0 in other stages.
   double send_rate = 0;         ///< A second, over the last interval.
   double delivery_rate = 0;
   double delivery_p99_ms = 0;
 };
+
+/// How much of the stage is done; negative where that is not known.
+[[nodiscard]] inline double fraction_of(const LoadProgress& p) {
+  if (p.to_fill > 0) return static_cast<double>(p.filled) / static_cast<double>(p.to_fill);
+  return p.duration_seconds > 0 ? p.elapsed_seconds / p.duration_seconds : -1;
+}
 
 struct LoadOptions {
   scenario::Scenario scenario;        ///< As read: not scaled yet.

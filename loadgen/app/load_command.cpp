@@ -57,6 +57,9 @@ LoadOptions options_of(const Arguments& arguments, std::filesystem::path& out) {
 std::string details_of(const LoadProgress& progress) {
   std::string text = fmt::format("{:.0f} s", progress.elapsed_seconds);
   if (progress.duration_seconds > 0) text += fmt::format(" of {:.0f} s", progress.duration_seconds);
+  if (progress.to_fill > 0) {
+    return text + fmt::format("  {} of {} messages", progress.filled, progress.to_fill);
+  }
   text += fmt::format("  {} of {} clients connected", progress.connected, progress.clients);
   if (progress.send_rate > 0 || progress.delivery_rate > 0) {
     text += fmt::format("  {:.0f} sent/s  {:.0f} delivered/s  p99 {:.1f} ms", progress.send_rate,
@@ -78,9 +81,8 @@ int load(const Arguments& arguments) {
     report::ProgressLine line{stderr};
     const std::string design = report::label_of(options.design);
     options.progress = [&line, &design](const LoadProgress& progress) {
-      const double share =
-          progress.duration_seconds > 0 ? progress.elapsed_seconds / progress.duration_seconds : -1;
-      line.show(design + "  " + std::string{progress.stage}, share, details_of(progress));
+      line.show(design + "  " + std::string{progress.stage}, fraction_of(progress),
+                details_of(progress));
     };
     result = run_load(options);
   }

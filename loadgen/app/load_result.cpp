@@ -77,8 +77,8 @@ void SeriesBuilder::complete(const std::optional<ServerReading>& reading,
 }
 
 void add_parts(std::span<const std::filesystem::path> parts, const scenario::Plan& plan,
-               report::RunResult& result) {
-  Verifier verifier;
+               std::vector<MessageId> starts, report::RunResult& result) {
+  Verifier verifier{std::move(starts)};
   for (const auto& file : parts) read_notes(file, verifier);
   verifier.seal();
 

@@ -45,9 +45,10 @@ class SeriesBuilder {
 
 /// Reads the workers' parts, judges all rows by all notes, and fills in ledger, findings,
 /// histograms and generator of `result`. `ledger_complete` stays as it is, but turns false where
-/// parts are missing or did not drain.
+/// parts are missing or did not drain. `starts`: what every row held from the start, by channel;
+/// empty: 1.
 void add_parts(std::span<const std::filesystem::path> parts, const scenario::Plan& plan,
-               report::RunResult& result);
+               std::vector<MessageId> starts, report::RunResult& result);
 
 /// Where the scenario's faults stand on the time axis.
 [[nodiscard]] std::vector<std::pair<double, std::string>> fault_marks(

@@ -59,9 +59,10 @@ class Worker {
   }
 
  private:
-  enum class Stage { none, creating, connecting, running, settling, syncing };
+  enum class Stage { none, creating, filling, connecting, running, settling, syncing };
   static const char* name_of(Stage stage) {
-    constexpr std::array names{"none", "creating", "connecting", "running", "settling", "syncing"};
+    constexpr std::array names{"none",    "creating", "filling", "connecting",
+                               "running", "settling", "syncing"};
     return names.at(static_cast<std::size_t>(stage));
   }
 
@@ -100,6 +101,12 @@ class Worker {
     if (name == "create") {
       begin(Stage::creating);
       swarm_->begin_creating();
+    } else if (name == "fill") {
+      begin(Stage::filling);
+      swarm_->begin_filling();
+    } else if (name == "filled") {
+      starts_ = read_heads(order.at("file").get<std::string>());
+      swarm_->end_filling(starts_);
     } else if (name == "connect") {
       begin(Stage::connecting);
       swarm_->begin_connecting();
@@ -135,7 +142,8 @@ class Worker {
   }
 
   [[nodiscard]] std::vector<MessageId> own_heads() const {
-    std::vector<MessageId> heads(plan_->channels(), MessageId{1});
+    std::vector<MessageId> heads = starts_;
+    heads.resize(plan_->channels(), MessageId{1});
     for (const Note& note : swarm_->ledger().notes()) {
       heads[note.channel] = std::max(heads[note.channel], MessageId{note.id});
     }
@@ -170,14 +178,14 @@ class Worker {
     const Instant now = monotonic_now();
     if (now >= next_status_) {
       next_status_ = now + 500ms;
-      control_.send({{"event", "status"}, {"online", swarm_->online()}});
+      say_status();
     }
     if (told_ || now < next_look_) return;
     next_look_ = now + 20ms;  // looking is O(clients)
     if (!stage_done(now)) return;
     told_ = true;
     if (stage_ == Stage::running) end_window();
-    control_.send({{"event", "status"}, {"online", swarm_->online()}});
+    say_status();
     control_.send({{"event", "stage done"}, {"stage", name_of(stage_)}});
   }
 
@@ -187,6 +195,8 @@ class Worker {
         return false;
       case Stage::creating:
         return swarm_->created();
+      case Stage::filling:
+        return swarm_->filled();
       case Stage::connecting:
         return swarm_->all_connected();
       case Stage::running:
@@ -199,12 +209,18 @@ class Worker {
     return false;
   }
 
+  void say_status() {
+    control_.send({{"event", "status"},
+                   {"online", swarm_->online()},
+                   {"filled", stage_ == Stage::filling ? swarm_->accepted() : 0}});
+  }
   void say(const char* event) { control_.send({{"event", event}}); }
 
   ControlChannel control_;
   std::unique_ptr<scenario::Plan> plan_;
   std::unique_ptr<Swarm> swarm_;
   Stage stage_ = Stage::none;
+  std::vector<MessageId> starts_;  ///< Heads after the pre-fill; empty: 1 everywhere.
   WorkerPart part_;
   double cpu_at_start_ = 0;
   Instant next_status_{};

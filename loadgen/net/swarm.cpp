@@ -174,6 +174,59 @@ void Swarm::run_fault(std::uint32_t index) {
 
 // --- stages --------------------------------------------------------------------------------------
 
+void Swarm::begin_filling() {
+  filling_ = true;
+  ramp_.clear();
+  ramp_next_ = 0;
+  for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) ramp_.push_back(slot);
+  feed_ramp();
+}
+
+/// Who comes to fill sends all it has to, and leaves. The outbox holds a window of it.
+void Swarm::fill(std::uint32_t slot) {
+  const std::uint32_t client = clients_[slot].user.client;
+  if (plan_.device_of(client) != 1) return;
+  for (const std::uint32_t channel : ledger_.channels_of(client)) {
+    if (plan_.prefill_sender(channel) != plan_.user_of(client)) continue;
+    for (std::uint32_t i = 0; i < settings_.in_flight_max; ++i) {
+      if (!fill_next(slot, channel)) break;
+    }
+  }
+  tell(slot, FlushOutbox{});
+}
+
+bool Swarm::fill_next(std::uint32_t slot, std::uint32_t channel) {
+  std::uint32_t& next = fills_[channel];
+  if (next == plan_.prefill_in(channel)) return false;
+  const std::uint64_t index = (std::uint64_t{channel} << 32U) | next;
+  tell(slot, SendDue{.channel = channel,
+                     .ordinal = ~index,  // none of the window's
+                     .due = now_,
+                     .bytes = plan_.prefill_bytes(channel, next++)});
+  return true;
+}
+
+bool Swarm::filled() const {
+  return ramp_next_ == ramp_.size() && unsettled() == 0 && arriving_ == 0 && online_ == 0;
+}
+
+void Swarm::end_filling(std::span<const MessageId> heads) {
+  filling_ = false;
+  fills_.clear();
+  timers_.clear();
+  repairs_.clear();
+  for (Client& client : clients_) {
+    const std::uint32_t index = client.user.client;
+    client = {};
+    client.user.client = index;
+  }
+  ledger_.start_from(heads);
+  recording_ = Recording{plan_.classes()};
+  interval_ = {};
+  finding_kinds_.clear();
+  findings_.clear();
+}
+
 void Swarm::begin_connecting() {
   ramp_.clear();
   ramp_next_ = 0;
@@ -186,9 +239,13 @@ void Swarm::begin_connecting() {
 bool Swarm::all_connected() const { return online_ == ramp_.size(); }
 
 void Swarm::feed_ramp() {
-  while (ramp_next_ < ramp_.size() && arriving_ < options_.opening_max) {
+  // Who fills is not only on its way: it has much to send before it leaves.
+  const auto busy = [this] { return arriving_ + (filling_ ? online_ : 0); };
+  while (ramp_next_ < ramp_.size() && busy() < options_.opening_max) {
     const std::uint32_t slot = ramp_[ramp_next_++];
-    if (syncing_) {
+    if (filling_) {
+      fill(slot);
+    } else if (syncing_) {
       tell(slot, SyncAndLeave{});
     } else {
       tell(slot, Start{});

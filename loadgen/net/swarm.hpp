@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace clamor::loadgen {
@@ -50,6 +51,14 @@ class Swarm final : private ConnectionEvents {
   /// Creates this worker's share of the channels by a control session of its own.
   void begin_creating();
   [[nodiscard]] bool created() const { return creating_ == Creating::done; }
+  /// Pre-fill: each member that the plan names for it connects, sends its channels' messages, and
+  /// leaves; opening_max at a time.
+  void begin_filling();
+  [[nodiscard]] bool filled() const;
+  /// So many were accepted. @pre filling.
+  [[nodiscard]] std::uint64_t accepted() const { return ledger_.totals().acknowledged; }
+  /// Everybody starts anew: holding the channels up to `heads`, nothing measured. @pre filled().
+  void end_filling(std::span<const MessageId> heads);
   /// Brings everyone online who is not away at the start.
   void begin_connecting();
   [[nodiscard]] bool all_connected() const;
@@ -155,6 +164,8 @@ class Swarm final : private ConnectionEvents {
   void run_repairs();
   void set_timer(const Timer& timer);
   void feed_ramp();
+  void fill(std::uint32_t slot);
+  bool fill_next(std::uint32_t slot, std::uint32_t channel);
   [[nodiscard]] bool at_heads(std::uint32_t slot) const;
   void close_intervals(Instant now);
   void end_interval();
@@ -177,6 +188,8 @@ class Swarm final : private ConnectionEvents {
   std::vector<std::uint32_t> class_of_channel_;
   std::vector<MessageId> heads_;
   bool syncing_ = false;
+  bool filling_ = false;
+  std::unordered_map<std::uint32_t, std::uint32_t> fills_;  ///< By channel: messages sent so far.
   std::vector<std::uint32_t> repairs_;  ///< Slots that saw a live gap this turn.
 
   Instant now_;

@@ -176,8 +176,9 @@ void Swarm::take(std::uint32_t slot, const protocol::LoginAccepted&) {
 
 void Swarm::take(std::uint32_t slot, const protocol::Ack& ack) {
   if (ack.channel.value == 0 || ack.channel.value > plan_.channels()) return;
-  tell(slot, AckCame{static_cast<std::uint32_t>(ack.channel.value - 1), ack.client_message_id,
-                     ack.message_id});
+  const auto channel = static_cast<std::uint32_t>(ack.channel.value - 1);
+  if (filling_) fill_next(slot, channel);  // before the ack: an empty outbox would end the visit
+  tell(slot, AckCame{channel, ack.client_message_id, ack.message_id});
 }
 
 void Swarm::take(std::uint32_t slot, const protocol::RecordFrame& frame) {

@@ -30,12 +30,22 @@ Ledger::Ledger(std::uint32_t first_client, std::vector<std::uint32_t> offsets,
     : first_client_{first_client},
       offsets_{std::move(offsets)},
       channels_{std::move(channels)},
-      rows_(channels_.size(), Row{held + 1, 0}),
-      held_at_start_{held} {
+      rows_(channels_.size(), Row{held + 1, 0}) {
   CLAMOR_ASSERT(!offsets_.empty() && offsets_.back() == channels_.size());
   const auto highest = std::max_element(channels_.begin(), channels_.end());
   observed_up_to_.assign(highest == channels_.end() ? 0 : *highest + std::size_t{1},
                          static_cast<std::uint32_t>(held.value));
+}
+
+void Ledger::start_from(std::span<const MessageId> heads) {
+  for (std::size_t row = 0; row < rows_.size(); ++row) rows_[row] = {heads[channels_[row]] + 1, 0};
+  for (std::size_t channel = 0; channel < observed_up_to_.size(); ++channel) {
+    observed_up_to_[channel] = static_cast<std::uint32_t>(heads[channel].value);
+  }
+  trouble_.clear();
+  observed_holes_.clear();
+  totals_ = {};
+  notes_ = {};
 }
 
 std::span<const std::uint32_t> Ledger::channels_of(std::uint32_t client) const {

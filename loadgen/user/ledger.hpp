@@ -88,6 +88,9 @@ class Ledger {
   Ledger(std::uint32_t first_client, std::vector<std::uint32_t> offsets,
          std::vector<std::uint32_t> channels, MessageId held = {1});
 
+  /// Begins anew: every row holds its channel up to `heads`, nothing is counted or noted.
+  void start_from(std::span<const MessageId> heads);
+
   [[nodiscard]] std::uint32_t first_client() const { return first_client_; }
   [[nodiscard]] std::uint32_t clients() const {
     return static_cast<std::uint32_t>(offsets_.size() - 1);
@@ -136,7 +139,6 @@ class Ledger {
   std::unordered_map<std::size_t, RowTrouble> trouble_;  ///< By row index.
   std::vector<std::uint32_t> observed_up_to_;            ///< By channel: noted by an observer.
   std::unordered_map<std::uint32_t, IdSet> observed_holes_;
-  MessageId held_at_start_;
   LedgerTotals totals_;
   std::vector<Note> notes_;
 };

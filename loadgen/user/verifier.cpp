@@ -20,8 +20,12 @@ std::string device(std::uint32_t client) { return "client " + std::to_string(cli
 
 }  // namespace
 
-Verifier::Verifier(MessageId held, std::size_t findings_max)
-    : held_at_start_{held}, findings_max_{findings_max} {}
+Verifier::Verifier(std::vector<MessageId> held, std::size_t findings_max)
+    : held_at_start_{std::move(held)}, findings_max_{findings_max} {}
+
+MessageId Verifier::held_at_start(std::uint32_t channel) const {
+  return channel < held_at_start_.size() ? held_at_start_[channel] : MessageId{1};
+}
 
 void Verifier::add_notes(std::span<const Note> notes) {
   CLAMOR_ASSERT(!sealed_);
@@ -93,17 +97,19 @@ void Verifier::find_double_accepted() {
 
 MessageId Verifier::head(std::uint32_t channel) const {
   CLAMOR_ASSERT(sealed_);
-  if (channel >= channels_.size()) return held_at_start_;
+  const MessageId held = held_at_start(channel);
+  if (channel >= channels_.size()) return held;
   const ChannelNotes& notes = channels_[channel];
-  if (notes.begin == notes.end) return held_at_start_;
-  return std::max(held_at_start_, MessageId{notes_[notes.end - 1].id});
+  if (notes.begin == notes.end) return held;
+  return std::max(held, MessageId{notes_[notes.end - 1].id});
 }
 
 void Verifier::check(std::uint32_t client, std::uint32_t channel, const Row& row,
                      const RowTrouble* trouble) {
+  const MessageId held = held_at_start(channel);
   const MessageId top = head(channel);
   const ChannelNotes notes = channel < channels_.size() ? channels_[channel] : ChannelNotes{};
-  totals_.expected += top - held_at_start_;
+  totals_.expected += top - held;
 
   std::uint64_t absent_sum = 0;  // of what rightly is not in the row's sum
   if (trouble != nullptr) {
@@ -119,7 +125,7 @@ void Verifier::check(std::uint32_t client, std::uint32_t channel, const Row& row
   }
   miss(client, channel, notes, row.next, top, absent_sum);
 
-  const std::uint64_t owed = sum_up_to(notes, top) - sum_up_to(notes, held_at_start_) - absent_sum;
+  const std::uint64_t owed = sum_up_to(notes, top) - sum_up_to(notes, held) - absent_sum;
   if (owed == row.sum || notes.contradicted) return;
   ++totals_.replaced;
   find(device(client) + ", " + place(channel, top.value) + " and below: replaced: what it " +

@@ -19,9 +19,9 @@ namespace clamor::loadgen {
 /// O(log notes) for each id it misses.
 class Verifier {
  public:
-  /// @param held  what every row held from the start (Ledger's).
+  /// @param held  by channel, what every row held from the start (Ledger's); 1 beyond its end.
   /// @param findings_max  so many offenders are named; all are counted.
-  explicit Verifier(MessageId held = {1}, std::size_t findings_max = 20);
+  explicit Verifier(std::vector<MessageId> held = {}, std::size_t findings_max = 20);
 
   void add_notes(std::span<const Note> notes);
   /// Sorts the notes, finds contradictions among them, and sums them per channel.
@@ -47,6 +47,7 @@ class Verifier {
     std::size_t end = 0;
     bool contradicted = false;  ///< Two contents under one id: rows cannot be judged by sums.
   };
+  [[nodiscard]] MessageId held_at_start(std::uint32_t channel) const;
   void find(std::string finding);
   void find_double_accepted();
   [[nodiscard]] const Note* note_of(const ChannelNotes& notes, MessageId id) const;
@@ -54,7 +55,7 @@ class Verifier {
   void miss(std::uint32_t client, std::uint32_t channel, const ChannelNotes& notes, MessageId first,
             MessageId last, std::uint64_t& missing_sum);
 
-  MessageId held_at_start_;
+  std::vector<MessageId> held_at_start_;
   std::size_t findings_max_;
   bool sealed_ = false;
   std::vector<Note> notes_;            ///< By channel, id; one an id once sealed.

@@ -78,6 +78,9 @@ std::string load_details(const loadgen::LoadProgress& p) {
   std::string text = p.duration_seconds > 0
                          ? fmt::format("{:.0f} of {:.0f} s", p.elapsed_seconds, p.duration_seconds)
                          : fmt::format("{:.0f} s", p.elapsed_seconds);
+  if (p.to_fill > 0) {
+    return text + fmt::format("  {}/{} messages", grouped(p.filled), grouped(p.to_fill));
+  }
   text += fmt::format("  {}/{} connected", grouped(p.connected), grouped(p.clients));
   if (p.send_rate > 0 || p.delivery_rate > 0) {
     text += fmt::format("  {} sent/s  {} delivered/s  p99 {}", short_number(p.send_rate),
@@ -172,8 +175,7 @@ class Comparer {
   RunResult run_live(const Job& job, const std::string& place) {
     loadgen::LoadOptions load = load_options(job);
     load.progress = [&](const loadgen::LoadProgress& p) {
-      progress_.show(place + "  " + std::string{p.stage},
-                     fraction_of(p.elapsed_seconds, p.duration_seconds), load_details(p));
+      progress_.show(place + "  " + std::string{p.stage}, loadgen::fraction_of(p), load_details(p));
     };
     return engines_.live(load);
   }

@@ -36,6 +36,9 @@ const std::vector<Condition>& conditions() {
       {"memory", [](const RunResult& r) { return memory_text(r.budget); }},
       {"servers", [](const RunResult& r) { return servers_text(r.deployment); }},
       {"durability", [](const RunResult& r) { return r.durability; }},
+      {"ack_after", [](const RunResult& r) { return r.ack_after; }},
+      {"payload", [](const RunResult& r) { return r.payload; }},
+      {"pre-fill", [](const RunResult& r) { return grouped(r.prefill.records) + " messages"; }},
       {"network path", [](const RunResult& r) { return r.environment.path; }},
       {"machine", [](const RunResult& r) { return r.environment.machine; }},
       {"placement", [](const RunResult& r) { return r.environment.placement; }},
@@ -65,8 +68,29 @@ std::vector<std::string> check_same_budget(std::span<const RunResult* const> run
 std::string budget_text(const RunResult& run) {
   std::string text = servers_text(run.deployment);
   text += run.engine == Engine::live ? ", " + memory_text(run.budget) : "";
-  text += ", durability " + run.durability + ", network path " + run.environment.path;
+  text += ", durability " + run.durability + ", ack_after " + run.ack_after + ", payload " +
+          run.payload + ", network path " + run.environment.path;
   return text;
+}
+
+std::string prefill_text(const EngineComparison& comparison) {
+  const bool live = comparison.engine == Engine::live;
+  const Prefill& any = comparison.designs.front().runs.front()->prefill;
+  if (any.records == 0) {
+    return live ? "The stores began empty, so nothing was read from, or compacted with, a history "
+                  "larger than the run's own."
+                : "The channels began empty.";
+  }
+  std::vector<std::string> queues;
+  for (const DesignFigures& figures : comparison.designs) {
+    const Prefill& prefill = figures.runs.front()->prefill;
+    queues.push_back(label_of(figures.design) + " " +
+                     (prefill.queue_entries == 0 ? "none" : grouped(prefill.queue_entries)) +
+                     (live ? " (" + bytes_text(static_cast<double>(prefill.bytes)) + ")" : ""));
+  }
+  return (live ? "The stores" : "The channels") + std::string{" began with "} +
+         grouped(any.records) + " messages, which every device held, and with their queue entries" +
+         (live ? " (and bytes of rows in all)" : "") + ": " + listed(queues) + ".";
 }
 
 std::string order_text(const EngineComparison& comparison) {

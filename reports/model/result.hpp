@@ -78,6 +78,16 @@ struct Budget {
   bool operator==(const Budget&) const = default;
 };
 
+/// What the stores were given before the measured window, the creation of channels apart. It is in
+/// none of the run's other counters.
+struct Prefill {
+  std::uint64_t records = 0;
+  std::uint64_t queue_entries = 0;
+  std::uint64_t bytes = 0;  ///< Of log and queue rows before compression; live only.
+
+  bool operator==(const Prefill&) const = default;
+};
+
 struct ServerFacts {
   double cpu_seconds = 0;  ///< Of all server threads in the measured window.
   std::uint64_t rss_max_bytes = 0;
@@ -132,11 +142,14 @@ struct RunResult {
   std::uint32_t order = 0;  ///< Which run of the comparison it was, from 1; 0: not one of any.
   bool twin = false;        ///< Simulated at the live population, to measure the simulator's error.
   std::string durability;
+  std::string ack_after;  ///< "log", "fanout".
+  std::string payload;    ///< Of queue entries: "reference", "copy".
   double duration_seconds = 0;
   double wall_seconds = 0;
   bool interrupted = false;
   DeploymentFacts deployment;
   Budget budget;
+  Prefill prefill;
   Region region;  ///< region_of(plan), region.hpp.
   Environment environment;
   LedgerTotals ledger;

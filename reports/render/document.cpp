@@ -99,10 +99,12 @@ Section fairness_section(const Comparison& comparison) {
     const bool live = engine.engine == Engine::live;
     std::string text = live ? "Live: " : "Simulated: ";
     text += budget_text(first) + ". ";
-    text += live ? "Every run began with an empty store, so nothing was read from, or compacted "
-                   "with, a history larger than the run's own. "
-                 : "The simulator has no memory budget and no store that fills: its reads and "
-                   "writes cost what calibration measured. ";
+    text += prefill_text(engine) + " ";
+    if (!live) {
+      text +=
+          "The simulator has no memory budget and no store that fills: its reads and writes "
+          "cost what calibration measured. ";
+    }
     if (engine.unequal.empty()) text += "Checked: all its runs had the same. ";
     if (const std::string order = order_text(engine); !order.empty()) {
       text += "Order of the runs, drawn from the seed: " + order + ".";

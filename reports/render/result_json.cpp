@@ -56,6 +56,10 @@ void fields(T& b, V&& v) requires std::is_same_v<std::remove_const_t<T>, Budget>
   v("block_cache_bytes", b.block_cache_bytes), v("write_buffer_bytes", b.write_buffer_bytes);
 }
 template <class T, class V>
+void fields(T& p, V&& v) requires std::is_same_v<std::remove_const_t<T>, Prefill> {
+  v("records", p.records), v("queue_entries", p.queue_entries), v("bytes", p.bytes);
+}
+template <class T, class V>
 void fields(T& s, V&& v) requires std::is_same_v<std::remove_const_t<T>, ServerFacts> {
   v("cpu_seconds", s.cpu_seconds), v("rss_max_bytes", s.rss_max_bytes);
   v("device_write_bytes", s.device_write_bytes), v("fan_out_lag_max_records", s.fan_out_lag_max);
@@ -85,10 +89,10 @@ void fields(T& r, V&& v) requires std::is_same_v<std::remove_const_t<T>, RunResu
   v("scenario", r.scenario), v("description", r.description), v("engine", r.engine);
   v("design", r.design), v("seed", r.seed), v("scale", r.scale), v("repetition", r.repetition);
   v("repetitions", r.repetitions), v("order", r.order), v("twin", r.twin);
-  v("durability", r.durability);
+  v("durability", r.durability), v("ack_after", r.ack_after), v("payload", r.payload);
   v("duration_seconds", r.duration_seconds), v("wall_seconds", r.wall_seconds);
   v("interrupted", r.interrupted), v("deployment", r.deployment), v("budget", r.budget);
-  v("region", r.region);
+  v("prefill", r.prefill), v("region", r.region);
   v("environment", r.environment), v("ledger", r.ledger), v("ledger_complete", r.ledger_complete);
   v("ledger_unknown_because", r.ledger_unknown_because);
   v("ledger_findings", r.ledger_findings), v("operations", r.operations);

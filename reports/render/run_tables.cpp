@@ -175,6 +175,9 @@ Table environment_table(std::span<const Arm> all) {
   });
   add("Network path", [](const RunResult& r) { return r.environment.path; });
   add("Durability", [](const RunResult& r) { return r.durability; });
+  add("Acknowledged after", [](const RunResult& r) { return r.ack_after; });
+  add("Payload of queue entries", [](const RunResult& r) { return r.payload; });
+  add("Messages before the window", [](const RunResult& r) { return grouped(r.prefill.records); });
   add("Seed", [](const RunResult& r) { return std::to_string(r.seed); });
   add("Repetitions", [](const RunResult& r) { return std::to_string(r.repetitions); });
   return table;

@@ -79,6 +79,17 @@ class Plan {
   void sends(std::uint32_t block, std::vector<Send>& out) const;
   [[nodiscard]] std::uint64_t send_count() const;
 
+  // --- pre-fill: what the channels hold when the measured window opens. Known to every device, as
+  // a channel's creation is, so that no return is measured by it.
+  [[nodiscard]] std::uint64_t prefill_count() const { return scenario_.prefill_messages; }
+  /// Messages of the channel: its class has the share of the workloads' messages that they send
+  /// there, and its channels equally many. O(log classes).
+  [[nodiscard]] std::uint32_t prefill_in(std::uint32_t channel) const;
+  /// The member (user) who sends all of them, by device 1; whether away in the window or not.
+  [[nodiscard]] std::uint32_t prefill_sender(std::uint32_t channel) const;
+  /// Body length of the channel's message `number`, from 0: as the workloads' in its class.
+  [[nodiscard]] std::uint32_t prefill_bytes(std::uint32_t channel, std::uint32_t number) const;
+
   // --- faults
   /// Whether fault `index` of the scenario hits the client.
   [[nodiscard]] bool hits(std::uint32_t fault, std::uint32_t client) const;
@@ -101,6 +112,7 @@ class Plan {
     std::uint32_t members = 0;
     std::uint32_t per_round = 0;
     std::uint32_t online = 0;         ///< Slots of a channel that connect before the roll call.
+    std::uint64_t prefill = 0;        ///< Messages of all its channels.
     std::vector<Permutation> rounds;  ///< Empty for a trace: slot s of channel c is user c*M + s.
   };
   struct Seat {
@@ -115,6 +127,7 @@ class Plan {
   struct Mix {
     std::vector<double> up_to;  ///< Cumulative shares, ascending to 1.
     std::vector<std::uint32_t> class_index;
+    std::vector<double> sends;  ///< Planned, by class as above.
   };
   struct Draft;  ///< An arrival before its sender is drawn.
 
@@ -123,6 +136,7 @@ class Plan {
   void lay_out_away();
   void lay_out_sends();
   void lay_out_trace();
+  void lay_out_prefill();
   void add_class(const std::string& name, std::uint64_t count, std::uint32_t members,
                  double online);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <tuple>
 
@@ -28,11 +29,12 @@ std::uint32_t below(std::uint64_t seed, DrawPurpose purpose, std::uint64_t index
       below_from_bits(draw_bits(seed, purpose, index, 0, attempt), n));
 }
 
-std::uint32_t draw_bytes(const MessageBytes& size, std::uint64_t seed, std::uint64_t index) {
+std::uint32_t draw_bytes(const MessageBytes& size, std::uint64_t seed, DrawPurpose purpose,
+                         std::uint64_t index) {
   if (size.kind == MessageBytes::Kind::constant) return size.constant;
   // Box-Muller; 1 - u lies in (0, 1], where the logarithm is finite.
-  const double u = 1.0 - unit(seed, DrawPurpose::send_bytes, index, 0);
-  const double v = unit(seed, DrawPurpose::send_bytes, index, 1);
+  const double u = 1.0 - unit(seed, purpose, index, 0);
+  const double v = unit(seed, purpose, index, 1);
   const double z = std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v);
   const double sigma = std::log(size.p99 / size.median) / z_99;
   const double bytes = size.median * std::exp(sigma * z);
@@ -64,6 +66,7 @@ void Plan::lay_out_sends() {
       CLAMOR_ASSERT(in != classes_.end());
       if (share <= 0) continue;
       mix.up_to.push_back(sum += share);
+      mix.sends.push_back(share * planned_sends(workload, workload.duration));
       mix.class_index.push_back(static_cast<std::uint32_t>(in - classes_.begin()));
     }
     for (double& share : mix.up_to) share /= sum;
@@ -77,6 +80,66 @@ void Plan::lay_out_sends() {
   // Whole milliseconds, at most a second: a block is what a consumer holds in memory.
   const double block_ms = sends_per_block / std::max(rate_per_second, 1.0) * 1000;
   block_ = std::chrono::milliseconds{static_cast<std::int64_t>(std::clamp(block_ms, 1.0, 1000.0))};
+}
+
+void Plan::lay_out_prefill() {
+  if (scenario_.prefill_messages == 0) return;
+  std::vector<double> weights(classes_.size());
+  double all = 0;
+  for (const Mix& mix : mixes_) {
+    for (std::size_t i = 0; i < mix.sends.size(); ++i) {
+      weights[mix.class_index[i]] += mix.sends[i];
+      all += mix.sends[i];
+    }
+  }
+  // The sums are rounded, not the shares: nothing is left over.
+  double up_to = 0;
+  std::uint64_t given = 0;
+  for (std::size_t c = 0; c < classes_.size(); ++c) {
+    up_to += weights[c];
+    const auto sum = static_cast<std::uint64_t>(
+        std::llround(static_cast<double>(scenario_.prefill_messages) * (up_to / all)));
+    classes_[c].prefill = sum - given;
+    given = sum;
+  }
+}
+
+std::uint32_t Plan::prefill_in(std::uint32_t channel) const {
+  const ChannelClass& in = classes_[class_of(channel)];
+  const std::uint64_t more = channel - in.first < in.prefill % in.count ? 1 : 0;
+  const std::uint64_t messages = in.prefill / in.count + more;
+  CLAMOR_ASSERT(messages < std::numeric_limits<std::uint32_t>::max());
+  return static_cast<std::uint32_t>(messages);
+}
+
+std::uint32_t Plan::prefill_sender(std::uint32_t channel) const {
+  return member_at(seat_of(channel), 0);
+}
+
+std::uint32_t Plan::prefill_bytes(std::uint32_t channel, std::uint32_t number) const {
+  const std::uint64_t seed = scenario_.seed;
+  const std::uint64_t index = (std::uint64_t{channel} << 32U) | number;
+  const std::uint32_t wanted = class_of(channel);
+  const auto sends_of = [wanted](const Mix& mix) {
+    double sends = 0;
+    for (std::size_t i = 0; i < mix.sends.size(); ++i) {
+      if (mix.class_index[i] == wanted) sends += mix.sends[i];
+    }
+    return sends;
+  };
+  double all = 0;
+  for (const Mix& mix : mixes_) all += sends_of(mix);
+  double left = all * unit(seed, DrawPurpose::prefill_workload, index, 0);
+  std::size_t workload = 0;
+  for (std::size_t i = 0; i < mixes_.size(); ++i) {
+    const double sends = sends_of(mixes_[i]);
+    if (sends <= 0) continue;
+    workload = i;
+    if (left < sends) break;
+    left -= sends;
+  }
+  return draw_bytes(scenario_.workloads[workload].message_bytes, seed, DrawPurpose::prefill_bytes,
+                    index);
 }
 
 std::uint32_t Plan::send_blocks() const {
@@ -156,7 +219,8 @@ Send Plan::complete(const Draft& draft) const {
     const ChannelClass& in =
         classes_[mix.class_index[static_cast<std::size_t>(drawn - mix.up_to.begin())]];
     std::tie(send.channel, user) = draw_sender(in, index, draft.due);
-    send.bytes = draw_bytes(scenario_.workloads[draft.workload].message_bytes, seed, index);
+    send.bytes = draw_bytes(scenario_.workloads[draft.workload].message_bytes, seed,
+                            DrawPurpose::send_bytes, index);
   }
   const std::uint32_t devices = devices_of(user);
   const std::uint32_t device =
@@ -248,7 +312,7 @@ std::uint64_t Plan::fingerprint() const {
     }
   }
   for (std::uint32_t channel = 0; channel < channels_; ++channel) {
-    hash = combine64(hash, members_in(channel));
+    hash = combine64(hash, (std::uint64_t{members_in(channel)} << 32U) | prefill_in(channel));
   }
   std::vector<Send> block;
   for (std::uint32_t i = 0; i < send_blocks(); ++i) {

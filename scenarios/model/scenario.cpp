@@ -54,6 +54,8 @@ Scenario scaled(const Scenario& scenario, double scale) {
   for (const GroupClass& group : out.groups) {
     out.population.users = std::max(out.population.users, group.members);
   }
+  out.prefill_messages = static_cast<std::uint64_t>(
+      std::llround(static_cast<double>(scenario.prefill_messages) * scale));
   for (Workload& workload : out.workloads) {
     workload.rate *= scale;
     if (planned_sends(workload, workload.duration) >= 1) continue;

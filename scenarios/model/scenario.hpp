@@ -148,6 +148,8 @@ struct Scenario {
   AckAfter ack_after = AckAfter::log;
   QueuePayload payload = QueuePayload::reference;
   std::vector<Workload> workloads;
+  /// Accepted before the measured window, shared out as the workloads' own; 0 with a trace.
+  std::uint64_t prefill_messages = 0;
   Heartbeat heartbeat;
   Reconnect reconnect;
   std::vector<Fault> faults;
@@ -166,9 +168,9 @@ class ScaleError : public std::runtime_error {
 /// Whether the scenario replays a trace.
 [[nodiscard]] bool is_trace(const Scenario& scenario);
 
-/// The scenario at `scale` times the population: users, the number of groups and rates grow;
-/// group sizes and what one client does stay. Counts round to the nearest, at least 1, and there
-/// are always enough users for the largest group. A trace scales by copies.
+/// The scenario at `scale` times the population: users, the number of groups, rates and the
+/// pre-fill grow; group sizes and what one client does stay. Counts round to the nearest, at least
+/// 1, and there are always enough users for the largest group. A trace scales by copies.
 /// @throws ScaleError beyond population_max, or where a workload makes no message any more.
 /// @pre scale > 0.
 [[nodiscard]] Scenario scaled(const Scenario& scenario, double scale);

@@ -135,6 +135,9 @@ std::string write_effective(const Scenario& scenario) {
   out += population_text(scenario) + groups_text(scenario) + servers_text(scenario);
   out += "scenarios:\n";
   for (const Workload& workload : scenario.workloads) out += workload_text(workload);
+  if (!is_trace(scenario)) {
+    out += fmt::format("prefill: {{messages: {}}}\n", scenario.prefill_messages);
+  }
   out += clients_text(scenario) + faults_text(scenario);
   out += fmt::format("simulate: {{scale: {}}}\n", scenario.simulate_scale);
   return out + thresholds_text(scenario);

@@ -26,6 +26,7 @@ Parsed<Scenario> parse_scenario(const std::string& text, const std::string& file
   read_servers(faults, root, scenario);
   read_clients(faults, root, scenario);
   read_workloads(faults, root, directory, scenario);
+  read_prefill(faults, root, scenario);
   read_faults(faults, root, scenario);
   read_simulate(faults, root, scenario);
   read_thresholds(faults, root, scenario);

@@ -23,6 +23,9 @@ const std::vector<std::string> other_transports{"long_poll", "poll", "sse"};
 constexpr std::uint32_t memory_mib_min = 12;
 constexpr std::uint32_t memory_mib_max = 1U << 20U;
 
+// A live run sends them first.
+constexpr std::uint64_t prefill_messages_max = 10'000'000;
+
 bool is_name(const std::string& text) {
   return !text.empty() && text.size() <= 64 &&
          std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -306,6 +309,21 @@ void read_clients(Faults& faults, MapReader& root, Scenario& scenario) {
     }
     map.finish();
   }
+}
+
+void read_prefill(Faults& faults, MapReader& root, Scenario& scenario) {
+  const Node* node = root.find("prefill");
+  if (node == nullptr) return;
+  if (declares_trace(root)) {
+    root.fault("prefill",
+               "prefill does not go with the executor trace, whose channel has its own history; "
+               "expected it left out");
+    return;
+  }
+  MapReader map{faults, *node, "prefill"};
+  map.require("messages");
+  map.read_whole("messages", scenario.prefill_messages, 0, prefill_messages_max);
+  map.finish();
 }
 
 void read_faults(Faults& faults, MapReader& root, Scenario& scenario) {

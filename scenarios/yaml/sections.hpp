@@ -20,6 +20,7 @@ void read_clients(Faults& faults, MapReader& root, Scenario& scenario);
 /// `directory` is where relative paths start. A trace fills population and groups.
 void read_workloads(Faults& faults, MapReader& root, const std::string& directory,
                     Scenario& scenario);
+void read_prefill(Faults& faults, MapReader& root, Scenario& scenario);
 void read_faults(Faults& faults, MapReader& root, Scenario& scenario);
 void read_simulate(Faults& faults, MapReader& root, Scenario& scenario);
 void read_thresholds(Faults& faults, MapReader& root, Scenario& scenario);

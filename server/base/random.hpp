@@ -34,6 +34,8 @@ enum class DrawPurpose : std::uint32_t {
   resend_jitter,
   network_delay,
   run_order,
+  prefill_workload,
+  prefill_bytes,
   test,
 };
 

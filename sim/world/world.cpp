@@ -67,10 +67,12 @@ World::World(const Topology& topology, const WorldSettings& settings)
   last_record_.assign(channels, none);
   for (std::uint32_t channel = 0; channel < channels; ++channel) {
     core::ChannelHead& head = heads_[channel];
-    head.head = head.durable_head = MessageId{1};  // the creation, known to everybody
+    head.head = head.durable_head = MessageId{start_of(channel)};  // known to everybody
     waiting_[channel] = static_cast<std::uint32_t>(topology.members_of(channel).size());
     head.design = core::effective_design(settings_.design, core::ChannelDesign::per_user,
                                          topology.members_of(channel).size());
+    prefill_entries_ += core::durable_entries(head.design, start_of(channel) - 1,
+                                              topology.members_of(channel).size());
   }
   expected_by_class_.assign(plan_.classes(), 0);
   delivered_by_class_.assign(plan_.classes(), 0);
@@ -244,9 +246,22 @@ void World::start() {
       break;
     }
   }
+  note_fillers();
   started_ = true;
   schedule_faults_and_seconds();
   next_send();
+}
+
+/// Who sent the pre-fill has been there before: its server knows who is interested in its channels.
+void World::note_fillers() {
+  if (plan_.prefill_count() == 0) return;
+  for (std::uint32_t channel = 0; channel < topology_.channels(); ++channel) {
+    if (plan_.prefill_in(channel) == 0) continue;
+    const std::uint32_t slot = topology_.slot_of(plan_.client_of(plan_.prefill_sender(channel), 1));
+    if (ever_attached_[slot] != 0) continue;
+    ever_attached_[slot] = 1;
+    nodes_[topology_.node_of(slot)].heartbeats.add(slot, to_ns(user_settings_.heartbeat_interval));
+  }
 }
 
 void World::schedule_faults_and_seconds() {

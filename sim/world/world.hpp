@@ -119,7 +119,7 @@ class World {
 
   /// A client's positions, and its catch-up while there is one.
   struct Sync {
-    std::vector<std::uint32_t> held;     ///< By channel of the user; empty: 1 everywhere.
+    std::vector<std::uint32_t> held;     ///< By channel of the user; empty: start_of() each.
     std::vector<std::uint32_t> pending;  ///< Records to catch up, in page order.
     std::vector<std::uint32_t> waiting;  ///< Live records behind the last page.
     std::uint32_t paged = 0;             ///< So many of pending are on their way or received.
@@ -337,6 +337,12 @@ class World {
   [[nodiscard]] std::uint32_t new_sync();
   [[nodiscard]] std::int64_t next_cut(std::uint32_t slot);
   [[nodiscard]] MessageId covered_of(std::uint32_t channel) const;
+  /// What every device holds of the channel when the window opens: its creation and the pre-fill.
+  [[nodiscard]] std::uint32_t start_of(std::uint32_t channel) const {
+    return 1 + (plan_.prefill_count() == 0 ? 0 : plan_.prefill_in(channel));
+  }
+  void assign_starts(std::uint32_t slot, std::vector<std::uint32_t>& held) const;
+  void note_fillers();
 
   // --- nodes (world_turns.cpp)
   void arrive(std::uint32_t node, ArrivalKind kind, std::uint32_t index, std::uint32_t begin = 0,
@@ -462,9 +468,10 @@ class World {
   std::vector<std::uint32_t> class_begin_;  ///< First channel of each class, and the end.
   std::vector<Record> records_;
   std::vector<RecordState> record_states_;
-  /// Records of a busy channel by id, from 2 on: made when a catch-up first walks its long chain.
+  /// Records of a busy channel by id, from the first after start_of() on: made when a catch-up
+  /// first walks its long chain.
   std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> records_by_id_;
-  std::vector<std::uint32_t> previous_record_;  ///< Of the same channel; none: the creation.
+  std::vector<std::uint32_t> previous_record_;  ///< Of the same channel; none: at the start.
   DedupTable dedup_;
   std::uint32_t sequence_ = 1;  ///< Orders logins, ends and commits.
 
@@ -511,6 +518,7 @@ class World {
   std::int64_t window_busy_ns_ = 0;
   std::uint64_t window_device_bytes_ = 0;
   std::uint64_t resident_max_ = 0;
+  std::uint64_t prefill_entries_ = 0;
   std::int64_t batch_busy_ns_ = 0;
   bool tracing_ = false;
   bool drained_ = true;

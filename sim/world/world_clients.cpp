@@ -271,7 +271,7 @@ void World::page_came(const Flight& flight) {
   // Kept page by page: an end now must not ask for them again.
   Sync& sync = syncs_[session.sync];
   const auto channels = topology_.channels_of(slot);
-  if (sync.held.empty()) sync.held.assign(channels.size(), 1);
+  assign_starts(slot, sync.held);
   for (std::uint32_t i = flight.begin; i < flight.end; ++i) {
     const Record& record = records_[sync.pending[i]];
     const auto at = std::lower_bound(channels.begin(), channels.end(), record.channel);

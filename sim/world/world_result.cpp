@@ -102,6 +102,8 @@ report::RunResult World::result() const {
   result.design = settings_.design;
   result.seed = scenario.seed;
   result.durability = fsync_ ? "fsync" : "os";
+  result.ack_after = name_of(scenario.ack_after);
+  result.payload = name_of(scenario.payload);
   result.duration_seconds = static_cast<double>(measured_ns_) * 1e-9;
   result.interrupted = stopped_;
   result.deployment = {.servers = topology_.nodes(),
@@ -110,6 +112,7 @@ report::RunResult World::result() const {
                        .users = plan_.users(),
                        .clients = plan_.clients(),
                        .channels = plan_.channels()};
+  result.prefill = {.records = plan_.prefill_count(), .queue_entries = prefill_entries_};
   result.ledger = ledger_;
   result.ledger.expected = operations_.expected_deliveries;
   // Without the roll call nobody knows: what is not delivered is on its way, or waits.

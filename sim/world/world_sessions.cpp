@@ -141,7 +141,7 @@ void World::plan_catch_up(std::uint32_t slot, Sync& sync) {
 void World::plan_again(std::uint32_t slot, Sync& sync) {
   const auto channels = topology_.channels_of(slot);
   std::vector<std::uint32_t> paged = sync.held;
-  if (paged.empty()) paged.assign(channels.size(), 1);
+  assign_starts(slot, paged);
   for (const std::uint32_t index : sync.pending) {
     const Record& record = records_[index];
     const auto at = std::lower_bound(channels.begin(), channels.end(), record.channel);
@@ -153,7 +153,13 @@ void World::plan_again(std::uint32_t slot, Sync& sync) {
   plan_round(slot, paged, sync);
 }
 
-/// Plans the reads from `held` (empty: 1 everywhere) to the heads; appends to sync.pending.
+/// Makes positions explicit where there are none yet.
+void World::assign_starts(std::uint32_t slot, std::vector<std::uint32_t>& held) const {
+  if (!held.empty()) return;
+  for (const std::uint32_t channel : topology_.channels_of(slot)) held.push_back(start_of(channel));
+}
+
+/// Plans the reads from `held` (empty: start_of() each) to the heads; appends to sync.pending.
 void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, Sync& sync) {
   const auto channels = topology_.channels_of(slot);
   for (const std::uint32_t channel : channels) __builtin_prefetch(&heads_[channel]);
@@ -161,7 +167,7 @@ void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, 
   for (std::size_t i = 0; i < channels.size(); ++i) {
     const core::ChannelHead& head = heads_[channels[i]];
     core::ChannelSync one{.channel = scenario::Plan::channel_id(channels[i]),
-                          .held = MessageId{held.empty() ? 1U : held[i]},
+                          .held = MessageId{held.empty() ? start_of(channels[i]) : held[i]},
                           .durable_head = head.durable_head,
                           .covered = {},
                           .queue_from = {},
@@ -215,12 +221,13 @@ void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, 
              static_cast<std::int64_t>(log_seeks) * log_seek_ps_);
 }
 
-/// The channel's records by id, 2 first; brought up to date. A chain of previous_record_ costs a
-/// cache miss a step, which thousands of members who catch up on one channel need not each pay.
+/// The channel's records by id, the first after start_of() first; brought up to date. A chain of
+/// previous_record_ costs a cache miss a step, which thousands of members who catch up on one
+/// channel need not each pay.
 std::span<const std::uint32_t> World::records_of(std::uint32_t channel) {
   std::vector<std::uint32_t>& by_id = records_by_id_[channel];
   const auto known = static_cast<std::ptrdiff_t>(by_id.size());
-  const auto missing = heads_[channel].head.value - 1 - by_id.size();
+  const auto missing = heads_[channel].head.value - start_of(channel) - by_id.size();
   std::uint32_t i = last_record_[channel];
   for (std::uint64_t n = 0; n < missing; ++n, i = previous_record_[i]) by_id.push_back(i);
   std::reverse(by_id.begin() + known, by_id.end());
@@ -232,8 +239,8 @@ void World::collect_records(const core::ChannelSync& channel, Sync& sync) {
   const auto index = static_cast<std::uint32_t>(channel.channel.value - 1);
   MessageId id = heads_[index].head;
   if (id - channel.held > long_chain) {
-    const auto news =
-        records_of(index).subspan(channel.held.value - 1, channel.durable_head - channel.held);
+    const auto news = records_of(index).subspan(channel.held.value - start_of(index),
+                                                channel.durable_head - channel.held);
     sync.pending.insert(sync.pending.end(), news.begin(), news.end());
     return;
   }
@@ -286,7 +293,7 @@ std::uint32_t World::received_up_to(std::uint32_t slot, std::uint32_t channel) c
   const std::uint32_t node = topology_.node_of(slot);
   const std::uint32_t attached = sessions_[slot].last_attached;
   auto up_to = static_cast<std::uint32_t>(head.durable_head.value);
-  if (up_to == 1 || topology_.owner_of(channel) == node) return up_to;
+  if (last_record_[channel] == none || topology_.owner_of(channel) == node) return up_to;
   auto id = static_cast<std::uint32_t>(head.head.value);
   for (std::uint32_t i = last_record_[channel]; i != none; i = previous_record_[i], --id) {
     const RecordState& state = record_states_[i];

@@ -47,6 +47,7 @@ scenarios:
     duration: 2s
     mix: {direct: 0.4, team: 0.4, hall: 0.2}
     message_bytes: 60
+prefill: {messages: 600}
 heartbeat: {interval: 1s, offline_after: 10s}
 reconnect: {base: 50ms, cap: 200ms, jitter: full}
 faults:
@@ -155,6 +156,20 @@ TEST_F(CompareEndToEnd, EveryDesignHasTheMemoryThatTheScenarioGivesIt) {
   }
   EXPECT_THAT(text_of(folder_ / "out" / "report.md"),
               HasSubstr("60 MiB for the store (20 MiB block cache, 40 MiB write buffers)"));
+}
+
+TEST_F(CompareEndToEnd, EveryRunBeginsWithThePreFillOfItsScale) {
+  ASSERT_EQ(runs_.size(), 12U);
+  for (const RunResult& result : runs_) {
+    EXPECT_EQ(result.prefill.records, result.engine == Engine::sim && !result.twin ? 1'800U : 600U);
+    for (const RunResult& twin : runs_) {
+      if (!twin.twin || result.engine != Engine::live || twin.design != result.design) continue;
+      EXPECT_EQ(result.prefill.queue_entries, twin.prefill.queue_entries);
+    }
+    EXPECT_LT(result.ledger.sent, 400U) << "it is not counted as sent";
+  }
+  EXPECT_THAT(text_of(folder_ / "out" / "report.md"),
+              HasSubstr("The stores began with 600 messages, which every device held"));
 }
 
 TEST_F(CompareEndToEnd, TheReportTellsTheWholeStoryWithoutJavaScript) {

@@ -17,13 +17,17 @@
 
 namespace clamor::parity {
 
-inline Operations simulated_counts(const scenario::Plan& plan, const DesignSpec& design) {
+inline report::RunResult run_simulated(const scenario::Plan& plan, const DesignSpec& design) {
   sim::SimOptions simulation;
   simulation.scenario = plan.scenario();
   simulation.design = design;
   simulation.scale = 1;
   simulation.calibration = sim::default_calibration();
-  return sim::run_sim(simulation).operations;
+  return sim::run_sim(simulation);
+}
+
+inline Operations simulated_counts(const scenario::Plan& plan, const DesignSpec& design) {
+  return run_simulated(plan, design).operations;
 }
 
 /// Runs the plan against nodes that listen on these ports. `meanwhile` is called once within the
@@ -55,12 +59,16 @@ struct Live {
   Operations sinks;  ///< Those of `server` that a sink counts, put in their place.
   std::vector<std::string> queue_faults;
   LedgerTotals ledger;
+  report::Prefill prefill;  ///< As the servers count it; the sinks' counts hold it too.
 };
 
 /// @pre the servers have gone.
 inline Live counts_of(const report::RunResult& run, const std::string& data, std::uint32_t nodes) {
-  Live live{
-      .server = run.operations, .sinks = run.operations, .queue_faults = {}, .ledger = run.ledger};
+  Live live{.server = run.operations,
+            .sinks = run.operations,
+            .queue_faults = {},
+            .ledger = run.ledger,
+            .prefill = run.prefill};
   const test::QueueAudit stored = test::audit_queues(data, run.design, nodes);
   live.queue_faults = stored.faults;
   live.sinks.records = stored.messages;

@@ -23,6 +23,9 @@ class NaiveCount {
     const std::uint32_t per_server = plan.scenario().deployment.clients_per_server;
     const std::uint32_t servers = (plan.clients() + per_server - 1) / per_server;
     for (std::uint32_t node = 0; node < servers; ++node) nodes_.push_back({node});
+    for (std::uint32_t channel = 0; channel < plan.channels(); ++channel) {
+      if (plan.prefill_in(channel) > 0) fillers_.insert(plan.prefill_sender(channel));
+    }
   }
 
   Operations count() {
@@ -30,6 +33,15 @@ class NaiveCount {
     for (std::uint32_t client = 0; client < plan_.clients(); ++client) count_logins(client);
     for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) count_interest(channel);
     return operations_;
+  }
+  /// Queue entries of what the channels begin with.
+  [[nodiscard]] std::uint64_t prefill_entries() const {
+    std::uint64_t entries = 0;
+    for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) {
+      const std::size_t members = members_of(channel).size();
+      if (has_queue(members)) entries += plan_.prefill_in(channel) * members;
+    }
+    return entries;
   }
   /// Of the (record, node) pairs those that cross the bus: the node is not the channel's own.
   [[nodiscard]] std::uint64_t pairs_between_nodes() const { return pairs_between_nodes_; }
@@ -85,8 +97,8 @@ class NaiveCount {
     std::set<NodeId> nodes;
     for (const std::uint32_t user : members_of(channel)) {
       const auto absences = absences_of(user);
-      const bool came =
-          absences.empty() || absences.front().from > Instant{} || absences.front().until <= at;
+      const bool came = fillers_.contains(user) || absences.empty() ||
+                        absences.front().from > Instant{} || absences.front().until <= at;
       if (came) nodes.insert(core::gateway_of(scenario::Plan::user_id(user), nodes_));
     }
     return nodes;
@@ -166,6 +178,7 @@ class NaiveCount {
   DesignSpec spec_;
   std::vector<scenario::Send> sends_;
   std::vector<NodeId> nodes_;
+  std::set<std::uint32_t> fillers_;  ///< Users.
   Operations operations_;
   std::uint64_t pairs_between_nodes_ = 0;
 };

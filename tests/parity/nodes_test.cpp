@@ -100,6 +100,35 @@ TEST_P(ParityOfNodes, LiveSimulatedAndNaiveCountsAreEqual) {
   print_physical(live.counts.server, simulated);
 }
 
+/// The village's day after a history: what the channels hold when it begins is in the stores and in
+/// the queues, in nobody's catch-up, and in no counter of the day.
+TEST_P(ParityOfNodes, APreFillIsInTheStoresAndInNoCounter) {
+  scenario::Scenario scenario = village(nodes);
+  scenario.prefill_messages = 3'000;
+  const Plan plan{scenario};
+  NaiveCount naive_count{plan, GetParam()};
+  ASSERT_TRUE(naive_count.quiet(margin));
+  const Operations naive = naive_count.count();
+  const std::uint64_t entries = naive_count.prefill_entries();
+
+  const report::RunResult simulated = run_simulated(plan, GetParam());
+  EXPECT_EQ(joined(differences(simulated.operations, naive)), "") << "simulated != naive";
+  const Live live = live_counts(plan, GetParam()).counts;
+  EXPECT_EQ(joined(differences(live.server, naive)), "") << "counted by the nodes != naive";
+  for (const report::Prefill& prefill : {live.prefill, simulated.prefill}) {
+    EXPECT_EQ(prefill.records, 3'000U);
+    EXPECT_EQ(prefill.queue_entries, entries);
+  }
+  EXPECT_GT(live.prefill.bytes, 3'000U * 100) << "each message has 100 bytes and its header";
+  EXPECT_EQ(live.sinks.records, naive.records + 3'000U);
+  EXPECT_EQ(live.sinks.queue_entries, naive.queue_entries + entries);
+  EXPECT_EQ(live.sinks.live_deliveries, naive.live_deliveries);
+  EXPECT_EQ(live.sinks.catch_up_deliveries, naive.catch_up_deliveries);
+  EXPECT_EQ(joined(live.queue_faults), "") << "the queues hold the history as well";
+  EXPECT_EQ(live.ledger.sent, naive.records);
+  EXPECT_EQ(live.ledger.lost + live.ledger.duplicated + live.ledger.reordered, 0U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Designs, ParityOfNodes, testing::ValuesIn(all_designs),
                          test::design_test_name);
 

@@ -58,6 +58,8 @@ inline RunResult run(Engine engine, QueueDesign design, std::uint32_t repetition
   r.repetition = repetition;
   r.repetitions = repetitions;
   r.durability = "os";
+  r.ack_after = "log";
+  r.payload = "reference";
   r.duration_seconds = seconds;
   r.wall_seconds = engine == Engine::live ? seconds + 9.5 : 12.25;
   r.deployment = {.servers = engine == Engine::live ? 1U : 55U,

@@ -86,6 +86,32 @@ TEST_F(TwoWorkers, ACleanRunIsClean) {
   EXPECT_TRUE(findings().empty());
 }
 
+TEST_F(TwoWorkers, WhatEverybodyHeldFromTheStartIsNotOwedAndWhatFollowsIs) {
+  accept_and_receive(2, 9);  // as in a pre-fill; client 2 might as well have been away
+  const std::vector<MessageId> heads{{9}};
+  here.start_from(heads);
+  there.start_from(heads);
+  EXPECT_EQ(there.totals(), LedgerTotals{});
+  EXPECT_EQ(there.held(2, 0), MessageId{9});
+  verifier = Verifier{heads};
+  accept_and_receive(10, 12);
+  accept(13);
+  (void)receive(1, 13);
+  EXPECT_EQ(receipt(1, 9), Receipt::duplicated) << "it was held from the start";
+  const LedgerTotals totals = judge();
+  EXPECT_EQ(totals.expected, 8U);
+  EXPECT_EQ(totals.lost, 1U);
+  EXPECT_EQ(totals.replaced, 0U);
+  EXPECT_THAT(findings(), ElementsAre("client 2, channel_id 1, message_id 13: lost"));
+}
+
+TEST_F(TwoWorkers, AChannelWithoutNewsHasItsStartAsItsHead) {
+  verifier = Verifier{{{9}}};
+  verifier.seal();
+  EXPECT_EQ(verifier.head(channel), MessageId{9});
+  EXPECT_EQ(verifier.head(channel + 1), MessageId{1});
+}
+
 TEST_F(TwoWorkers, NamesALostRecordInTheMiddle) {
   for (std::uint64_t id = 2; id <= 6; ++id) {
     accept(id);

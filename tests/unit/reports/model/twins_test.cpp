@@ -79,6 +79,12 @@ TEST(Twins, SayWhereTheSimulatorRanksTheDesignsTheOtherWayRound) {
   EXPECT_THAT(twins_text(pair_twins(runs)), HasSubstr("does not rank"));
 }
 
+TEST(Twins, ASimulatorThatCallsATieWhatLiveRunsTellApartDoesNotRankAsTheyDo) {
+  std::vector<RunResult> runs = runs_with_twins();
+  runs[2].server.cpu_seconds = 1.01 * runs[5].server.cpu_seconds;
+  EXPECT_THAT(twins_text(pair_twins(runs)), HasSubstr("does not rank"));
+}
+
 TEST(Twins, RankNothingWhereLiveRunsTellNothingApart) {
   std::vector<RunResult> runs = runs_with_twins();
   runs[0].server.cpu_seconds = runs[3].server.cpu_seconds;

@@ -128,6 +128,26 @@ TEST(HtmlReport, ShowsHostileNamesAsText) {
   EXPECT_EQ(data["arms"][0]["marks"][0]["what"], hostile);
 }
 
+TEST(MarkdownReport, SaysWhatTheStoresBeganWith) {
+  std::vector<RunResult> runs = four_runs();
+  EXPECT_THAT(markdown_report(runs), HasSubstr("The stores began empty"));
+  for (RunResult& run : runs) {
+    run.prefill.records = run.engine == Engine::live ? 50'000 : 25'000'000;
+    if (run.design.design == QueueDesign::per_user) {
+      run.prefill.queue_entries = 20 * run.prefill.records;
+    }
+    if (run.engine == Engine::live) run.prefill.bytes = 12U << 20U;
+  }
+  const std::string page = markdown_report(runs);
+  EXPECT_THAT(page, HasSubstr("The stores began with 50,000 messages, which every device held, and "
+                              "with their queue entries (and bytes of rows in all): per_user "
+                              "1,000,000 (12 MiB) and per_group none (12 MiB)."));
+  EXPECT_THAT(page, HasSubstr("The channels began with 25,000,000 messages"));
+  EXPECT_THAT(page, Not(HasSubstr("began empty")));
+  runs[1].prefill.records = 0;
+  EXPECT_THAT(markdown_report(runs), HasSubstr("cannot be compared"));
+}
+
 TEST(HtmlReport, CallsAFailureAFailure) {
   std::vector<RunResult> runs = four_runs();
   runs[0].ledger.lost = 3;

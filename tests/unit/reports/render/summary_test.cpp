@@ -1,5 +1,6 @@
 #include "reports/render/summary.hpp"
 
+#include "reports/model/wording.hpp"
 #include "tests/unit/reports/sample_results.hpp"
 
 #include <gtest/gtest.h>

@@ -349,6 +349,59 @@ TEST(Plan, IsTheSameInAnyOrderOfCallsAndOtherForAnotherSeed) {
   EXPECT_NE(plan.fingerprint(), Plan{other}.fingerprint());
 }
 
+TEST(Plan, SharesThePreFillOutAsItsWorkloadsSendAndEvenlyWithinAClass) {
+  Scenario scenario = lively();
+  scenario.prefill_messages = 50'001;
+  const Plan plan{scenario};
+  std::map<std::string_view, std::uint64_t> by_class;
+  std::map<std::string_view, std::set<std::uint32_t>> of_a_channel;
+  for (std::uint32_t channel = 0; channel < plan.channels(); ++channel) {
+    const std::string_view name = plan.class_name(plan.class_of(channel));
+    by_class[name] += plan.prefill_in(channel);
+    of_a_channel[name].insert(plan.prefill_in(channel));
+    const auto members = members_of(plan, channel);
+    EXPECT_TRUE(std::ranges::count(members, plan.prefill_sender(channel)) == 1);
+  }
+  std::uint64_t sum = 0;
+  for (const auto& [name, share] : scenario.workloads.front().mix) {
+    EXPECT_NEAR(static_cast<double>(by_class[name]), 50'001 * share, 1) << name;
+    const std::set<std::uint32_t>& counts = of_a_channel[name];
+    EXPECT_LE(*counts.rbegin() - *counts.begin(), 1U) << name;
+    sum += by_class[name];
+  }
+  EXPECT_EQ(sum, plan.prefill_count()) << "nothing is left over";
+  EXPECT_NE(plan.fingerprint(), Plan{lively()}.fingerprint());
+  const auto with = all_sends(plan);
+  const auto without = all_sends(Plan{lively()});
+  ASSERT_EQ(with.size(), without.size());
+  for (std::size_t i = 0; i < with.size(); ++i) {
+    ASSERT_EQ(with[i].due, without[i].due) << "it shifts no arrival";
+    ASSERT_EQ(with[i].client, without[i].client);
+  }
+  EXPECT_EQ(scaled(scenario, 2).prefill_messages, 100'002U);
+}
+
+TEST(Plan, MessagesOfThePreFillAreAsLongAsTheWorkloadsOfTheirClassMakeThem) {
+  Scenario scenario = lively();
+  scenario.prefill_messages = 10'000;
+  scenario.workloads.push_back(scenario.workloads.front());
+  scenario.workloads[0].mix = {{"direct", 1.0}};
+  scenario.workloads[0].message_bytes = {.constant = 10};
+  scenario.workloads[1].mix = {{"direct", 0.5}, {"hall", 0.5}};
+  scenario.workloads[1].message_bytes = {.constant = 20};
+  const Plan plan{scenario};
+  std::map<std::string_view, std::map<std::uint32_t, double>> lengths;
+  for (std::uint32_t channel = 0; channel < plan.channels(); ++channel) {
+    for (std::uint32_t n = 0; n < plan.prefill_in(channel); ++n) {
+      ++lengths[plan.class_name(plan.class_of(channel))][plan.prefill_bytes(channel, n)];
+    }
+  }
+  EXPECT_EQ(lengths.size(), 2U);
+  EXPECT_NEAR(lengths["direct"][10], 5000, 150);
+  EXPECT_NEAR(lengths["direct"][20], 2500, 150);
+  EXPECT_EQ(lengths["hall"][20], 2500);
+}
+
 TEST(Plan, ArrivalsDoNotDependOnWhatElseTheScenarioSends) {
   // A second workload must not shift a single send of the first.
   Scenario two = lively();

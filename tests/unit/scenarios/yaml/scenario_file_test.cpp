@@ -209,6 +209,15 @@ const std::vector<BadInput> bad_inputs{
      "['p(99)<250']\n"},
     {"scale of nothing", "", "simulate: {scale: 0}\n",
      "s.yaml:13:19: scale is \"0\"; expected a number from 1e-06 to 20000000\n"},
+    {"prefill of a word", "", "prefill: {messages: many}\n",
+     "s.yaml:13:21: messages is \"many\"; expected a whole number from 0 to 10000000\n"},
+    {"prefill that takes too long", "", "prefill: {messages: 10000001}\n",
+     "s.yaml:13:21: messages is \"10000001\"; expected a whole number from 0 to 10000000\n"},
+    {"prefill of nothing", "", "prefill: {}\n", "s.yaml:13:10: prefill lacks \"messages\"\n"},
+    {"prefill by another measure", "", "prefill: {messages: 5, bytes: 7}\n",
+     "s.yaml:13:24: unknown key \"bytes\" in prefill; expected messages\n"},
+    {"prefill that is no mapping", "", "prefill: 5000\n",
+     "s.yaml:13:10: prefill is \"5000\"; expected a mapping of keys to values\n"},
     {"name no folder can have", "name: small", "name: a/b",
      "s.yaml:1:7: name \"a/b\"; expected letters, digits, _, - and ., since result folders are "
      "called by it\n"},
@@ -243,7 +252,7 @@ TEST(ScenarioFile, ReportsEveryFaultInTheOrderOfTheFile) {
       "s.yaml:3:12: scenarios is empty; expected at least one workload\n"
       "s.yaml:4:1: unknown key \"threshold\" in the scenario; expected ack_after, "
       "deployment, description, designs, durability, faults, groups, heartbeat, name, payload, "
-      "population, reconnect, scenarios, seed, simulate, thresholds; did you mean "
+      "population, prefill, reconnect, scenarios, seed, simulate, thresholds; did you mean "
       "\"thresholds\"?\n");
 }
 
@@ -335,6 +344,16 @@ TEST(ScenarioFile, GivesAServersStoreItsMemoryAndWritesItBack) {
   const Parsed<Scenario> again = parse_scenario(write_effective(*parsed.value), "s.yaml", ".");
   ASSERT_TRUE(again.value.has_value()) << all_errors(again);
   EXPECT_EQ(again.value->deployment.memory_mib, 60U);
+}
+
+TEST(ScenarioFile, APreFillIsReadAndWrittenBack) {
+  const Parsed<Scenario> parsed =
+      parse_scenario(base + "prefill: {messages: 5000}\n", "s.yaml", ".");
+  ASSERT_TRUE(parsed.value.has_value()) << all_errors(parsed);
+  EXPECT_EQ(parsed.value->prefill_messages, 5000U);
+  const Parsed<Scenario> again = parse_scenario(write_effective(*parsed.value), "s.yaml", ".");
+  ASSERT_TRUE(again.value.has_value()) << all_errors(again);
+  EXPECT_EQ(again.value->prefill_messages, 5000U);
 }
 
 TEST(ScenarioFile, TheCatalogueReadsWritesAndReadsBackToTheSamePlan) {

@@ -188,6 +188,28 @@ TEST(World, TheSameSeedGivesTheSameBytesAndAnotherSeedDoesNot) {
   EXPECT_NE(simulate(plan, all_designs[0]).result_hash, simulate(plan, all_designs[2]).result_hash);
 }
 
+TEST(World, APreFillIsHeldByEverybodyAndCountsForNothing) {
+  Scenario scenario = small_town();
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 4s, .share = 0.5}};
+  const Plan empty{scenario};
+  scenario.prefill_messages = 5'000;
+  const Plan filled{scenario};
+  for (const DesignSpec& design : all_designs) {
+    const report::RunResult a = simulate(empty, design);
+    const report::RunResult b = simulate(filled, design);
+    for (const OperationCounter& counter : operation_counters) {
+      // who filled has registered before the window, and is a server's to wake
+      if (counter.counter_class != CounterClass::logical) continue;
+      EXPECT_EQ(a.operations.*counter.member, b.operations.*counter.member) << counter.name;
+    }
+    EXPECT_EQ(a.operations.catch_up_deliveries, b.operations.catch_up_deliveries);
+    EXPECT_EQ(a.ledger.delivered, b.ledger.delivered);
+    EXPECT_EQ(a.prefill, report::Prefill{});
+    EXPECT_EQ(b.prefill.records, 5'000U);
+    EXPECT_EQ(b.prefill.queue_entries, (parity::NaiveCount{filled, design}.prefill_entries()));
+  }
+}
+
 TEST(World, CopiesInTheQueuesTakeTheLogOutOfACatchUpAndCostBytes) {
   Scenario scenario = small_town();
   const Operations named = simulate(Plan{scenario}, {QueueDesign::per_user}).operations;
