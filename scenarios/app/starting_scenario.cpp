@@ -43,7 +43,7 @@ scenarios:
     mix: {direct: 0.5, team: 0.45, everyone: 0.05}           # where they go; sums to 1
     message_bytes: {lognormal: {median: 80, p99: 900}}       # or one number
 
-prefill: {messages: 0}                     # that many before the window: their logs and queues; scales
+prefill: {messages: 0}                     # history before the window; scales with the users
 
 heartbeat: {interval: 5s, offline_after: 30s}
 reconnect: {base: 500ms, cap: 5s, jitter: full}
