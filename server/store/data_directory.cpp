@@ -136,6 +136,12 @@ void DataDirectory::close() {
   delete std::exchange(db_, nullptr);
 }
 
+void DataDirectory::forgo_flush() {
+  if (db_ == nullptr) return;
+  const Status status = db_->SetDBOptions({{"avoid_flush_during_shutdown", "true"}});
+  CLAMOR_ASSERT(status.ok());
+}
+
 // A new directory takes its facts from the settings.
 void DataDirectory::check_facts() {
   check_fact("data_format", std::to_string(data_format), "made by another version of clamor");

@@ -30,6 +30,8 @@ class DataDirectory {
   void open();
   /// Flushes rows that have no write-ahead log, then closes. No call may be under way.
   void close();
+  /// Has close() flush nothing: what is not on disk by now is lost, as by a kill.
+  void forgo_flush();
   [[nodiscard]] bool is_open() const { return db_ != nullptr; }
 
   // @pre is_open()

@@ -143,6 +143,7 @@ void QueueWriter::run() {
       wake_.wait_for(lock, delay, [this] { return discarding_ || stopping_; });
       delay = std::min<std::chrono::milliseconds>(delay * 2, retry_cap);
     }
+    if (!written && stopping_) break;
     batch.clear();
     // What was given up must not be overtaken: a later cursor would say that it is there.
     if (!written) waiting_.clear();

@@ -48,6 +48,11 @@ Result<void> Store::reopen() {
   return impl_->load_queues();
 }
 
+void Store::abandon() {
+  impl_->abandoned.store(true, std::memory_order_relaxed);
+  impl_->directory.forgo_flush();
+}
+
 Result<void> Store::settle() {
   if (!impl_->is_open()) return closed();
   const Status flushed = impl_->db().Flush({}, impl_->directory.families());

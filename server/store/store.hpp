@@ -177,6 +177,9 @@ class Store {
   /// truth, and queue entries that were not flushed are forgotten. No other call may be under way.
   /// After a failure every call but reopen() fails.
   [[nodiscard]] Result<void> reopen();
+  /// Leaves the directory as a kill of the process would: from here on nothing is written, every
+  /// call fails, and the destructor flushes nothing. From any thread; calls under way may finish.
+  void abandon();
 
  private:
   struct Impl;

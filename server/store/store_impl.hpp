@@ -50,7 +50,9 @@ struct Store::Impl {
   explicit Impl(const StoreSettings& settings);
 
   [[nodiscard]] rocksdb::DB& db() const { return directory.db(); }
-  [[nodiscard]] bool is_open() const { return directory.is_open(); }
+  [[nodiscard]] bool is_open() const {
+    return directory.is_open() && !abandoned.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] QueuePayload payload() const { return directory.settings().payload; }
 
   /// Adds the users' new channels to their lists.
@@ -80,6 +82,7 @@ struct Store::Impl {
 
   DataDirectory directory;
   std::atomic<std::uint64_t> syncs{0};
+  std::atomic<bool> abandoned{false};
   std::string scratch;  ///< Of append(): one log value after the other.
 
   // Queue entries that are applied and not in RocksDB. Changed by the queue writer's thread only,

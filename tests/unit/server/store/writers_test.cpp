@@ -315,6 +315,30 @@ TEST(QueueWriter, ACrashLosesUnflushedEntriesAndTheirCursorTogether) {
   EXPECT_EQ(crashed.journal_end({0}).value(), JournalSequence{1}) << "the journal has what to redo";
 }
 
+TEST(QueueWriter, EndsOverAnAbandonedStoreAndLeavesItAsByAKill) {
+  const TemporaryDirectory directory;
+  {
+    Store store{{.path = directory / "data", .durability = Durability::os}};
+    store.append(std::vector<std::shared_ptr<const Commit>>{commit_of(10, 1, 1)}).value();
+    QueueWriter writer{store, {}, [](QueueOutcome) {}};
+    writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 1, {1}, 1));
+    ASSERT_TRUE(writer.drain());
+    store.abandon();
+    writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 2, 2, {1}, 2));
+    for (const std::uint64_t user : {1, 2}) {  // The second waits while the first is tried.
+      std::vector<core::DeviceReport> reports{
+          {.user = {user}, .device = {1}, .holds = {{{10}, {1}}}}};
+      writer.report(reports);
+      EXPECT_FALSE(writer.drain());
+    }
+    EXPECT_FALSE(store.append(std::vector<std::shared_ptr<const Commit>>{commit_of(10, 2, 2)}));
+  }
+  Store again{{.path = directory / "data"}};
+  EXPECT_EQ(again.cursor({0}).value(), JournalSequence{0});
+  EXPECT_EQ(entries_of(again, 1), 0U);
+  EXPECT_EQ(again.journal_end({0}).value(), JournalSequence{1});
+}
+
 TEST(QueueWriter, CursorsWithoutEntriesAreFlushedAtTheEnd) {
   const TemporaryDirectory directory;
   Reports<QueueOutcome> reports;
