@@ -1,5 +1,7 @@
 #include "reports/app/micro_bench.hpp"
 
+#include "server/app/deployment.hpp"
+
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
@@ -55,17 +57,19 @@ MicroBench::ThreadTimes MicroBench::thread_times() const {
   // The kernel adds up a thread's time when it stops running: they must have gone to sleep.
   std::this_thread::sleep_for(300us);
   const fs::path tasks = fmt::format("/proc/{}/task", server_.pid());
-  const std::string io_thread = std::to_string(server_.pid());  // the process's first one
   ThreadTimes times;
+  bool found = false;
   std::error_code ec;
   for (const fs::directory_entry& task : fs::directory_iterator{tasks, ec}) {
-    std::ifstream file{task.path() / "schedstat"};
+    std::string name;
     std::uint64_t ran_ns = 0;
-    const bool is_io = task.path().filename() == io_thread;
-    if (!(file >> ran_ns) && is_io) ec = std::make_error_code(std::errc::not_supported);
+    std::ifstream{task.path() / "comm"} >> name;
+    const bool counted = bool{std::ifstream{task.path() / "schedstat"} >> ran_ns};
+    const bool is_io = name == server::thread_name({0});
+    found = found || (is_io && counted);
     (is_io ? times.io_thread_ns : times.others_ns) += ran_ns;
   }
-  if (ec) {
+  if (!found) {
     throw MicroLoadError{tasks.string() +
                          "/*/schedstat is not readable: this kernel does not count "
                          "threads' CPU time"};

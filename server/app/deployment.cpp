@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <fmt/format.h>
+#include <pthread.h>
 #include <string>
 #include <thread>
 #include <utility>
@@ -52,17 +53,12 @@ std::unique_ptr<store::Store> open_store(const Settings& settings, NodeId node) 
   }
 }
 
-/// Consecutive ports, or any.
-std::uint16_t port_of(const Settings& settings, NodeId node) {
-  return settings.port == 0 ? std::uint16_t{0}
-                            : static_cast<std::uint16_t>(settings.port + node.value);
-}
-
 std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
-                                               const Settings& settings, NodeId id, Node& node) {
+                                               const Settings& settings, std::uint16_t port,
+                                               Node& node) {
   const gateway::GatewaySettings gateway_settings{
       .address = settings.address,
-      .port = port_of(settings, id),
+      .port = port,
       .message_bytes_max = settings.message_bytes_max,
       .sessions_max = (settings.sessions_max + settings.nodes - 1) / settings.nodes,
       .offline_after = settings.offline_after,
@@ -80,6 +76,8 @@ std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
 
 }  // namespace
 
+std::string thread_name(NodeId node) { return fmt::format("node-{}", node.value); }
+
 /// What the nodes share.
 struct Deployment::Shared {
   explicit Shared(const Settings& wanted)
@@ -94,17 +92,40 @@ struct Deployment::Shared {
 /// A node with all that it needs.
 class Deployment::Running {
  public:
-  Running(Shared& shared, NodeId id, boost::asio::io_context& io)
-      : io_{io},
+  Running(Shared& shared, NodeId id, std::uint16_t port)
+      : id_{id},
+        exchange_{shared.exchange},
         store_{open_store(shared.settings, id)},
         node_{io_, *store_, shared.settings, id, shared.directory, shared.exchange},
-        gateway_{open_gateway(io_, shared.settings, id, node_)} {
+        gateway_{open_gateway(io_, shared.settings, port, node_)} {
     node_.attach(*gateway_);
     node_.connect();
   }
+  ~Running() { halt(); }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
 
-  /// Handles events until there is no work left. What run() does, in a form that shows the sleeps:
-  /// a turn after one costs several times what it costs a core that is busy anyway.
+  void begin() {
+    thread_ = std::thread{[this] { run(); }};
+    pthread_setname_np(thread_.native_handle(), thread_name(id_).c_str());
+  }
+  /// Waits until there is no work left.
+  void wait() { thread_.join(); }
+  /// Stops between two events, whatever they belong to.
+  void halt() {
+    io_.stop();
+    if (thread_.joinable()) thread_.join();
+    exchange_.disconnect(id_);
+  }
+
+  [[nodiscard]] boost::asio::io_context& io() { return io_; }
+  [[nodiscard]] store::Store& store() { return *store_; }
+  [[nodiscard]] Node& node() { return node_; }
+  [[nodiscard]] gateway::Gateway& gateway() { return *gateway_; }
+
+ private:
+  /// Handles events until there is no work left. What io_context::run() does, in a form that shows
+  /// the sleeps: a turn after one costs several times what it costs a core that is busy anyway.
   void run() {
     while (!io_.stopped()) {
       if (io_.poll() != 0 || io_.stopped()) continue;
@@ -113,52 +134,48 @@ class Deployment::Running {
     }
   }
 
-  [[nodiscard]] boost::asio::io_context& io() { return io_; }
-  [[nodiscard]] Node& node() { return node_; }
-  [[nodiscard]] gateway::Gateway& gateway() { return *gateway_; }
-  [[nodiscard]] Term term() const { return store_->term(); }
-
- private:
-  boost::asio::io_context& io_;
+  const NodeId id_;
+  bus::Exchange& exchange_;
+  boost::asio::io_context io_{1};
   std::unique_ptr<store::Store> store_;
   Node node_;
   std::unique_ptr<gateway::Gateway> gateway_;
+  std::thread thread_;
 };
 
-Deployment::Deployment(boost::asio::io_context& io, const Settings& settings)
-    : shared_{std::make_unique<Shared>(settings)} {
+Deployment::Deployment(const Settings& settings)
+    : shared_{std::make_unique<Shared>(settings)}, leases_(settings.nodes), nodes_(settings.nodes) {
   const auto fault = directory::check_deployment(settings.data, settings.nodes);
   if (!fault.empty()) throw scenario::ConfigError{{fault}};
   for (const NodeId id : shared_->directory.nodes()) {
-    if (!nodes_.empty()) ios_.push_back(std::make_unique<boost::asio::io_context>(1));
-    nodes_.push_back(std::make_unique<Running>(*shared_, id, nodes_.empty() ? io : *ios_.back()));
+    // Consecutive ones, or any.
+    open(id, settings.port == 0 ? std::uint16_t{0}
+                                : static_cast<std::uint16_t>(settings.port + id.value));
   }
-  if (settings.nodes == 1) return;
-  std::vector<directory::Lease> leases;
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    leases.push_back({shared_->directory.nodes()[i], nodes_[i]->term(), settings.address,
-                      nodes_[i]->gateway().port()});
-  }
-  const auto unwritten =
-      directory::write_deployment(settings.data, shared_->directory.partitions(), leases);
-  if (!unwritten.empty()) throw scenario::ConfigError{{unwritten}};
+  write_leases();
+  for (const auto& node : nodes_) node->begin();
 }
 
 Deployment::~Deployment() = default;
 
-std::vector<std::uint16_t> Deployment::ports() const {
-  std::vector<std::uint16_t> ports;
-  for (const auto& node : nodes_) ports.push_back(node->gateway().port());
-  return ports;
+void Deployment::open(NodeId id, std::uint16_t port) {
+  auto& running = nodes_.at(id.value);
+  running = std::make_unique<Running>(*shared_, id, port);
+  leases_.at(id.value) = {id, running->store().term(), shared_->settings.address,
+                          running->gateway().port()};
 }
 
-void Deployment::run() {
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < nodes_.size(); ++i) {
-    threads.emplace_back([node = nodes_[i].get()] { node->run(); });
-  }
-  nodes_.front()->run();
-  for (std::thread& thread : threads) thread.join();
+void Deployment::write_leases() const {
+  if (nodes_.size() == 1) return;
+  const auto unwritten =
+      directory::write_deployment(shared_->settings.data, shared_->directory.partitions(), leases_);
+  if (!unwritten.empty()) throw scenario::ConfigError{{unwritten}};
+}
+
+std::vector<std::uint16_t> Deployment::ports() const {
+  std::vector<std::uint16_t> ports;
+  for (const directory::Lease& lease : leases_) ports.push_back(lease.port);
+  return ports;
 }
 
 void Deployment::stop() {
@@ -166,10 +183,12 @@ void Deployment::stop() {
   for (const auto& running : nodes_) {
     boost::asio::post(running->io(), [this, node = &running->node()] {
       node->drain([this] {
+        // Other nodes' clients have their answers before any gateway closes.
         if (--shared_->draining == 0) close_gateways();
       });
     });
   }
+  for (const auto& running : nodes_) running->wait();
 }
 
 void Deployment::close_gateways() {
@@ -178,6 +197,19 @@ void Deployment::close_gateways() {
       gateway->stop(protocol::CloseCode::draining, close_grace);
     });
   }
+}
+
+void Deployment::drop(NodeId node) {
+  auto& running = nodes_.at(node.value);
+  running->halt();
+  running->store().abandon();
+  running.reset();
+}
+
+void Deployment::start(NodeId node) {
+  open(node, leases_.at(node.value).port);
+  write_leases();
+  nodes_.at(node.value)->begin();
 }
 
 }  // namespace clamor::server

@@ -1,43 +1,53 @@
 #pragma once
 
 #include "server/app/settings.hpp"
+#include "server/base/id.hpp"
+#include "server/directory/deployment_file.hpp"
 
-#include <boost/asio/io_context.hpp>
-
-#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace clamor::server {
 
-/// The nodes of this process: a store, an I/O thread and a gateway port each.
+/// Of a node's I/O thread, as the system shows it.
+[[nodiscard]] std::string thread_name(NodeId node);
+
+/// The nodes of this process: a store, an I/O thread and a gateway port each. All calls from one
+/// thread that is none of theirs.
 class Deployment {
  public:
-  /// Opens everything. `io` serves the first node, and outlives this. Throws scenario::ConfigError
-  /// where an address or a data directory cannot be had.
-  Deployment(boost::asio::io_context& io, const Settings& settings);
-  /// Writes and flushes the queues, closes the stores.
+  /// Opens everything and serves. Throws scenario::ConfigError where an address or a data directory
+  /// cannot be had.
+  explicit Deployment(const Settings& settings);
+  /// Breaks every connection that is left, writes and flushes the queues, closes the stores.
   ~Deployment();
   Deployment(const Deployment&) = delete;
   Deployment& operator=(const Deployment&) = delete;
 
   /// Of the gateways, in the nodes' order.
   [[nodiscard]] std::vector<std::uint16_t> ports() const;
-  /// Handles events until stop() has done its work; the first node's on the caller's thread.
-  void run();
-  /// Refuses requests, answers the accepted ones, closes every session. From run()'s thread.
+  /// Refuses requests, answers the accepted ones, closes every session; returns once all is done.
+  /// @pre no node is dropped
   void stop();
+
+  /// Ends one node as a kill would, while the others run on: its connections break, requests on
+  /// their way are lost, and so is what its queues have not flushed. @pre it runs
+  void drop(NodeId node);
+  /// Opens a dropped node again, on its port and under a new term. Throws as the constructor does.
+  void start(NodeId node);
 
  private:
   class Running;
+  void open(NodeId node, std::uint16_t port);
+  void write_leases() const;
   void close_gateways();
 
   struct Shared;
   std::unique_ptr<Shared> shared_;
-  std::vector<std::unique_ptr<boost::asio::io_context>> ios_;  ///< All but the first node's.
-  std::vector<std::unique_ptr<Running>> nodes_;
+  std::vector<directory::Lease> leases_;         ///< Of each node's latest start.
+  std::vector<std::unique_ptr<Running>> nodes_;  ///< Nothing where one was dropped.
 };
 
 }  // namespace clamor::server

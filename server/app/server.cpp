@@ -60,7 +60,7 @@ void serve(const Settings& settings,
   boost::asio::io_context io{1};
   // Goes after the stores: its end would give the signals their default action back.
   std::optional<boost::asio::signal_set> signals;
-  Deployment deployment{io, settings};
+  Deployment deployment{settings};
   signals.emplace(io, SIGTERM, SIGINT);
   signals->async_wait([&](const boost::system::error_code& error, int) {
     if (error) return;
@@ -68,10 +68,10 @@ void serve(const Settings& settings,
     std::signal(SIGTERM, end_at_once);
     std::signal(SIGINT, end_at_once);
     std::fputs("stopping: answering what was accepted, closing all sessions\n", stderr);
-    deployment.stop();
   });
   ready(deployment.ports());
-  deployment.run();
+  io.run();  // Until a signal has come.
+  deployment.stop();
 }
 
 }  // namespace clamor::server
