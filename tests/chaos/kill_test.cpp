@@ -6,10 +6,9 @@
 // CLAMOR_KILLS: kills in all tests together (8; .ci/run asks for 50). CLAMOR_KILL_SEED repeats the
 // moments of a run that printed it.
 
-#include "loadgen/app/load.hpp"
-#include "reports/model/thresholds.hpp"
 #include "server/base/queue_design.hpp"
 #include "tests/chaos/fixed_port.hpp"
+#include "tests/chaos/load.hpp"
 #include "tests/designs.hpp"
 #include "tests/integration/queue_audit.hpp"
 #include "tests/integration/server_process.hpp"
@@ -18,12 +17,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <future>
 #include <ostream>
 #include <random>
 #include <string>
@@ -36,11 +32,6 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-  const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
 struct Case {
   const char* name;
   DesignSpec design;
@@ -50,31 +41,6 @@ struct Case {
   Queues queues = Queues::kept;
 };
 void PrintTo(const Case& of, std::ostream* out) { *out << of.name; }
-
-/// Directs and groups on both sides of the hybrid case's threshold, second devices, users who come
-/// and go: whoever returns is served from the queues that a kill may have cut short.
-scenario::Scenario busy(Duration longest) {
-  scenario::Scenario scenario;
-  scenario.name = "busy";
-  scenario.seed = 5;
-  scenario.population.users = 60;
-  scenario.population.devices = {{1, 0.8}, {2, 0.2}};
-  scenario.population.contacts = 2;
-  scenario.population.away = {
-      {.kind = scenario::Away::Kind::repeating, .share = 0.4, .duration = 700ms, .every = 1500ms}};
-  scenario.groups = {{.name = "team", .count = 6, .members = 8},
-                     {.name = "hall", .count = 2, .members = 20}};
-  scenario.deployment = {.cores = 1, .clients_per_server = 1000};
-  scenario::Workload chat;
-  chat.name = "chat";
-  chat.rate = 500;
-  chat.duration = longest;
-  chat.mix = {{"direct", 0.4}, {"team", 0.4}, {"hall", 0.2}};
-  scenario.workloads = {chat};
-  scenario.heartbeat = {.interval = 1s, .offline_after = 30s};
-  scenario.reconnect = {.base = 40ms, .cap = 200ms};
-  return scenario;
-}
 
 /// Kills the server at drawn moments and starts it again.
 class Killer {
@@ -153,44 +119,19 @@ TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
           "\nack_after: " + std::string{name_of(test.ack_after)} + "\n",
       fixed_port(test.nodes), test.nodes};
   if (test.queues == Queues::kept) {
-    hold_queues(server.port(), 60);
+    hold_queues(server.port(), users_of_load);
     ASSERT_EQ(server.stop(), 0);  // So that no kill makes the server forget these devices.
     server.start();
   }
-  std::atomic<bool> running = false;
-  std::atomic<bool> enough = false;
-  loadgen::LoadOptions load;
-  load.scenario = busy(static_cast<int>(kills) * 5s + 10s);
-  load.design = test.design;
-  load.target = url_of(server.ports());
-  load.secret = test_secret;
-  load.workers = 1;
-  load.program = CLAMOR_BINARY;
-  load.progress = [&](const loadgen::LoadProgress& at) {
-    if (at.stage == "running" && at.elapsed_seconds > 0) running = true;
-  };
-  load.interrupted = [&] { return enough.load(); };  // The roll call follows all the same.
-  auto result = std::async(std::launch::async, [&] { return loadgen::run_load(load); });
-  // The server's process dies with the thread that started it: this one outlives the run.
-  while (!running && result.wait_for(10ms) != std::future_status::ready) {
-  }
+  Load load{test.design, server.ports(), static_cast<int>(kills) * 5s + 10s};
   const bool queued = test.design.design != QueueDesign::per_group;
   Killer killer{server, seed, kills, queued};
   killer.run();
   std::this_thread::sleep_for(500ms);
-  enough = true;
-  const report::RunResult run = result.get();
+  const report::RunResult run = load.finish();
 
   ASSERT_GE(killer.made(), kills);
-  EXPECT_TRUE(run.ledger_complete) << run.ledger_unknown_because;
-  for (const LedgerCounter& counter : ledger_counters) {
-    if (counter.must_be_zero) {
-      EXPECT_EQ(run.ledger.*counter.member, 0U) << counter.name;
-    }
-  }
-  for (const std::string& finding : run.ledger_findings) std::printf("  %s\n", finding.c_str());
-  EXPECT_EQ(run.ledger.delivered, run.ledger.expected);
-  EXPECT_EQ(run.ledger.acknowledged, run.ledger.sent) << "what was sent was accepted in the end";
+  expect_clean(run);
   EXPECT_EQ(server.stop(), 0) << server.process().log();
   const QueueAudit queues = audit_queues(server.data(), test.design, test.nodes, test.queues);
   EXPECT_EQ(queues.messages, run.ledger.sent) << "read back from the log";
@@ -205,15 +146,11 @@ TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
               static_cast<unsigned long long>(run.ledger.resends),
               static_cast<unsigned long long>(run.ledger.delivered), killer.redone(),
               static_cast<unsigned long long>(killer.starts()));
-  // That the kills bit: sends were on their way, and queue entries were in memory only.
-  EXPECT_GT(run.ledger.sent, 100U * kills);
-  EXPECT_GT(report::select_histogram(run, "delivery_latency", {{"path", "outbox"}}).count(), 0U)
-      << "nobody had something to send while the server was down";
+  expect_bitten(run, kills);
   if (queued) {
     EXPECT_GT(killer.redone(), 0);
   }
   if (kills >= 5) {
-    EXPECT_GT(run.ledger.resends, 0U) << "every ack had arrived at every kill";
     EXPECT_GE(2 * killer.starts_with_redo(), queued ? killer.starts() : 0);
   }
 }
