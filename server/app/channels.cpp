@@ -200,6 +200,12 @@ void Channels::plan_run(Channel& channel, const core::RecordRun& run, Planned& o
   out.runs.push_back(run);
 }
 
+void Channels::set_settled(std::span<const core::RecordRun> runs) {
+  for (const core::RecordRun& run : runs) {
+    known(run.channel).settled = run.first + (run.count - 1);
+  }
+}
+
 void Channels::set_covered(std::span<const core::RecordRun> runs) {
   for (const core::RecordRun& run : runs) {
     known(run.channel).covered = run.first + (run.count - 1);
@@ -276,7 +282,10 @@ void Channels::add_joins(const Channel& channel, MessageId id,
 }
 
 void Channels::set_all_covered() {
-  for (Channel& channel : channels_) channel.covered = channel.head.durable_head;
+  for (Channel& channel : channels_) {
+    channel.covered = channel.head.durable_head;
+    channel.settled = channel.head.durable_head;
+  }
 }
 
 // --- views and rows ------------------------------------------------------------------------------

@@ -33,7 +33,8 @@ struct Channel {
   PartitionId partition;
   core::ChannelHead head;  ///< `design` is the one that durable records have.
   MessageId announced;     ///< Highest id given to live fan-out.
-  MessageId covered;       ///< Highest id whose queue entries are applied.
+  MessageId covered;       ///< Highest id whose queue entries are applied, or will be by redo.
+  MessageId settled;       ///< Highest id whose ack waits for no queue entry.
   MessageId owed;          ///< Highest durable id that queue entries were planned for.
   MessageId last_join;     ///< No join lies above it.
   MessageId queue_from;    ///< The latest design_changed; 0: never changed.
@@ -41,8 +42,8 @@ struct Channel {
   std::uint32_t members_now = 0;                                    ///< After tentative records.
   std::vector<core::MemberRow> members;  ///< One row an interval, by (partition, user, join).
 
-  /// Whether queue entries of a durable record are still to be applied.
-  [[nodiscard]] bool lags(MessageId of) const { return covered < of && of <= owed; }
+  /// Whether the ack of a durable record may wait for queue entries.
+  [[nodiscard]] bool lags(MessageId of) const { return settled < of && of <= owed; }
 };
 
 struct ChannelsSettings {
@@ -91,7 +92,9 @@ class Channels {
   [[nodiscard]] Planned apply(const store::Commit& commit);
   /// Live fan-out has the channel's records up to `id`.
   void set_announced(ChannelIndex channel, MessageId id) { channels_[channel].announced = id; }
-  /// The queue writer has applied these runs.
+  /// Acks of these runs wait for no queue entry any more.
+  void set_settled(std::span<const core::RecordRun> runs);
+  /// Every queue entry of these runs is applied.
   void set_covered(std::span<const core::RecordRun> runs);
 
   // --- recovery
@@ -106,7 +109,7 @@ class Channels {
   /// Plans durable fan-out of journal rows anew, as apply() did. @pre ascending rows of a
   /// partition.
   [[nodiscard]] Planned redo(std::span<const store::JournalRow> rows);
-  /// Every queue entry is applied: what redo() leads to.
+  /// Every queue entry is applied, or will be by redo: a scan that finds less reads on in the log.
   void set_all_covered();
 
   // --- views

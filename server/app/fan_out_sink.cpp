@@ -61,6 +61,12 @@ bool FanOutSink::complete() const {
                      [](const Source& source) { return source.caught_up; });
 }
 
+bool FanOutSink::lacks_node() const {
+  return std::any_of(sources_.begin(), sources_.end(), [&](const Source& source) {
+    return !source.caught_up && !node_.bus.is_up(source.node);
+  });
+}
+
 bus::FanOutCursors FanOutSink::cursors_for(NodeId source) const {
   bus::FanOutCursors cursors;
   for (std::uint32_t i = 0; i < taken_.size(); ++i) {
@@ -72,7 +78,10 @@ bus::FanOutCursors FanOutSink::cursors_for(NodeId source) const {
 }
 
 void FanOutSink::handle(NodeId from, bus::FanOutAsk&& ask) {
-  source(from).stream = ask.stream;
+  // A source that was away numbers its streams anew: what was refused before means nothing.
+  Source& asking = source(from);
+  asking.stream = ask.stream;
+  asking.refused = 0;
   bus::FanOutCursors cursors = cursors_for(from);
   cursors.stream = ask.stream;
   node_.bus.send(from, std::move(cursors));

@@ -35,6 +35,8 @@ class FanOutSink {
   /// Whether every source has caught up since the start: before, users' lists may lack channels
   /// whose rows a kill has undone.
   [[nodiscard]] bool complete() const;
+  /// Whether a node that is down keeps it from being complete.
+  [[nodiscard]] bool lacks_node() const;
 
   /// Reads cursors and users' channels. Nothing may be under way.
   [[nodiscard]] store::Result<void> recover();

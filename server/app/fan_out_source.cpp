@@ -84,8 +84,6 @@ void FanOutSource::publish(Channels::Planned planned, std::uint64_t records) {
   }
 }
 
-void FanOutSource::hold_acks(std::size_t acks) { pending_.back().acks = acks; }
-
 store::FanOut FanOutSource::part_of(const store::FanOut& whole, NodeId node) const {
   store::FanOut part;
   std::size_t entry = 0;
@@ -117,33 +115,44 @@ void FanOutSource::send(Consumer& to, store::FanOut&& fan_out,
   node_.bus.send(to.node, std::move(batch));
 }
 
-std::size_t FanOutSource::handle(NodeId from, const bus::FanOutApplied& applied,
-                                 Channels& channels) {
+void FanOutSource::handle(NodeId from, const bus::FanOutApplied& applied, Channels& channels) {
   Consumer& by = consumer(from);
   for (const store::JournalPlace& place : applied.places) {
     JournalSequence& known = by.applied[place.partition.value];
     known = std::max(known, place.sequence);
   }
+  if (by.state != State::redoing || by.node == node_.self || applied.stream != by.stream) return;
+  const bool all = std::all_of(own_.begin(), own_.end(), [&](PartitionId partition) {
+    return by.applied[partition.value] >= by.sent[partition.value];
+  });
+  if (all) try_redo(by, channels);
+}
+
+std::size_t FanOutSource::settle(Channels& channels) {
   std::size_t acks = 0;
-  while (!pending_.empty() && is_applied(pending_.front())) {
+  for (; settled_ < pending_.size(); ++settled_) {
+    const Pending& next = pending_[settled_];
+    if (!is_applied(next, By::those_up)) break;
+    channels.set_settled(next.runs);
+    acks += next.acks;
+  }
+  for (; settled_ != 0 && is_applied(pending_.front(), By::all); --settled_) {
     const Pending& done = pending_.front();
     channels.set_covered(done.runs);
-    acks += done.acks;
     lag_records_ -= done.records;
     lag_entries_ -= done.entries;
     pending_.pop_front();
   }
-  if (by.state == State::redoing && by.node != node_.self && applied.stream == by.stream) {
-    try_redo(by, channels);
-  }
   return acks;
 }
 
-bool FanOutSource::is_applied(const Pending& pending) const {
+bool FanOutSource::is_applied(const Pending& pending, By whom) const {
   for (std::size_t i = 0; i < consumers_.size(); ++i) {
+    const Consumer& one = consumers_[i];
     if ((pending.owed >> i & 1U) == 0) continue;
+    if (whom == By::those_up && one.state == State::down) continue;
     for (const store::JournalPlace& place : pending.places) {
-      if (consumers_[i].applied[place.partition.value] < place.sequence) return false;
+      if (one.applied[place.partition.value] < place.sequence) return false;
     }
   }
   return true;
@@ -206,6 +215,8 @@ void FanOutSource::begin_stream(Consumer& one, const bus::FanOutCursors& cursors
   handle(one.node, bus::FanOutFlushed{cursors.flushed});
   for (const store::JournalPlace& place : cursors.taken) {
     one.sent[place.partition.value] = place.sequence;
+    JournalSequence& applied = one.applied[place.partition.value];
+    applied = std::min(applied, place.sequence);  // A kill undoes what no flush has made durable.
   }
   // What it had not taken of the stream before is lost.
   ++one.stream;
@@ -213,34 +224,41 @@ void FanOutSource::begin_stream(Consumer& one, const bus::FanOutCursors& cursors
 }
 
 store::Result<FanOutSource::Redone> FanOutSource::redo(Consumer& one, Channels& channels) {
+  Redone redone;
   for (const PartitionId partition : own_) {
-    const JournalSequence sent = one.sent[partition.value];
     const JournalSequence end = ends_[partition.value];
-    if (sent >= end) continue;
-    std::vector<store::JournalRow> rows;
-    const auto visited =
-        store_.visit_journal(partition, sent, rows_per_redo, [&](const store::JournalRow& row) {
-          if (row.place.sequence <= end) rows.push_back(row);
-        });
-    if (!visited) return visited.error();
-    // Trimmed rows served everybody once: a consumer that is behind them lost its queues.
-    const JournalSequence to = rows.size() < rows_per_redo ? end : rows.back().place.sequence;
-    store::FanOut whole = channels.redo(rows).fan_out;
-    if (node_.settings.payload == QueuePayload::copy) {
-      auto records = records_of(store_, rows);
-      if (!records) return records.error();
-      whole.records = std::move(*records);
+    while (one.sent[partition.value] < end) {
+      if (redone.rows >= rows_per_redo) return redone;
+      std::vector<store::JournalRow> rows;
+      const auto visited = store_.visit_journal(partition, one.sent[partition.value], rows_per_redo,
+                                                [&](const store::JournalRow& row) {
+                                                  if (row.place.sequence <= end)
+                                                    rows.push_back(row);
+                                                });
+      if (!visited) return visited.error();
+      // Trimmed rows served everybody once: a consumer that is behind them lost its queues.
+      const JournalSequence to = rows.size() < rows_per_redo ? end : rows.back().place.sequence;
+      store::FanOut whole = channels.redo(rows).fan_out;
+      if (node_.settings.payload == QueuePayload::copy) {
+        auto records = records_of(store_, rows);
+        if (!records) return records.error();
+        whole.records = std::move(*records);
+      }
+      store::FanOut part = part_of(whole, one.node);
+      const store::JournalPlace place{partition, to};
+      redone.rows += std::max<std::uint64_t>(rows.size(), 1);
+      redone.entries += part.entries.size();
+      node_.incidents.fan_out_redone_records += rows.size();
+      send(one, std::move(part), std::span{&place, 1});
     }
-    store::FanOut part = part_of(whole, one.node);
-    const store::JournalPlace place{partition, to};
-    const Redone redone{std::max<std::uint64_t>(rows.size(), 1), part.entries.size()};
-    node_.incidents.fan_out_redone_records += rows.size();
-    send(one, std::move(part), std::span{&place, 1});
-    return redone;
   }
-  one.state = State::live;
-  node_.bus.send(one.node, bus::FanOutCaughtUp{});
-  return Redone{};
+  // What is committed from here on follows in the same stream: under load the journals' ends would
+  // not wait for the last batch to be applied.
+  if (one.state == State::redoing) {
+    one.state = State::live;
+    node_.bus.send(one.node, bus::FanOutCaughtUp{});
+  }
+  return redone;
 }
 
 void FanOutSource::try_redo(Consumer& one, Channels& channels) {
@@ -254,6 +272,7 @@ void FanOutSource::try_redo(Consumer& one, Channels& channels) {
 
 void FanOutSource::restart(const Channels& channels) {
   pending_.clear();
+  settled_ = 0;
   lag_records_ = 0;
   lag_entries_ = 0;
   for (const PartitionId partition : own_) {

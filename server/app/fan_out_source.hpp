@@ -17,7 +17,8 @@ namespace clamor::server {
 /// The sending end of durable fan-out: a redo from the journals of the own partitions, one stream
 /// of batches to each node that holds users (its own among them). While all goes well a batch
 /// follows each commit; a consumer that lost something, or was away, is served from the journal
-/// until it has caught up. A consumer that is down holds nobody up until the lag reaches its bound.
+/// until it has caught up. A consumer that is down delays no ack; the lag counts what it lacks, and
+/// senders are slowed once that reaches its bound.
 /// One I/O thread.
 class FanOutSource {
  public:
@@ -27,12 +28,13 @@ class FanOutSource {
   /// Sends what a durable commit owes, to all who are served.
   void publish(Channels::Planned planned, std::uint64_t records);
   /// The commit published last holds back so many acks.
-  void hold_acks(std::size_t acks);
+  void hold_acks(std::size_t acks) { pending_.back().acks = acks; }
+  /// Takes up what consumers have applied, and who is down. Returns how many acks, the oldest
+  /// first, wait for nothing any more.
+  [[nodiscard]] std::size_t settle(Channels& channels);
 
   void handle(NodeId from, const bus::FanOutCursors& cursors, Channels& channels);
-  /// Returns how many acks, the oldest first, wait for nothing any more.
-  [[nodiscard]] std::size_t handle(NodeId from, const bus::FanOutApplied& applied,
-                                   Channels& channels);
+  void handle(NodeId from, const bus::FanOutApplied& applied, Channels& channels);
   void handle(NodeId from, const bus::FanOutFlushed& flushed);
   /// Up to where the own journals serve no consumer any more; each is said once.
   [[nodiscard]] std::vector<store::JournalPlace> trimmable();
@@ -52,18 +54,17 @@ class FanOutSource {
   };
   /// Begins the own node's stream at its cursors.
   void begin_own(const bus::FanOutCursors& cursors);
-  /// Sends the own node's next batch from the journal.
+  /// Sends the own node's next rows from the journal.
   [[nodiscard]] store::Result<Redone> redo_own(Channels& channels);
 
   [[nodiscard]] std::uint64_t lag_records() const { return lag_records_; }
   [[nodiscard]] std::uint64_t lag_entries() const { return lag_entries_; }
-  [[nodiscard]] std::size_t backlog() const { return pending_.size(); }
 
  private:
   enum class State : std::uint8_t {
     down,
     asked,    ///< Where it is, it is still to say. tick() asks again.
-    redoing,  ///< From the journal, batch by batch.
+    redoing,  ///< From the journal: what is sent is to be applied before more follows.
     live,     ///< Gets each commit.
   };
   struct Consumer {
@@ -84,7 +85,8 @@ class FanOutSource {
   };
 
   [[nodiscard]] Consumer& consumer(NodeId node);
-  [[nodiscard]] bool is_applied(const Pending& pending) const;
+  enum class By : std::uint8_t { all, those_up };
+  [[nodiscard]] bool is_applied(const Pending& pending, By whom) const;
   void ask(Consumer& consumer);
   void send(Consumer& consumer, store::FanOut&& fan_out,
             std::span<const store::JournalPlace> up_to);
@@ -102,6 +104,7 @@ class FanOutSource {
   std::vector<JournalSequence> ends_;     ///< By partition: published up to here.
   std::vector<JournalSequence> trimmed_;  ///< By partition.
   std::deque<Pending> pending_;           ///< Commits that some consumer has not applied.
+  std::size_t settled_ = 0;  ///< So many of them, the oldest, wait for consumers that are down.
   std::uint64_t lag_records_ = 0;
   std::uint64_t lag_entries_ = 0;
 };

@@ -64,9 +64,11 @@ void Frontend::refresh(gateway::SessionId id, Session& session,
         index && (is_attached(session, *index) || live_.at(*index).joiner(id) != nullptr);
     if (!known) missing.push_back(channel);
   }
-  for (auto& [node, wanted] : registrations(id, *user, missing)) {
-    node_.bus.send(node, std::move(wanted));
+  auto asked = registrations(id, *user, missing);
+  for (const auto& [node, wanted] : asked) {
+    if (!node_.bus.is_up(node)) return refuse_unavailable(id);
   }
+  for (auto& [node, wanted] : asked) node_.bus.send(node, std::move(wanted));
 }
 
 }  // namespace clamor::server

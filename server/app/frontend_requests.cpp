@@ -228,6 +228,8 @@ void Frontend::handle(NodeId, bus::Refusal&& refusal) {
                                   .client_message_id = refusal.client_message_id,
                                   .expected = refusal.expected};
   if (refusal.channel != ChannelId{}) return refuse(id, refused);
+  // A live session's login, said again to an owner that was away, is answered once it can be.
+  if (session->catch_up == nullptr && refusal.code == RefusalCode::unavailable) return;
   // A login or a read for its catch-up: the client comes back and begins anew.
   refuse_and_close(id, refused, CloseCode::internal_error);
 }

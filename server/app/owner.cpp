@@ -119,6 +119,8 @@ void Owner::on_node_down(NodeId node) {
   forget(open_);
   for (PendingCommit& commit : pending_) forget(commit);
   for (DueAck& due : due_acks_) due.forgotten = due.forgotten || due.node == node;
+  settle();
+  finish_drain();
 }
 
 void Owner::tick() {

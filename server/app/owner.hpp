@@ -65,7 +65,7 @@ class Owner {
   // --- durable fan-out
   void handle(NodeId from, bus::FanOutBatch&& batch) { sink_.handle(from, std::move(batch)); }
   void handle(NodeId from, bus::FanOutAsk&& ask) { sink_.handle(from, std::move(ask)); }
-  void handle(NodeId from, bus::FanOutCaughtUp&& up) { sink_.handle(from, std::move(up)); }
+  void handle(NodeId from, bus::FanOutCaughtUp&& up);
   void handle(NodeId from, bus::FanOutCursors&& cursors);
   void handle(NodeId from, bus::FanOutApplied&& applied);
   void handle(NodeId from, bus::FanOutFlushed&& flushed);
@@ -102,8 +102,7 @@ class Owner {
   [[nodiscard]] bool refuse_append(NodeId from, const bus::Refusal& naming);
   /// Whether no login can be served now; then it was refused.
   [[nodiscard]] bool refuse_login(NodeId from, bus::Ticket session);
-  /// Whether users' lists may still lack channels; then the login was refused.
-  [[nodiscard]] bool refuse_incomplete(NodeId from, bus::Ticket session);
+  void answer_login(UserId user, const SessionPlace& place);
   /// Notes whom the records that were just added to the open commit answer.
   void note_requests(NodeId from, const bus::Answer& answer);
   /// The channel as the user finds it; appends the user's intervals.
@@ -120,6 +119,8 @@ class Owner {
   /// False: the ack is due once the record's queue entries are applied.
   [[nodiscard]] bool add_answer(const Request& request, const Channel& channel,
                                 const core::Record& record, std::size_t number);
+  /// Sends the acks that wait for no consumer any more.
+  void settle();
   void send_due_acks(std::size_t count);
   void send_published(const std::shared_ptr<store::Commit>& commit);
   /// Tells the owners of the users whom a join names.

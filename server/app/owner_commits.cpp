@@ -65,6 +65,7 @@ void Owner::publish(const PendingCommit& pending) {
   }
   send_published(pending.commit);
   source_.hold_acks(acks_held);
+  settle();
 }
 
 bool Owner::add_answer(const Request& request, const Channel& channel, const core::Record& record,
@@ -87,6 +88,8 @@ bool Owner::add_answer(const Request& request, const Channel& channel, const cor
   }
   return true;
 }
+
+void Owner::settle() { send_due_acks(source_.settle(*channels_)); }
 
 void Owner::send_due_acks(std::size_t count) {
   for (; count != 0; --count) {
@@ -143,7 +146,8 @@ void Owner::tell_joined(const core::Record& record, std::span<const std::byte> b
 // --- durable fan-out -----------------------------------------------------------------------------
 
 void Owner::handle(NodeId from, bus::FanOutApplied&& applied) {
-  send_due_acks(source_.handle(from, applied, *channels_));
+  source_.handle(from, applied, *channels_);
+  settle();
   finish_drain();
 }
 

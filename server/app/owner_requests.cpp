@@ -115,27 +115,38 @@ bool Owner::refuse_login(NodeId from, bus::Ticket session) {
   return true;
 }
 
-bool Owner::refuse_incomplete(NodeId from, bus::Ticket session) {
-  if (sink_.complete()) return false;
-  // A catch-up that knew of some channels only would hand out the others' history again later.
-  node_.bus.send(from, bus::Refusal{.session = session,
-                                    .code = RefusalCode::unavailable,
-                                    .retry_after = core::retry_when_overloaded});
-  return true;
-}
-
 // --- users and their channels --------------------------------------------------------------------
 
 void Owner::handle(NodeId from, bus::UserLogin&& login) {
   if (refuse_login(from, login.session)) return;
-  if (refuse_incomplete(from, login.session)) return;
-  const auto superseded = users_.login(login.user, login.device, {from, login.session});
+  const SessionPlace place{from, login.session};
+  const auto superseded = users_.login(login.user, login.device, place);
   // A gateway sees for itself that its own session is superseded.
   if (superseded && superseded->node != from) {
     node_.bus.send(superseded->node, bus::Supersede{superseded->ticket});
   }
-  const auto channels = users_.channels_of(login.user);
-  node_.bus.send(from, bus::UserChannels{login.session, {channels.begin(), channels.end()}});
+  if (sink_.complete()) return answer_login(login.user, place);
+  // Answered once it is. Meanwhile a catch-up would know of some channels only, and hand out the
+  // others' history again later.
+  if (!sink_.lacks_node()) return;
+  node_.bus.send(from, bus::Refusal{.session = login.session,
+                                    .code = RefusalCode::unavailable,
+                                    .retry_after = retry_when_unavailable});
+}
+
+void Owner::answer_login(UserId user, const SessionPlace& place) {
+  const auto channels = users_.channels_of(user);
+  node_.bus.send(place.node, bus::UserChannels{place.ticket, {channels.begin(), channels.end()}});
+}
+
+void Owner::handle(NodeId from, bus::FanOutCaughtUp&& up) {
+  const bool was_complete = sink_.complete();
+  sink_.handle(from, std::move(up));
+  if (was_complete || !sink_.complete()) return;
+  std::vector<std::pair<UserId, SessionPlace>> waiting;  // An answer may come back to users_.
+  users_.for_each_login(
+      [&](UserId user, const SessionPlace& place) { waiting.emplace_back(user, place); });
+  for (const auto& [user, place] : waiting) answer_login(user, place);
 }
 
 void Owner::handle(NodeId from, bus::UserLogout&& logout) {

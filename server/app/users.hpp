@@ -40,6 +40,14 @@ class Users {
     for (const Login& login : found->second.logins) each(login.place);
   }
 
+  /// Calls each(user, place) for all sessions; it must not change them.
+  template <class Each>
+  void for_each_login(Each&& each) const {
+    for (const auto& [id, user] : users_) {
+      for (const Login& login : user.logins) each(id, login.place);
+    }
+  }
+
  private:
   struct Login {
     DeviceId device;
