@@ -89,8 +89,9 @@ std::string prefill_text(const EngineComparison& comparison) {
                      (live ? " (" + bytes_text(static_cast<double>(prefill.bytes)) + ")" : ""));
   }
   return (live ? "The stores" : "The channels") + std::string{" began with "} +
-         grouped(any.records) + " messages, which every device held, and with their queue entries" +
-         (live ? " (and bytes of rows in all)" : "") + ": " + listed(queues) + ".";
+         grouped(any.records) +
+         " messages, which every device held. Queue entries written for them" +
+         (live ? " (and bytes of log and queues)" : "") + ": " + listed(queues) + ".";
 }
 
 std::string order_text(const EngineComparison& comparison) {

@@ -90,7 +90,8 @@ struct AppliedEntries {
 /// one thread at a time; apply(), take(), trim() and flush_queues() from one.
 class Store {
  public:
-  /// Opens or creates the directory. Throws OpenError.
+  /// Opens or creates the directory and reads which rows the queues have: O(rows). Throws
+  /// OpenError.
   explicit Store(const StoreSettings& settings);
   /// Flushes what is not on disk yet and closes.
   ~Store();
