@@ -139,9 +139,10 @@ TEST(MarkdownReport, SaysWhatTheStoresBeganWith) {
     if (run.engine == Engine::live) run.prefill.bytes = 12U << 20U;
   }
   const std::string page = markdown_report(runs);
-  EXPECT_THAT(page, HasSubstr("The stores began with 50,000 messages, which every device held, and "
-                              "with their queue entries (and bytes of rows in all): per_user "
-                              "1,000,000 (12 MiB) and per_group none (12 MiB)."));
+  EXPECT_THAT(page,
+              HasSubstr("The stores began with 50,000 messages, which every device held. "
+                        "Queue entries written for them (and bytes of log and queues): per_user "
+                        "1,000,000 (12 MiB) and per_group none (12 MiB)."));
   EXPECT_THAT(page, HasSubstr("The channels began with 25,000,000 messages"));
   EXPECT_THAT(page, Not(HasSubstr("began empty")));
   runs[1].prefill.records = 0;
