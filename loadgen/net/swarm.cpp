@@ -360,7 +360,9 @@ void Swarm::finish() {
 }
 
 std::size_t Swarm::memory_bytes() const {
-  return clients_.capacity() * sizeof(Client) + timers_.capacity() * sizeof(Timer) +
+  std::size_t tokens = 0;
+  for (const Client& client : clients_) tokens += client.resume_token.capacity();
+  return tokens + clients_.capacity() * sizeof(Client) + timers_.capacity() * sizeof(Timer) +
          class_of_channel_.capacity() * sizeof(std::uint32_t) + connections_.memory_bytes() +
          pool_.memory_bytes() + ledger_.memory_bytes();
 }

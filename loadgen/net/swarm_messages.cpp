@@ -4,6 +4,7 @@
 #include "server/protocol/codec.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
 // What goes over a swarm's connections, in both directions.
@@ -70,7 +71,9 @@ void Swarm::perform(std::uint32_t slot, const SendLogin&) {
   Client& client = clients_[slot];
   const std::uint32_t user = plan_.user_of(client.user.client);
   ledger_.begin_session(client.user.client);
-  const std::string token = options_.token(scenario::Plan::user_id(user));
+  const std::string token = client.resume_token.empty()
+                                ? options_.token(scenario::Plan::user_id(user))
+                                : client.resume_token;
   protocol::Login login;
   login.token = token;
   login.device = DeviceId{plan_.device_of(client.user.client)};
@@ -169,7 +172,8 @@ void Swarm::on_message(std::uint32_t slot, std::span<const std::byte> payload) {
   std::visit([this, slot](const auto& kind) { take(slot, kind); }, *message);
 }
 
-void Swarm::take(std::uint32_t slot, const protocol::LoginAccepted&) {
+void Swarm::take(std::uint32_t slot, const protocol::LoginAccepted& accepted) {
+  if (!accepted.resume_token.empty()) clients_[slot].resume_token = accepted.resume_token;
   recording_.connect.record(static_cast<std::uint64_t>(to_ns(now_ - clients_[slot].opened_at)));
   tell(slot, LoggedIn{});
 }
@@ -224,6 +228,11 @@ void Swarm::take(std::uint32_t slot, const protocol::Refused& refused) {
   find_once("refused", "a request was refused: " + described(refused));
   if (clients_[slot].user.phase != Phase::logging_in) return;
   const bool may_return = refused.retry_after > Duration{};
+  if (refused.code == protocol::RefusalCode::bad_token &&
+      !std::exchange(clients_[slot].resume_token, {}).empty()) {
+    connections_.close(slot);  // It has expired, or the server has another secret by now.
+    return tell(slot, Disconnected{Ended::go_again});
+  }
   if (!may_return) {
     token_refused_ = token_refused_ || refused.code == protocol::RefusalCode::bad_token;
     break_off("the server refuses logins: " + described(refused));

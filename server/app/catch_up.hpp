@@ -72,6 +72,7 @@ struct CatchUp {
   bool round_due = false;       ///< The user's owner was asked for the channels of a round.
   bool accepted = false;        ///< The device was told that the login holds.
   bool planned = false;
+  bool resumed = false;  ///< The login was by resume token: the device keeps it.
 
   std::vector<core::Scan> scans;
   std::size_t scan = 0;          ///< The one under way.

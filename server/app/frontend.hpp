@@ -133,6 +133,7 @@ class Frontend {
 
   // --- catch-up (frontend_catch_up.cpp)
   void begin_round(gateway::SessionId id, CatchUp& catch_up);
+  void accept_login(gateway::SessionId id, const Session& session);
   void register_channels(gateway::SessionId id, CatchUp& catch_up,
                          std::span<const ChannelId> channels);
   /// As many Register messages as the channels have owners.

@@ -6,7 +6,9 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <string>
 #include <utility>
 
 namespace clamor::server {
@@ -45,13 +47,27 @@ void Frontend::handle(NodeId, bus::UserChannels&& found) {
   CatchUp& catch_up = *session->catch_up;
   if (!std::exchange(catch_up.round_due, false)) return;
   if (!std::exchange(catch_up.accepted, true)) {
-    ++node_.operations.logins;
-    gateway_->send(id, frame_of(protocol::LoginAccepted{
-                           .user = catch_up.user,
-                           .term = node_.term,
-                           .heartbeat_interval = node_.settings.heartbeat_interval}));
+    accept_login(id, *session);
   }
   register_channels(id, catch_up, found.channels);
+}
+
+void Frontend::accept_login(gateway::SessionId id, const Session& session) {
+  const CatchUp& catch_up = *session.catch_up;
+  std::string resume_token;
+  if (!catch_up.resumed) {
+    resume_token = token::mint_resume(
+        key_, catch_up.user, sessions_.device(session.device).id,
+        gateway::unix_seconds() +
+            std::chrono::ceil<std::chrono::seconds>(node_.settings.resume_for).count());
+  }
+  ++(catch_up.resumed ? node_.incidents.resumed_logins : node_.incidents.token_logins);
+  ++node_.operations.logins;
+  gateway_->send(
+      id, frame_of(protocol::LoginAccepted{.user = catch_up.user,
+                                           .term = node_.term,
+                                           .heartbeat_interval = node_.settings.heartbeat_interval,
+                                           .resume_token = resume_token}));
 }
 
 void Frontend::register_channels(gateway::SessionId id, CatchUp& catch_up,

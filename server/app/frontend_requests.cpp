@@ -1,9 +1,9 @@
 // What clients ask of a node: one function a message.
 
 #include "server/app/frontend.hpp"
+#include "server/gateway/clock.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 #include <variant>
 
@@ -12,12 +12,6 @@ namespace {
 
 using protocol::CloseCode;
 using protocol::RefusalCode;
-
-std::int64_t unix_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// Why a list of members is none; empty where it is one.
 std::string_view fault_of(std::span<const UserId> members) {
@@ -89,22 +83,24 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::L
         id, {.code = RefusalCode::shutting_down, .retry_after = retry_when_draining},
         CloseCode::draining);
   }
-  const auto user = token::verify(key_, login.token, unix_seconds());
-  if (!user) {
+  const token::Checked token =
+      token::check(key_, login.token, login.device, gateway::unix_seconds());
+  if (!token.holds()) {
     return refuse_and_close(
-        id, {.code = RefusalCode::bad_token, .detail = "the token is malformed, forged or expired"},
+        id, {.code = RefusalCode::bad_token, .detail = token::fault_of(token.verdict)},
         CloseCode::unauthorized);
   }
-  if (*user == UserId{} || login.device == DeviceId{}) {
+  if (token.user == UserId{} || login.device == DeviceId{}) {
     return refuse_and_close(
         id, {.code = RefusalCode::malformed, .detail = "users and devices are numbered from 1"},
         CloseCode::malformed);
   }
-  const auto superseded = sessions_.login(id, *user, login.device, login.device_incarnation);
+  const auto superseded = sessions_.login(id, token.user, login.device, login.device_incarnation);
   if (superseded) supersede(*superseded);
   session.catch_up = std::make_unique<CatchUp>();
   CatchUp& catch_up = *session.catch_up;
-  catch_up.user = *user;
+  catch_up.user = token.user;
+  catch_up.resumed = token.verdict == token::Verdict::resume;
   catch_up.queue_position = login.queue_position;
   catch_up.held = login.positions;
   std::stable_sort(catch_up.held.begin(), catch_up.held.end(),

@@ -121,6 +121,9 @@ void add_incidents(const Incidents& incidents, Families& out) {
     out.labelled("error", protocol::name_of(static_cast<protocol::DecodeError>(i)),
                  incidents.malformed[i]);
   }
+  out.begin_counter("clamor_logins_accepted_total", "Logins accepted, by what proved the user.");
+  out.labelled("by", "login_token", incidents.token_logins);
+  out.labelled("by", "resume_token", incidents.resumed_logins);
   out.counter("clamor_sessions_superseded_total", "Sessions closed by a newer login of the device.",
               number(incidents.superseded))
       .counter("clamor_catch_up_overflows_total",

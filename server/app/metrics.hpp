@@ -17,6 +17,8 @@ struct Incidents {
   static constexpr std::size_t decode_errors = 7;   ///< protocol::DecodeError values are below it.
   std::array<std::uint64_t, refusal_codes> refused{};
   std::array<std::uint64_t, decode_errors> malformed{};
+  std::uint64_t token_logins = 0;    ///< Accepted, by login token.
+  std::uint64_t resumed_logins = 0;  ///< Accepted, by resume token.
   std::uint64_t superseded = 0;
   std::uint64_t catch_up_overflows = 0;  ///< Rounds added since too much came in meanwhile.
   std::uint64_t catch_up_failures = 0;   ///< The store could not be read.

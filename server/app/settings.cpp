@@ -93,6 +93,12 @@ void read_heartbeat(Faults& faults, const Node& node, Settings& settings) {
   }
 }
 
+void read_login(Faults& faults, const Node& node, Settings& settings) {
+  MapReader map{faults, node, "login"};
+  map.read_duration("resume_for", settings.resume_for, 1s, 24h * 366);
+  map.finish();
+}
+
 void read_limits(Faults& faults, const Node& node, Settings& settings) {
   MapReader map{faults, node, "limits"};
   map.read_whole("sessions", settings.sessions_max, 1U, u32_max);
@@ -156,6 +162,7 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
       "payload", settings.payload,
       {{"reference", QueuePayload::reference}, {"copy", QueuePayload::copy}});
   if (const Node* const node = map.find("design")) read_design(faults, *node, settings.design);
+  if (const Node* const node = map.find("login")) read_login(faults, *node, settings);
   if (const Node* const node = map.find("heartbeat")) read_heartbeat(faults, *node, settings);
   if (const Node* const node = map.find("limits")) read_limits(faults, *node, settings);
   if (const Node* const node = map.find("catch_up")) read_catch_up(faults, *node, settings);
@@ -199,6 +206,7 @@ design: {}
 durability: {}
 ack_after: {}
 payload: {}
+login: {{resume_for: {}}}
 heartbeat: {{interval: {}, offline_after: {}}}
 limits:
   sessions: {}
@@ -226,10 +234,10 @@ store:
 )",
       s.address, s.port, quoted(s.data), s.nodes, s.secret.empty() ? "not set" : "set, not shown",
       design, s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
-      name_of(s.payload), text(s.heartbeat_interval), text(s.offline_after), s.sessions_max,
-      s.message_bytes_max, s.body_bytes_max, s.group_members_max, s.session_buffer_bytes,
-      text(s.session_buffer_age), s.commit_queue_bytes, s.fan_out_lag_records,
-      s.fan_out_lag_entries, s.catch_up_held_records, s.queue_entries_max,
+      name_of(s.payload), text(s.resume_for), text(s.heartbeat_interval), text(s.offline_after),
+      s.sessions_max, s.message_bytes_max, s.body_bytes_max, s.group_members_max,
+      s.session_buffer_bytes, text(s.session_buffer_age), s.commit_queue_bytes,
+      s.fan_out_lag_records, s.fan_out_lag_entries, s.catch_up_held_records, s.queue_entries_max,
       text(s.device_expires_after), s.page.records, s.page.bytes, s.tail_records, text(s.tail_age),
       text(s.queue_linger), s.queue_flush_records, s.block_cache_bytes, s.write_buffer_bytes);
 }

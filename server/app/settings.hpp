@@ -31,6 +31,7 @@ struct Settings {
   AckAfter ack_after = AckAfter::log;
   QueuePayload payload = QueuePayload::reference;
 
+  Duration resume_for = 24h;  ///< So long after a login by token its resume token holds.
   Duration heartbeat_interval = 5s;
   Duration offline_after = 30s;
 

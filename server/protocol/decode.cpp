@@ -95,6 +95,12 @@ std::vector<HeldPosition> get_positions(Reader& reader) {
   return positions;
 }
 
+std::string_view get_token(Reader& reader) {
+  const auto bytes = reader.get<std::uint16_t>();
+  if (bytes > token_bytes_max) reader.fail(DecodeError::bad_value);
+  return reader.get_text(bytes);
+}
+
 Login get_login(Reader& reader) {
   Login login;
   // Only the version's place is fixed for all versions: nothing behind it may be judged.
@@ -105,9 +111,7 @@ Login get_login(Reader& reader) {
   login.device = get_id<DeviceId>(reader);
   login.device_incarnation = reader.get<std::uint32_t>();
   login.queue_position = get_id<QueueSequence>(reader);
-  const auto token_bytes = reader.get<std::uint16_t>();
-  if (token_bytes > token_bytes_max) reader.fail(DecodeError::bad_value);
-  login.token = reader.get_text(token_bytes);
+  login.token = get_token(reader);
   login.positions = get_positions(reader);
   return login;
 }
@@ -225,7 +229,8 @@ result<ServerMessage, DecodeError> decode_server(Bytes bytes) {
   switch (static_cast<MessageType>(reader.get<std::uint8_t>())) {
     case MessageType::login_accepted:
       return reader.finish<ServerMessage>(
-          LoginAccepted{get_id<UserId>(reader), get_id<Term>(reader), get_milliseconds(reader)});
+          LoginAccepted{get_id<UserId>(reader), get_id<Term>(reader), get_milliseconds(reader),
+                        get_token(reader)});
     case MessageType::ack:
       return reader.finish<ServerMessage>(Ack{
           get_id<ChannelId>(reader), get_id<ClientMessageId>(reader), get_id<MessageId>(reader)});

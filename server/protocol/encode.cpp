@@ -93,10 +93,13 @@ void encode(const NextPage& /*message*/, std::vector<std::byte>& out) {
 }
 
 void encode(const LoginAccepted& message, std::vector<std::byte>& out) {
-  begin(out, MessageType::login_accepted, 16)
+  CLAMOR_ASSERT(message.resume_token.size() <= token_bytes_max);
+  begin(out, MessageType::login_accepted, 18 + message.resume_token.size())
       .put(message.user.value)
       .put(message.term.value)
-      .put(wire_milliseconds(message.heartbeat_interval));
+      .put(wire_milliseconds(message.heartbeat_interval))
+      .put(static_cast<std::uint16_t>(message.resume_token.size()))
+      .put(message.resume_token);
 }
 
 void encode(const Ack& message, std::vector<std::byte>& out) {

@@ -28,7 +28,7 @@ struct HeldPosition {
 
 /// First message of a session. Positions a device does not send count as "holds nothing".
 struct Login {
-  std::string_view token;
+  std::string_view token;  ///< A login token, or a resume token of this device.
   DeviceId device;
   std::uint32_t device_incarnation = 1;  ///< Drawn anew when a device starts empty.
   QueueSequence queue_position;          ///< Where the last queue scan ended; 0: from the start.
@@ -73,6 +73,8 @@ struct LoginAccepted {
   UserId user;
   Term term;
   Duration heartbeat_interval{};  ///< What the server expects; on the wire in milliseconds.
+  /// Logs this device in again, instead of the token that it used. Empty after a login by one.
+  std::string_view resume_token;
 };
 /// The record of this send is durable. For the sending device it is the receipt of its record.
 struct Ack {

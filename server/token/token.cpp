@@ -4,24 +4,58 @@
 
 #include <charconv>
 #include <cstddef>
+#include <optional>
 #include <sodium.h>
 
 namespace clamor::token {
 namespace {
 
-constexpr std::size_t hex_length = std::size_t{crypto_auth_BYTES} * 2;
-static_assert(crypto_auth_KEYBYTES == sizeof(Key));
+constexpr std::string_view resume_prefix = "resume.";
+
+using Mac = std::array<unsigned char, 32>;
+constexpr std::size_t hex_length = std::size_t{2} * sizeof(Mac);
+static_assert(crypto_auth_KEYBYTES == sizeof(Key) && crypto_auth_BYTES == sizeof(Mac));
+static_assert(crypto_generichash_BYTES == sizeof(Mac));
 
 const unsigned char* bytes_of(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
+/// Claims of the two kinds begin differently, so that none is ever taken for the other.
+Mac mac_of(const Key& key, std::string_view claim) {
+  Mac mac{};
+  if (claim.starts_with(resume_prefix)) {
+    crypto_generichash(mac.data(), mac.size(), bytes_of(claim), claim.size(), key.data(),
+                       key.size());
+  } else {
+    crypto_auth(mac.data(), bytes_of(claim), claim.size(), key.data());
+  }
+  return mac;
+}
+
+std::string sealed(const Key& key, std::string claim) {
+  const Mac mac = mac_of(key, claim);
+  std::array<char, hex_length + 1> hex{};
+  sodium_bin2hex(hex.data(), hex.size(), mac.data(), mac.size());
+  return std::move(claim) + "." + hex.data();
+}
+
+/// Takes what stands before the last dot off the end of `text`; nothing where there is no dot.
+std::optional<std::string_view> take_last(std::string_view& text) {
+  const std::size_t dot = text.rfind('.');
+  if (dot == std::string_view::npos) return std::nullopt;
+  const std::string_view last = text.substr(dot + 1);
+  text = text.substr(0, dot);
+  return last;
+}
+
 /// Parses all of `text` as a decimal number; a sign, blanks or a tail make it fail.
 template <class Number>
-std::optional<Number> parse_all(std::string_view text) {
+std::optional<Number> parse_all(std::optional<std::string_view> text) {
+  if (!text) return std::nullopt;
   Number value{};
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  const char* const end = text->data() + text->size();
+  const auto [stopped, error] = std::from_chars(text->data(), end, value);
   if (error != std::errc{} || stopped != end || value < 0) return std::nullopt;
   return value;
 }
@@ -36,36 +70,55 @@ Key derive_key(std::string_view secret) {
 }
 
 std::string mint(const Key& key, UserId user, std::int64_t expires_unix_seconds) {
-  std::string token = std::to_string(user.value) + "." + std::to_string(expires_unix_seconds);
-  std::array<unsigned char, crypto_auth_BYTES> mac{};
-  crypto_auth(mac.data(), bytes_of(token), token.size(), key.data());
-  std::array<char, hex_length + 1> hex{};
-  sodium_bin2hex(hex.data(), hex.size(), mac.data(), mac.size());
-  return token + "." + hex.data();
+  return sealed(key, std::to_string(user.value) + "." + std::to_string(expires_unix_seconds));
 }
 
-std::optional<UserId> verify(const Key& key, std::string_view token,
-                             std::int64_t now_unix_seconds) {
-  const std::size_t user_end = token.find('.');
-  const std::size_t claim_end = token.rfind('.');
-  if (user_end == std::string_view::npos || claim_end == user_end) return std::nullopt;
-  const auto user = parse_all<std::uint64_t>(token.substr(0, user_end));
-  const auto expires =
-      parse_all<std::int64_t>(token.substr(user_end + 1, claim_end - user_end - 1));
-  const std::string_view hex = token.substr(claim_end + 1);
-  if (!user || !expires || hex.size() != hex_length) return std::nullopt;
+std::string mint_resume(const Key& key, UserId user, DeviceId device,
+                        std::int64_t expires_unix_seconds) {
+  return sealed(key, std::string{resume_prefix} + std::to_string(user.value) + "." +
+                         std::to_string(device.value) + "." + std::to_string(expires_unix_seconds));
+}
 
-  std::array<unsigned char, crypto_auth_BYTES> mac{};
-  if (sodium_hex2bin(mac.data(), mac.size(), hex.data(), hex.size(), nullptr, nullptr, nullptr) !=
-      0) {
-    return std::nullopt;
+std::string_view fault_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::login:
+    case Verdict::resume:
+      return {};
+    case Verdict::malformed:
+      return "the token is malformed";
+    case Verdict::forged:
+      return "the token is forged";
+    case Verdict::expired:
+      return "the token has expired";
+    case Verdict::other_device:
+      return "the resume token is another device's";
   }
-  const std::string_view claim = token.substr(0, claim_end);
-  if (crypto_auth_verify(mac.data(), bytes_of(claim), claim.size(), key.data()) != 0) {
-    return std::nullopt;
+  return {};
+}
+
+Checked check(const Key& key, std::string_view token, DeviceId device,
+              std::int64_t now_unix_seconds) {
+  std::string_view claim = token;
+  const auto hex = take_last(claim);
+  Mac shown{};
+  if (!hex || hex->size() != hex_length ||
+      sodium_hex2bin(shown.data(), shown.size(), hex->data(), hex->size(), nullptr, nullptr,
+                     nullptr) != 0) {
+    return {.verdict = Verdict::malformed};
   }
-  if (*expires <= now_unix_seconds) return std::nullopt;
-  return UserId{*user};
+  const Mac own = mac_of(key, claim);
+  if (sodium_memcmp(own.data(), shown.data(), own.size()) != 0) {
+    return {.verdict = Verdict::forged};
+  }
+  const bool resume = claim.starts_with(resume_prefix);
+  if (resume) claim.remove_prefix(resume_prefix.size());
+  const auto expires = parse_all<std::int64_t>(take_last(claim));
+  const auto owner = resume ? parse_all<std::uint32_t>(take_last(claim)) : device.value;
+  const auto user = parse_all<std::uint64_t>(claim);
+  if (!user || !owner || !expires) return {.verdict = Verdict::malformed};
+  if (*expires <= now_unix_seconds) return {.verdict = Verdict::expired};
+  if (DeviceId{*owner} != device) return {.verdict = Verdict::other_device};
+  return {resume ? Verdict::resume : Verdict::login, UserId{*user}};
 }
 
 }  // namespace clamor::token

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,9 +19,27 @@ using Key = std::array<unsigned char, 32>;
 /// `expires_unix_seconds`. HMAC-SHA-512-256 (libsodium crypto_auth) over `<user>.<expiry>`.
 [[nodiscard]] std::string mint(const Key& key, UserId user, std::int64_t expires_unix_seconds);
 
-/// The user a token speaks for; nothing where it is malformed, forged or expired. Compares in
-/// constant time.
-[[nodiscard]] std::optional<UserId> verify(const Key& key, std::string_view token,
-                                           std::int64_t now_unix_seconds);
+/// Makes a resume token, `resume.<user>.<device>.<expiry>.<hex MAC>`: one device of the user may
+/// log in again with it. Servers make them, nobody else reads them; the MAC is BLAKE2b keyed
+/// (libsodium crypto_generichash), since a reconnect storm is a storm of these.
+[[nodiscard]] std::string mint_resume(const Key& key, UserId user, DeviceId device,
+                                      std::int64_t expires_unix_seconds);
+
+/// What a text that should be a token turned out to be.
+enum class Verdict : std::uint8_t { login, resume, malformed, forged, expired, other_device };
+/// What is wrong with it, for people; empty for one that holds.
+[[nodiscard]] std::string_view fault_of(Verdict verdict);
+
+struct Checked {
+  Verdict verdict = Verdict::malformed;
+  UserId user;  ///< For whom it speaks; {0} unless it holds.
+  [[nodiscard]] bool holds() const {
+    return verdict == Verdict::login || verdict == Verdict::resume;
+  }
+};
+/// Judges a token that `device` shows. Keeps no state a token; compares MACs in constant time. What
+/// a token claims is looked at only once its MAC is right.
+[[nodiscard]] Checked check(const Key& key, std::string_view token, DeviceId device,
+                            std::int64_t now_unix_seconds);
 
 }  // namespace clamor::token

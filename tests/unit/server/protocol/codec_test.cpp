@@ -111,7 +111,10 @@ Page any_page(Arena& arena) {
 ServerMessage any_server_message(Arena& arena) {
   switch (*rc::gen::inRange(0, 6)) {
     case 0:
-      return LoginAccepted{{any<std::uint64_t>()}, {any<std::uint32_t>()}, any_milliseconds()};
+      return LoginAccepted{{any<std::uint64_t>()},
+                           {any<std::uint32_t>()},
+                           any_milliseconds(),
+                           arena.text = any<std::string>()};
     case 1:
       return Ack{{any<std::uint64_t>()}, {any<std::uint64_t>()}, {any<std::uint64_t>()}};
     case 2:
@@ -250,7 +253,7 @@ TEST(Codec, EachKindOfBadBytesHasItsError) {
 
 TEST(Codec, DurationsAreRoundedUpAndHeldWithin32Bits) {
   const auto interval = [](Duration sent) {
-    const Buffer bytes = encoded(LoginAccepted{{}, {}, sent});
+    const Buffer bytes = encoded(LoginAccepted{{}, {}, sent, {}});
     return std::get<LoginAccepted>(*decode_server(bytes)).heartbeat_interval;
   };
   using namespace std::chrono_literals;

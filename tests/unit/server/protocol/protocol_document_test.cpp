@@ -84,13 +84,16 @@ RecordFrame record(std::uint64_t id, std::uint64_t client_message_id, std::int64
 TEST(ProtocolDocument, DumpsAreWhatTheCodecMakesOfTheStory) {
   const std::string token =
       "42.1893456000.6def2874168655ea5708fae0b8ac5b2dc8afb5dd2b2049f5d4a913b3021ca877";
+  const std::string resume =
+      "resume.42.1.1893456000.e1ea4a823bdcf5080"
+      "c925885942a6cadcc12839e93c9bd4097fc174d6769d973";
   const Buffer question = bytes_of("anybody here?"), hello = bytes_of("hello"), hi = bytes_of("hi");
   const Buffer send = encoded(Send{{9}, {1}, hello});
   Buffer send_frame;
   append_client_frame(Opcode::binary, send, 0x3D21FA37, send_frame);
   const std::vector<Block> expected{
       {"client", encoded(Login{token, {1}, 7, {0}, {{{9}, {1, {3}}}}})},
-      {"server", encoded(LoginAccepted{{42}, {1}, std::chrono::seconds{5}})},
+      {"server", encoded(LoginAccepted{{42}, {1}, std::chrono::seconds{5}, resume})},
       {"server", encoded(Page{true, {12}, {record(4, 1, 5'000'000'000, question)}})},
       {"client", encoded(DeviceAck{{12}, {{{9}, {1, {4}}}}})},
       {"client", send},
