@@ -1,7 +1,9 @@
 #include "loadgen/app/embedded_server.hpp"
 
 #include "loadgen/app/load.hpp"
+#include "loadgen/app/scrape.hpp"
 #include "loadgen/net/connections.hpp"
+#include "loadgen/net/target.hpp"
 #include "scenarios/yaml/values.hpp"
 
 #include <algorithm>
@@ -9,14 +11,19 @@
 #include <csignal>
 #include <fmt/format.h>
 #include <fstream>
+#include <netinet/in.h>
+#include <numeric>
 #include <poll.h>
 #include <sodium.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace clamor::loadgen {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr Duration start_timeout = 20s;
 
 std::string draw_secret() {
   std::array<unsigned char, 16> bytes{};
@@ -31,27 +38,42 @@ std::string design_text(const DesignSpec& design) {
   return fmt::format("{{hybrid: {{threshold: {}}}}}", design.threshold);
 }
 
-}  // namespace
-
-EmbeddedServer::EmbeddedServer(const std::string& program, const std::filesystem::path& folder,
-                               const scenario::Scenario& scenario, const DesignSpec& design,
-                               const std::vector<int>& cores, std::uint32_t nodes)
-    : secret_{draw_secret()},
-      error_file_{folder / "server.stderr"},
-      child_{{.program = program,
-              .arguments = {"serve", "--config",
-                            write_settings(folder, scenario, design, secret_, nodes)},
-              .cores = cores,
-              .preferred = true,
-              .error_file = error_file_.string(),
-              .capture_output = true}} {
-  await_listening(nodes, 20s);
+/// So many ports of the loopback that are free now, below the range that outgoing connections draw
+/// theirs from: nodes must know each other's before they start.
+std::vector<std::uint16_t> free_ports(std::size_t count) {
+  constexpr std::uint16_t first = 20'000;
+  constexpr std::uint16_t range = 10'000;
+  std::vector<std::uint16_t> ports;
+  const auto start = static_cast<std::uint32_t>(getpid()) * 64;
+  for (std::uint32_t i = 0; i < range && ports.size() < count; ++i) {
+    const auto port = static_cast<std::uint16_t>(first + (start + i) % range);
+    const Descriptor probe{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+      ports.push_back(port);
+    }
+  }
+  if (ports.size() < count) throw LoadError{"too few ports of the loopback are free"};
+  return ports;
 }
 
-std::string EmbeddedServer::write_settings(const std::filesystem::path& folder,
-                                           const scenario::Scenario& scenario,
-                                           const DesignSpec& design, const std::string& secret,
-                                           std::uint32_t nodes) {
+/// The nodes by number, or as a list where several processes host them.
+std::string nodes_text(const std::vector<std::uint32_t>& nodes_of) {
+  const std::uint32_t nodes = std::accumulate(nodes_of.begin(), nodes_of.end(), 0U);
+  if (nodes_of.size() == 1) return fmt::format("listen: 127.0.0.1:0\nnodes: {}\n", nodes);
+  std::string text = "nodes:\n";
+  for (const std::uint16_t port : free_ports(nodes)) {
+    text += fmt::format("  - {{listen: 127.0.0.1:0, bus: 127.0.0.1:{}}}\n", port);
+  }
+  return text;
+}
+
+std::string write_settings(const std::filesystem::path& folder, const scenario::Scenario& scenario,
+                           const DesignSpec& design, const std::string& secret,
+                           const std::vector<std::uint32_t>& nodes_of) {
   const std::filesystem::path file = folder / "server.yaml";
   std::uint32_t largest = 10'000;
   for (const scenario::GroupClass& group : scenario.groups) {
@@ -60,33 +82,71 @@ std::string EmbeddedServer::write_settings(const std::filesystem::path& folder,
   const scenario::StoreMemory memory = scenario::store_memory(scenario.deployment);
   std::ofstream out{file};
   out << fmt::format(
-      "listen: 127.0.0.1:0\ndata: {}\nsecret: {}\ndesign: {}\ndurability: {}\n"
+      "data: {}\nsecret: {}\ndesign: {}\ndurability: {}\n"
       "ack_after: {}\npayload: {}\n"
       "heartbeat: {{interval: {}, offline_after: {}}}\n"
       "store: {{block_cache_bytes: {}, write_buffer_bytes: {}}}\n"
-      "limits: {{group_members: {}, body_bytes: {}, message_bytes: {}}}\n",
+      "limits: {{sessions: {}, group_members: {}, body_bytes: {}, message_bytes: {}}}\n",
       scenario::quoted_yaml((folder / "data").string()), scenario::quoted_yaml(secret),
       design_text(design), scenario.durability == scenario::Durability::fsync ? "fsync" : "os",
       name_of(scenario.ack_after), name_of(scenario.payload),
       scenario::format_duration(scenario.heartbeat.interval),
       scenario::format_duration(scenario.heartbeat.offline_after), memory.block_cache_bytes,
-      memory.write_buffer_bytes, largest, scenario::message_bytes_max,
-      64 * 1024 + 8 * std::size_t{largest});
-  if (nodes > 1) out << fmt::format("nodes: {}\n", nodes);
+      memory.write_buffer_bytes,
+      sessions_of_a_process(*std::max_element(nodes_of.begin(), nodes_of.end())), largest,
+      scenario::message_bytes_max, 64 * 1024 + 8 * std::size_t{largest});
+  out << nodes_text(nodes_of);
   out.close();
   if (!out) throw LoadError{file.string() + ": cannot be written; is the disk full?"};
   return file.string();
 }
 
-void EmbeddedServer::await_listening(std::uint32_t nodes, Duration longest) {
+}  // namespace
+
+EmbeddedServer::EmbeddedServer(const std::string& program, const std::filesystem::path& folder,
+                               const scenario::Scenario& scenario, const DesignSpec& design,
+                               const std::vector<int>& cores,
+                               const std::vector<std::uint32_t>& nodes_of)
+    : secret_{draw_secret()} {
+  const std::string settings = write_settings(folder, scenario, design, secret_, nodes_of);
+  start(program, folder, settings, cores, nodes_of);
+  const Instant deadline = monotonic_now() + start_timeout;
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    await_listening(processes_[i], nodes_of[i], deadline);
+  }
+  await_links(std::accumulate(nodes_of.begin(), nodes_of.end(), std::size_t{0}), deadline);
+}
+
+void EmbeddedServer::start(const std::string& program, const std::filesystem::path& folder,
+                           const std::string& settings, const std::vector<int>& cores,
+                           const std::vector<std::uint32_t>& nodes_of) {
+  std::uint32_t next = 0;
+  for (std::size_t i = 0; i < nodes_of.size(); ++i) {
+    ChildProcess::Options options{.program = program,
+                                  .arguments = {"serve", "--config", settings},
+                                  .cores = cores,
+                                  .preferred = true,
+                                  .error_file = folder / fmt::format("server-{}.stderr", i),
+                                  .capture_output = true};
+    if (nodes_of.size() > 1) {
+      std::vector<std::uint32_t> hosted(nodes_of[i]);
+      std::iota(hosted.begin(), hosted.end(), next);
+      next += nodes_of[i];
+      options.arguments.emplace_back("--host");
+      options.arguments.push_back(fmt::format("{}", fmt::join(hosted, ",")));
+    }
+    processes_.push_back({.child = ChildProcess{options}, .error_file = options.error_file});
+  }
+}
+
+void EmbeddedServer::await_listening(Process& process, std::uint32_t nodes, Instant deadline) {
   constexpr std::string_view ready = "listening on ";
-  const Instant deadline = monotonic_now() + longest;
   std::string text;
   while (monotonic_now() < deadline) {
-    pollfd entry{child_.output(), POLLIN, 0};
+    pollfd entry{process.child.output(), POLLIN, 0};
     if (poll(&entry, 1, 100) <= 0) continue;
     std::array<char, 4096> buffer;
-    const ssize_t got = ::read(child_.output(), buffer.data(), buffer.size());
+    const ssize_t got = ::read(process.child.output(), buffer.data(), buffer.size());
     if (got <= 0) break;
     text.append(buffer.data(), static_cast<std::size_t>(got));
     for (std::size_t at = 0; nodes != 0 && (at = text.find(ready)) != std::string::npos; --nodes) {
@@ -98,30 +158,78 @@ void EmbeddedServer::await_listening(std::uint32_t nodes, Duration longest) {
     }
     if (nodes == 0) return;
   }
-  const auto how = child_.wait(1s);
-  throw LoadError{"the embedded server did not start: " +
-                  (how ? "it ended with " + *how + last_words()
-                       : fmt::format("no \"{}\" line within 20 s", ready))};
+  const auto how = process.child.wait(1s);
+  fail_to_start(how ? "it ended with " + *how + last_words()
+                    : fmt::format("no \"{}\" line within {}", ready,
+                                  scenario::format_duration(start_timeout)));
+}
+
+void EmbeddedServer::await_links(std::size_t nodes, Instant deadline) {
+  std::string error;
+  for (const Target& target : parse_targets(url_, error)) {
+    for (;;) {
+      const auto sample = scrape(target, 1s);
+      if (sample && sample->nodes_up == nodes) break;
+      if (const auto how = died()) fail_to_start(*how + last_words());
+      if (monotonic_now() >= deadline) {
+        fail_to_start(fmt::format("node {} reaches {} of {} nodes", target.port,
+                                  sample ? sample->nodes_up : 0, nodes) +
+                      last_words());
+      }
+      poll(nullptr, 0, 5);  // A link that comes up changes no descriptor of ours.
+    }
+  }
+}
+
+void EmbeddedServer::fail_to_start(const std::string& why) {
+  throw LoadError{"the embedded server did not start: " + why};
+}
+
+std::optional<ProcessSample> EmbeddedServer::sample() const {
+  ProcessSample sum;
+  for (const Process& process : processes_) {
+    const auto sample = sample_process(process.child.pid());
+    if (!sample) return std::nullopt;
+    sum.cpu_seconds += sample->cpu_seconds;
+    sum.resident_bytes += sample->resident_bytes;
+    sum.written_bytes += sample->written_bytes;
+  }
+  return sum;
 }
 
 std::string EmbeddedServer::last_words() const {
-  std::ifstream in{error_file_};
-  std::string words;
-  for (std::string line; std::getline(in, line);) words = words + "\n  " + line;
   constexpr std::size_t longest = 2000;
-  if (words.size() > longest) words = "\n  ..." + words.substr(words.size() - longest);
+  std::string words;
+  for (const Process& process : processes_) {
+    std::ifstream in{process.error_file};
+    std::string own;
+    for (std::string line; std::getline(in, line);) own = own + "\n  " + line;
+    if (own.size() > longest) own = "\n  ..." + own.substr(own.size() - longest);
+    words += own;
+  }
   return words.empty() ? ", without a word" : ". It said:" + words;
 }
 
-std::optional<std::string> EmbeddedServer::died() { return child_.ended(); }
+std::optional<std::string> EmbeddedServer::died() {
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    const auto how = processes_[i].child.ended();
+    if (!how) continue;
+    if (processes_.size() == 1) return how;
+    return fmt::format("{} in process {} of {}", *how, i + 1, processes_.size());
+  }
+  return std::nullopt;
+}
 
 std::optional<std::string> EmbeddedServer::stop(Duration longest) {
-  if (const auto how = child_.ended()) return "the server ended before it was told to: " + *how;
-  child_.signal(SIGTERM);
-  const auto how = child_.wait(longest);
-  if (!how)
-    return "the server did not end within " + scenario::format_duration(longest) + " of SIGTERM";
-  if (!child_.ended_well()) return "the server ended badly: " + *how + last_words();
+  if (const auto how = died()) return "the server ended before it was told to: " + *how;
+  for (const Process& process : processes_) process.child.signal(SIGTERM);
+  const Instant deadline = monotonic_now() + longest;
+  for (Process& process : processes_) {
+    const auto how = process.child.wait(deadline - monotonic_now());
+    if (!how)
+      return "the server did not end within " + scenario::format_duration(longest) + " of SIGTERM";
+    if (!process.child.ended_well()) return "the server ended badly: " + *how + last_words();
+  }
   return std::nullopt;
 }
 

@@ -5,6 +5,9 @@
 #include "server/base/queue_design.hpp"
 #include "server/base/time.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -12,36 +15,54 @@
 
 namespace clamor::loadgen {
 
-/// A `clamor serve` process of our own, one or several nodes in it, with its data in a folder that
-/// the caller removes.
+/// Sessions that a `clamor serve` process with so many nodes has room for: it holds 20,000
+/// descriptors, and each node takes some for itself.
+[[nodiscard]] constexpr std::uint32_t sessions_of_a_process(std::uint32_t nodes) {
+  return std::min(18'000U, 20'000U - 660U * nodes);
+}
+/// The most nodes in one.
+inline constexpr std::uint32_t nodes_of_a_process_max = 16;
+/// And in a deployment.
+inline constexpr std::uint32_t nodes_max = 64;
+
+/// A deployment of our own: `clamor serve` processes, each with one or several nodes, their data in
+/// a folder that the caller removes.
 class EmbeddedServer {
  public:
-  /// Starts it and waits until it listens. Throws LoadError where it does not within 20 s.
+  /// Starts a process for each item of `nodes_of`, with so many of the nodes in it, and waits until
+  /// all listen and reach one another. Throws LoadError where they do not within 20 s.
   EmbeddedServer(const std::string& program, const std::filesystem::path& folder,
                  const scenario::Scenario& scenario, const DesignSpec& design,
-                 const std::vector<int>& cores, std::uint32_t nodes = 1);
+                 const std::vector<int>& cores, const std::vector<std::uint32_t>& nodes_of = {1});
 
   /// ws://127.0.0.1:port of each node, commas between.
   [[nodiscard]] const std::string& url() const { return url_; }
   [[nodiscard]] const std::string& secret() const { return secret_; }  ///< Of its tokens.
-  [[nodiscard]] std::optional<ProcessSample> sample() const { return sample_process(child_.pid()); }
-  [[nodiscard]] pid_t pid() const { return child_.pid(); }
-  /// How it ended, where it has ended by itself.
+  /// Of all processes together; nothing where one is gone.
+  [[nodiscard]] std::optional<ProcessSample> sample() const;
+  /// Of the first process.
+  [[nodiscard]] pid_t pid() const { return processes_.front().child.pid(); }
+  /// How it ended, where a process has ended by itself.
   [[nodiscard]] std::optional<std::string> died();
-  /// What it wrote to its standard error, as the end of a sentence.
+  /// What was written to standard error, as the end of a sentence.
   [[nodiscard]] std::string last_words() const;
   /// Ends it by SIGTERM and waits. Returns what was wrong with its end, or nothing.
   [[nodiscard]] std::optional<std::string> stop(Duration longest);
 
  private:
-  static std::string write_settings(const std::filesystem::path& folder,
-                                    const scenario::Scenario& scenario, const DesignSpec& design,
-                                    const std::string& secret, std::uint32_t nodes);
-  void await_listening(std::uint32_t nodes, Duration longest);
+  struct Process {
+    ChildProcess child;
+    std::filesystem::path error_file;
+  };
+  void start(const std::string& program, const std::filesystem::path& folder,
+             const std::string& settings, const std::vector<int>& cores,
+             const std::vector<std::uint32_t>& nodes_of);
+  void await_listening(Process& process, std::uint32_t nodes, Instant deadline);
+  void await_links(std::size_t nodes, Instant deadline);
+  [[noreturn]] void fail_to_start(const std::string& why);
 
   std::string secret_;
-  std::filesystem::path error_file_;
-  ChildProcess child_;
+  std::vector<Process> processes_;
   std::string url_;
 };
 

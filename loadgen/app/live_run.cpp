@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <poll.h>
 #include <utility>
 
@@ -26,8 +27,6 @@ using namespace std::chrono_literals;
 
 /// A process has 20,000 descriptors; some are the process's own.
 constexpr std::uint32_t clients_per_worker_max = 18'000;
-constexpr std::uint32_t sessions_of_a_server = 18'000;
-constexpr std::uint32_t nodes_of_a_process = 16;
 /// More clients than this deserve another worker where there is a core for it.
 constexpr std::uint32_t clients_per_worker = 5'000;
 constexpr Duration create_timeout = 300s;
@@ -37,6 +36,13 @@ constexpr Duration finish_timeout = 120s;
 
 std::string cores_text(const std::vector<int>& cores) {
   return fmt::format("core{} {}", cores.size() == 1 ? "" : "s", fmt::join(cores, ", "));
+}
+
+std::string servers_text(const std::vector<std::uint32_t>& nodes_of) {
+  const std::uint32_t nodes = std::accumulate(nodes_of.begin(), nodes_of.end(), 0U);
+  if (nodes == 1) return "server";
+  return nodes_of.size() == 1 ? fmt::format("{} nodes in one process", nodes)
+                              : fmt::format("{} nodes in {} processes", nodes, nodes_of.size());
 }
 
 }  // namespace
@@ -60,31 +66,46 @@ LiveRun::LiveRun(const LoadOptions& options)
 }
 
 void LiveRun::check_size() {
-  if (!options_.target) nodes_ = scenario::servers_of(plan_);
-  if (nodes_ > nodes_of_a_process) {
-    throw scenario::ConfigError{
-        {fmt::format("{}: {} clients on servers of {} are {} nodes, but the embedded server hosts "
-                     "at most {}; raise deployment.clients_per_server, or name running servers by "
-                     "--target",
-                     scenario_.name, plan_.clients(), scenario_.deployment.clients_per_server,
-                     nodes_, nodes_of_a_process)}};
+  connecting_clients_ = plan_.clients();
+  for (std::uint32_t user = 0; user < plan_.users(); ++user) {
+    if (plan_.dormant(user)) connecting_clients_ -= plan_.devices_of(user);
   }
-  std::vector<std::uint32_t> connecting(nodes_);
+  if (!options_.target) place_nodes();
+}
+
+void LiveRun::place_nodes() {
+  const std::uint32_t nodes = scenario::servers_of(plan_);
+  const std::uint32_t of_a_node = scenario_.deployment.clients_per_server;
+  if (nodes > nodes_max) {
+    throw scenario::ConfigError{
+        {fmt::format("{}: {} clients on servers of {} are {} nodes, but an embedded server has at "
+                     "most {}; raise deployment.clients_per_server, or name running servers by "
+                     "--target",
+                     scenario_.name, plan_.clients(), of_a_node, nodes, nodes_max)}};
+  }
+  std::vector<std::uint32_t> sessions(nodes);
   for (std::uint32_t user = 0; user < plan_.users(); ++user) {
     if (plan_.dormant(user)) continue;
-    connecting[target_of(scenario::Plan::user_id(user), nodes_)] += plan_.devices_of(user);
+    sessions[target_of(scenario::Plan::user_id(user), nodes)] += plan_.devices_of(user);
   }
-  for (const std::uint32_t clients : connecting) connecting_clients_ += clients;
-  if (options_.target) return;
-  // The server's limit is the process's; each node takes an equal share.
-  const std::uint32_t most = *std::max_element(connecting.begin(), connecting.end());
-  if (most <= sessions_of_a_server / nodes_) return;
-  const std::string_view to_one = nodes_ == 1 ? "" : " to one node";
-  const std::string_view of_one = nodes_ == 1 ? "" : " a node";
-  throw scenario::ConfigError{
-      {fmt::format("{}: {} clients connect{}, but the embedded server is one process and holds {}{}"
-                   "; use a smaller --scale, or name running servers by --target",
-                   scenario_.name, most, to_one, sessions_of_a_server / nodes_, of_one)}};
+  std::uint32_t most = 0;  // Of a node of the process that is being filled: all have equal shares.
+  for (const std::uint32_t own : sessions) {
+    if (own > sessions_of_a_process(1)) {
+      throw scenario::ConfigError{
+          {fmt::format("{}: {} clients connect to one of {} nodes, but a server process holds {}; "
+                       "lower deployment.clients_per_server (it is {}), use a smaller --scale, or "
+                       "name running servers by --target",
+                       scenario_.name, own, nodes, sessions_of_a_process(1), of_a_node)}};
+    }
+    most = std::max(most, own);
+    const std::uint32_t together = nodes_of_.empty() ? 1 : nodes_of_.back() + 1;
+    if (nodes_of_.empty() || together > nodes_of_a_process_max ||
+        most > sessions_of_a_process(together) / together) {
+      nodes_of_.push_back(0);
+      most = own;
+    }
+    ++nodes_of_.back();
+  }
 }
 
 // --- processes -----------------------------------------------------------------------------------
@@ -96,7 +117,7 @@ void LiveRun::start_server() {
     secret_ = options_.secret;
   } else {
     server_.emplace(options_.program.string(), folder_.path(), scenario_, options_.design,
-                    server_cores_, nodes_);
+                    server_cores_, nodes_of_);
     url_ = server_->url();
     secret_ = server_->secret();
   }
@@ -502,9 +523,8 @@ void LiveRun::describe() {
   } else if (server_cores_.empty()) {
     result_.environment.placement = "server and generator share one core";
   } else {
-    result_.environment.placement =
-        (nodes_ == 1 ? std::string{"server"} : fmt::format("{} nodes in one process", nodes_)) +
-        " on " + cores_text(server_cores_) + ", generator on " + cores_text(generator_cores_);
+    result_.environment.placement = servers_text(nodes_of_) + " on " + cores_text(server_cores_) +
+                                    ", generator on " + cores_text(generator_cores_);
   }
 }
 

@@ -42,6 +42,8 @@ class LiveRun {
   enum class Waited : std::uint8_t { done, timed_out, interrupted, server_died };
 
   void check_size();
+  /// Fills `nodes_of_`: processes take as many nodes in a row as they have room for.
+  void place_nodes();
   void start_server();
   void start_workers();
   void order_all(const char* order);
@@ -81,7 +83,7 @@ class LiveRun {
   std::string url_;  ///< Of all of them, commas between.
   std::string secret_;
   std::uint64_t connecting_clients_ = 0;  ///< Not dormant.
-  std::uint32_t nodes_ = 1;               ///< Of the embedded server.
+  std::vector<std::uint32_t> nodes_of_;   ///< Of each process of the embedded server.
   std::vector<Worker> workers_;
   std::optional<SeriesBuilder> series_;
   IntervalRecord latest_;                ///< The last full second, for progress.

@@ -87,6 +87,7 @@ std::optional<ServerSample> parse_metrics(std::string_view text) {
   }
   sample.fan_out_lag_records = count_of("clamor_fan_out_lag_records");
   sample.sessions = count_of("clamor_sessions");
+  sample.nodes_up = count_of("clamor_nodes_up");
   sample.cpu_seconds = value_of("clamor_process_cpu_seconds_total");
   sample.resident_bytes = count_of("clamor_process_resident_bytes");
   sample.process_id = count_of("clamor_process_id");
@@ -100,7 +101,7 @@ std::optional<ServerSample> scrape(const Target& target, Duration longest) {
 }
 
 std::optional<ServerSample> scrape(std::span<const Target> targets, Duration longest) {
-  ServerSample sum;
+  ServerSample sum{.nodes_up = targets.size()};
   const Instant deadline = monotonic_now() + longest;
   std::set<std::pair<std::uint32_t, std::uint64_t>> processes;
   for (const Target& target : targets) {
@@ -110,6 +111,7 @@ std::optional<ServerSample> scrape(std::span<const Target> targets, Duration lon
     sum.operations += sample->operations;
     sum.fan_out_lag_records += sample->fan_out_lag_records;
     sum.sessions += sample->sessions;
+    sum.nodes_up = std::min(sum.nodes_up, sample->nodes_up);
     // of one node; all have the same settings
     sum.block_cache_bytes = std::max(sum.block_cache_bytes, sample->block_cache_bytes);
     sum.write_buffers_bytes = std::max(sum.write_buffers_bytes, sample->write_buffers_bytes);

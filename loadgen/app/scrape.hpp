@@ -17,6 +17,7 @@ struct ServerSample {
   Operations operations;
   std::uint64_t fan_out_lag_records = 0;
   std::uint64_t sessions = 0;
+  std::uint64_t nodes_up = 0;  ///< That one node reaches; the least, of several.
   double cpu_seconds = 0;
   std::uint64_t resident_bytes = 0;
   std::uint64_t block_cache_bytes = 0;    ///< Budget of one node's store.

@@ -8,12 +8,14 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace clamor::server {
 namespace {
@@ -22,7 +24,8 @@ struct ServeOptions {
   std::string config;
   std::string listen;
   std::string data;
-  std::uint32_t nodes = 0;  ///< 0: as the settings say.
+  std::uint32_t nodes = 0;           ///< 0: as the settings say.
+  std::vector<std::uint32_t> hosts;  ///< Empty: as the settings say.
   bool print_config = false;
 };
 
@@ -31,14 +34,26 @@ constexpr const char* secret_variable = "CLAMOR_SECRET";
 Settings effective_settings(const ServeOptions& options) {
   Settings settings = options.config.empty() ? Settings{} : read_settings(options.config);
   if (const char* const secret = std::getenv(secret_variable)) settings.secret = secret;
-  if (!options.listen.empty()) set_listen(settings, options.listen, "--listen");
-  if (!options.data.empty()) settings.data = options.data;
-  if (options.nodes != 0) settings.nodes = options.nodes;
-  if (settings.port != 0 && settings.port + settings.nodes - 1 > 65'535) {
+  const auto refuse_beside_list = [&settings](const char* flag) {
+    if (settings.places.empty()) return;
     throw scenario::ConfigError{{fmt::format(
-        "{} nodes listen on consecutive ports from {} on, beyond 65535; --listen names a lower one",
-        settings.nodes, settings.port)}};
+        "{} does not go with the list of `nodes` in the settings, which says it for each", flag)}};
+  };
+  if (!options.listen.empty()) {
+    refuse_beside_list("--listen");
+    set_listen(settings, options.listen, "--listen");
   }
+  if (options.nodes != 0) {
+    refuse_beside_list("--nodes");
+    settings.nodes = options.nodes;
+  }
+  if (!options.data.empty()) settings.data = options.data;
+  if (!options.hosts.empty()) {
+    settings.hosts.clear();
+    for (const std::uint32_t node : options.hosts) settings.hosts.push_back({node});
+  }
+  const auto faults = faults_of(settings);
+  if (!faults.empty()) throw scenario::ConfigError{faults};
   return settings;
 }
 
@@ -60,8 +75,9 @@ int run(const ServeOptions& options) {
                      secret_variable, settings.secret.size(), secret_bytes_min)}};
   }
   serve(settings, [&](std::span<const std::uint16_t> ports) {
-    for (const std::uint16_t port : ports) {
-      std::printf("listening on %s:%u\n", settings.address.c_str(), port);
+    const auto nodes = hosted(settings);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      std::printf("listening on %s:%u\n", listen_of(settings, nodes[i]).host.c_str(), ports[i]);
     }
     std::fflush(stdout);
   });
@@ -79,7 +95,12 @@ void add_serve_command(CLI::App& root, std::function<int()>& chosen) {
   command
       ->add_option("--nodes", options->nodes,
                    "Nodes in this process, each with a gateway port, from that of --listen on")
-      ->check(CLI::Range(1U, nodes_max));
+      ->check(CLI::Range(1U, nodes_of_a_process_max));
+  command
+      ->add_option("--host", options->hosts,
+                   "Nodes in this process, by their place from 0 on in the list of `nodes` in the "
+                   "settings; the other ones run in other processes, with the same settings")
+      ->delimiter(',');
   command->add_flag("--print-config", options->print_config,
                     "Print the effective settings (without the secret) and stop");
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });

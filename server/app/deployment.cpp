@@ -3,17 +3,21 @@
 #include "scenarios/yaml/config_error.hpp"
 #include "server/app/node.hpp"
 #include "server/bus/exchange.hpp"
+#include "server/bus/links.hpp"
 #include "server/core/placement.hpp"
 #include "server/directory/deployment_file.hpp"
 #include "server/directory/directory.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/store/store.hpp"
+#include "server/token/token.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <fmt/format.h>
+#include <optional>
 #include <pthread.h>
 #include <string>
 #include <thread>
@@ -30,7 +34,7 @@ std::vector<NodeId> node_ids(std::uint32_t count) {
   return ids;
 }
 
-/// One node has the data directory for itself; several have a part of it each.
+/// The one node of a deployment has the data directory for itself; several have a part of it each.
 std::string data_of(const Settings& settings, NodeId node) {
   if (settings.nodes == 1) return settings.data;
   return fmt::format("{}/node-{}", settings.data, node.value);
@@ -54,13 +58,13 @@ std::unique_ptr<store::Store> open_store(const Settings& settings, NodeId node) 
 }
 
 std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
-                                               const Settings& settings, std::uint16_t port,
+                                               const Settings& settings, const Address& listen,
                                                Node& node) {
   const gateway::GatewaySettings gateway_settings{
-      .address = settings.address,
-      .port = port,
+      .address = listen.host,
+      .port = listen.port,
       .message_bytes_max = settings.message_bytes_max,
-      .sessions_max = (settings.sessions_max + settings.nodes - 1) / settings.nodes,
+      .sessions_max = settings.sessions_max / static_cast<std::uint32_t>(hosted(settings).size()),
       .offline_after = settings.offline_after,
       .session_limits = {.buffer_bytes = settings.session_buffer_bytes,
                          .buffer_age = settings.session_buffer_age}};
@@ -68,9 +72,39 @@ std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
     return std::make_unique<gateway::Gateway>(io, gateway_settings, node);
   } catch (const boost::system::system_error& error) {
     throw scenario::ConfigError{
-        {fmt::format("cannot listen on {}:{}: {}; --listen names another address, port 0 takes any "
+        {fmt::format("cannot listen on {}: {}; --listen names another address, port 0 takes any "
                      "free one",
-                     gateway_settings.address, gateway_settings.port, error.code().message())}};
+                     print_address(listen), error.code().message())}};
+  }
+}
+
+/// For links to nodes of other processes, where there are some.
+std::optional<bus::LinkSettings> links_of(const Settings& settings, NodeId id) {
+  if (settings.places.empty()) return std::nullopt;
+  bus::LinkSettings links{
+      .address = settings.places[id.value].bus.host,
+      .port = settings.places[id.value].bus.port,
+      .identity = fmt::format("{} nodes, {}, payload {}", settings.nodes,
+                              layout_of(settings.design), name_of(settings.payload)),
+      .key = token::derive_key("links of " + settings.secret),
+      .partitions = core::partition_count(settings.nodes)};
+  const std::vector<NodeId> here = hosted(settings);
+  for (const NodeId other : node_ids(settings.nodes)) {
+    if (std::find(here.begin(), here.end(), other) != here.end()) continue;
+    const Address& bus = settings.places[other.value].bus;
+    links.remotes.push_back({other, bus.host, bus.port});
+  }
+  return links;
+}
+
+void connect(Node& node, const Settings& settings, NodeId id) {
+  try {
+    node.connect();
+  } catch (const boost::system::system_error& error) {
+    throw scenario::ConfigError{{fmt::format(
+        "cannot listen for other nodes on {}: {}; expected an address of this host as "
+        "`bus` of node {} in the list of nodes, and no other process on it",
+        print_address(settings.places[id.value].bus), error.code().message(), id.value)}};
   }
 }
 
@@ -92,14 +126,20 @@ struct Deployment::Shared {
 /// A node with all that it needs.
 class Deployment::Running {
  public:
-  Running(Shared& shared, NodeId id, std::uint16_t port)
+  Running(Shared& shared, NodeId id, const Address& listen)
       : id_{id},
         exchange_{shared.exchange},
         store_{open_store(shared.settings, id)},
-        node_{io_, *store_, shared.settings, id, shared.directory, shared.exchange},
-        gateway_{open_gateway(io_, shared.settings, port, node_)} {
+        node_{io_,
+              *store_,
+              shared.settings,
+              id,
+              shared.directory,
+              shared.exchange,
+              links_of(shared.settings, id)},
+        gateway_{open_gateway(io_, shared.settings, listen, node_)} {
     node_.attach(*gateway_);
-    node_.connect();
+    connect(node_, shared.settings, id);
   }
   ~Running() { halt(); }
   Running(const Running&) = delete;
@@ -143,73 +183,71 @@ class Deployment::Running {
   std::thread thread_;
 };
 
-Deployment::Deployment(const Settings& settings)
-    : shared_{std::make_unique<Shared>(settings)}, leases_(settings.nodes), nodes_(settings.nodes) {
+Deployment::Deployment(const Settings& settings) : shared_{std::make_unique<Shared>(settings)} {
   const auto fault = directory::check_deployment(settings.data, settings.nodes);
   if (!fault.empty()) throw scenario::ConfigError{{fault}};
-  for (const NodeId id : shared_->directory.nodes()) {
-    // Consecutive ones, or any.
-    open(id, settings.port == 0 ? std::uint16_t{0}
-                                : static_cast<std::uint16_t>(settings.port + id.value));
-  }
+  for (const NodeId id : hosted(settings)) open(id, listen_of(settings, id));
   write_leases();
-  for (const auto& node : nodes_) node->begin();
+  for (auto& [id, hosted] : nodes_) hosted.running->begin();
 }
 
 Deployment::~Deployment() = default;
 
-void Deployment::open(NodeId id, std::uint16_t port) {
-  auto& running = nodes_.at(id.value);
-  running = std::make_unique<Running>(*shared_, id, port);
-  leases_.at(id.value) = {id, running->store().term(), shared_->settings.address,
-                          running->gateway().port()};
+void Deployment::open(NodeId id, const Address& listen) {
+  Hosted& node = nodes_[id];
+  node.running = std::make_unique<Running>(*shared_, id, listen);
+  node.lease = {id, node.running->store().term(), listen.host, node.running->gateway().port()};
 }
 
 void Deployment::write_leases() const {
-  if (nodes_.size() == 1) return;
-  const auto unwritten =
-      directory::write_deployment(shared_->settings.data, shared_->directory.partitions(), leases_);
+  if (shared_->settings.nodes == 1) return;
+  std::vector<directory::Lease> leases;
+  for (const auto& [id, hosted] : nodes_) leases.push_back(hosted.lease);
+  const auto unwritten = directory::write_deployment(
+      shared_->settings.data, shared_->settings.nodes, shared_->directory.partitions(), leases);
   if (!unwritten.empty()) throw scenario::ConfigError{{unwritten}};
 }
 
 std::vector<std::uint16_t> Deployment::ports() const {
   std::vector<std::uint16_t> ports;
-  for (const directory::Lease& lease : leases_) ports.push_back(lease.port);
+  for (const auto& [id, hosted] : nodes_) ports.push_back(hosted.lease.port);
   return ports;
 }
 
 void Deployment::stop() {
   shared_->draining = static_cast<std::uint32_t>(nodes_.size());
-  for (const auto& running : nodes_) {
-    boost::asio::post(running->io(), [this, node = &running->node()] {
+  for (const auto& [id, hosted] : nodes_) {
+    boost::asio::post(hosted.running->io(), [this, node = &hosted.running->node()] {
       node->drain([this] {
         // Other nodes' clients have their answers before any gateway closes.
         if (--shared_->draining == 0) close_gateways();
       });
     });
   }
-  for (const auto& running : nodes_) running->wait();
+  for (const auto& [id, hosted] : nodes_) hosted.running->wait();
 }
 
 void Deployment::close_gateways() {
-  for (const auto& running : nodes_) {
-    boost::asio::post(running->io(), [gateway = &running->gateway()] {
-      gateway->stop(protocol::CloseCode::draining, close_grace);
+  for (const auto& [id, hosted] : nodes_) {
+    boost::asio::post(hosted.running->io(), [running = hosted.running.get()] {
+      running->node().disconnect();
+      running->gateway().stop(protocol::CloseCode::draining, close_grace);
     });
   }
 }
 
 void Deployment::drop(NodeId node) {
-  auto& running = nodes_.at(node.value);
+  auto& running = nodes_.at(node).running;
   running->halt();
   running->store().abandon();
   running.reset();
 }
 
 void Deployment::start(NodeId node) {
-  open(node, leases_.at(node.value).port);
+  const directory::Lease& before = nodes_.at(node).lease;
+  open(node, {before.address, before.port});
   write_leases();
-  nodes_.at(node.value)->begin();
+  nodes_.at(node).running->begin();
 }
 
 }  // namespace clamor::server

@@ -5,6 +5,7 @@
 #include "server/directory/deployment_file.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,8 +15,8 @@ namespace clamor::server {
 /// Of a node's I/O thread, as the system shows it.
 [[nodiscard]] std::string thread_name(NodeId node);
 
-/// The nodes of this process: a store, an I/O thread and a gateway port each. All calls from one
-/// thread that is none of theirs.
+/// The nodes of a deployment that this process hosts: a store, an I/O thread and a gateway port
+/// each; links to those that other processes host. All calls from one thread that is none of theirs.
 class Deployment {
  public:
   /// Opens everything and serves. Throws scenario::ConfigError where an address or a data directory
@@ -40,14 +41,17 @@ class Deployment {
 
  private:
   class Running;
-  void open(NodeId node, std::uint16_t port);
+  struct Hosted {
+    directory::Lease lease;            ///< Of its latest start.
+    std::unique_ptr<Running> running;  ///< Nothing while it is dropped.
+  };
+  void open(NodeId node, const Address& listen);
   void write_leases() const;
   void close_gateways();
 
   struct Shared;
   std::unique_ptr<Shared> shared_;
-  std::vector<directory::Lease> leases_;         ///< Of each node's latest start.
-  std::vector<std::unique_ptr<Running>> nodes_;  ///< Nothing where one was dropped.
+  std::map<NodeId, Hosted> nodes_;
 };
 
 }  // namespace clamor::server

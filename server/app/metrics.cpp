@@ -180,6 +180,8 @@ void add_gauges(const NodeMetrics& metrics, Families& out) {
              number(metrics.queue_writer_backlog))
       .gauge("clamor_pages_due", "Sessions that wait for a catch-up page.",
              number(metrics.pages_due))
+      .gauge("clamor_nodes_up", "Nodes of the deployment that this one reaches, itself included.",
+             number(metrics.nodes_up))
       .gauge("clamor_store_block_cache_bytes", "Memory budget of the store's block cache.",
              number(metrics.block_cache_bytes))
       .gauge("clamor_store_write_buffers_bytes",

@@ -9,11 +9,15 @@
 namespace clamor::server {
 
 Node::Node(boost::asio::io_context& io, store::Store& store, const Settings& settings, NodeId self,
-           const directory::Directory& directory, bus::Exchange& exchange)
+           const directory::Directory& directory, bus::Exchange& exchange,
+           std::optional<bus::LinkSettings> links)
     : io_{io},
       settings_{settings},
       exchange_{exchange},
-      bus_{self, *this, exchange},
+      links_{links ? std::make_unique<bus::Links>(io, self, store.term(), std::move(*links),
+                                                  static_cast<bus::Receiver&>(*this))
+                   : nullptr},
+      bus_{self, *this, exchange, links_.get()},
       context_{.self = self,
                .term = store.term(),
                .settings = settings_,
@@ -34,7 +38,14 @@ void Node::attach(gateway::Gateway& gateway) {
   frontend_.attach(gateway);
 }
 
-void Node::connect() { exchange_.connect(context_.self, context_.term, io_, *this); }
+void Node::connect() {
+  if (links_ != nullptr) links_->open();
+  exchange_.connect(context_.self, context_.term, io_, *this);
+}
+
+void Node::disconnect() {
+  if (links_ != nullptr) links_->close();
+}
 
 void Node::drain(std::function<void()> drained) {
   draining_ = true;
@@ -131,6 +142,7 @@ NodeMetrics Node::metrics() const {
   metrics.connections = gateway_->sessions();
   metrics.block_cache_bytes = settings_.block_cache_bytes;
   metrics.write_buffers_bytes = settings_.write_buffer_bytes * store::column_families;
+  for (const NodeId node : context_.directory.nodes()) metrics.nodes_up += bus_.is_up(node) ? 1 : 0;
   owner_.add_to(metrics);
   frontend_.add_to(metrics);
   return metrics;

@@ -6,6 +6,7 @@
 #include "server/app/settings.hpp"
 #include "server/bus/bus.hpp"
 #include "server/bus/exchange.hpp"
+#include "server/bus/links.hpp"
 #include "server/directory/directory.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/store/store.hpp"
@@ -13,6 +14,8 @@
 #include <boost/asio/io_context.hpp>
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -26,12 +29,17 @@ class Node final : public gateway::Handler, private bus::Receiver {
   /// Folds the store's log and redoes what its queues lack. Throws std::runtime_error where the
   /// store cannot be read. @pre all outlive it.
   Node(boost::asio::io_context& io, store::Store& store, const Settings& settings, NodeId self,
-       const directory::Directory& directory, bus::Exchange& exchange);
+       const directory::Directory& directory, bus::Exchange& exchange,
+       std::optional<bus::LinkSettings> links = std::nullopt);
 
   /// Names the gateway that calls it. @pre before `io` runs; it outlives every call.
   void attach(gateway::Gateway& gateway);
-  /// Joins the other nodes. @pre it has its gateway.
+  [[nodiscard]] NodeId self() const { return context_.self; }
+  /// Joins the other nodes. Throws boost::system::system_error where it cannot listen for those of
+  /// other processes. @pre it has its gateway.
   void connect();
+  /// Leaves those of other processes. The last call.
+  void disconnect();
   /// Counts that the thread had nothing to do and went to sleep.
   void count_wake() { ++context_.operations.wakes; }
   /// Refuses further requests, and calls `drained` once all accepted ones are answered.
@@ -53,6 +61,7 @@ class Node final : public gateway::Handler, private bus::Receiver {
   boost::asio::io_context& io_;
   const Settings settings_;
   bus::Exchange& exchange_;
+  const std::unique_ptr<bus::Links> links_;  ///< Null where this process hosts all nodes.
   bus::Endpoint bus_;
   gateway::Gateway* gateway_ = nullptr;
   NodeContext context_;

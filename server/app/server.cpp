@@ -19,8 +19,8 @@
 namespace clamor::server {
 namespace {
 
-/// Descriptors of a node beside the sessions': RocksDB's files, the listener, handshakes and
-/// scrapes.
+/// Descriptors of a node beside the sessions': RocksDB's files, the listeners, handshakes and
+/// scrapes, links to nodes of other processes.
 constexpr std::uint64_t descriptors_of_a_node = 400 + gateway::connections_beside_sessions;
 
 void raise_descriptor_limit(const Settings& settings) {
@@ -28,7 +28,7 @@ void raise_descriptor_limit(const Settings& settings) {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  const std::uint64_t own = settings.nodes * descriptors_of_a_node;
+  const std::uint64_t own = hosted(settings).size() * descriptors_of_a_node;
   const std::uint64_t needed = settings.sessions_max + own;
   if (limit.rlim_cur >= needed) return;
   throw scenario::ConfigError{{fmt::format(

@@ -5,9 +5,9 @@
 #include "scenarios/yaml/reader.hpp"
 #include "scenarios/yaml/values.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <limits>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -22,29 +22,6 @@ using scenario::Node;
 constexpr std::uint32_t u32_max = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
 
-/// Names are not resolved: which of their addresses would be meant?
-bool is_numeric(const std::string& address) {
-  in6_addr parsed{};
-  const std::string without_scope = address.substr(0, address.find('%'));
-  return inet_pton(AF_INET, address.c_str(), &parsed) == 1 ||
-         inet_pton(AF_INET6, without_scope.c_str(), &parsed) == 1;
-}
-
-/// Splits `ADDRESS:PORT`; false where it is none.
-bool parse_listen(const std::string& text, Settings& settings) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) return false;
-  const auto port = scenario::parse_whole(std::string_view{text}.substr(colon + 1));
-  if (!port || *port > std::numeric_limits<std::uint16_t>::max()) return false;
-  settings.address = text.substr(0, colon);
-  if (settings.address.front() == '[' && settings.address.back() == ']') {
-    settings.address = settings.address.substr(1, settings.address.size() - 2);
-  }
-  if (!is_numeric(settings.address)) return false;
-  settings.port = static_cast<std::uint16_t>(*port);
-  return true;
-}
-
 /// Text as a double-quoted YAML scalar.
 std::string quoted(const std::string& text) {
   std::string out = "\"";
@@ -54,9 +31,6 @@ std::string quoted(const std::string& text) {
   }
   return out + "\"";
 }
-
-constexpr const char* listen_expected =
-    "expected ADDRESS:PORT with a numeric address, e.g. 127.0.0.1:7100 or [::1]:7100";
 
 void read_design(Faults& faults, const Node& node, DesignSpec& design) {
   if (node.kind == Node::Kind::map) {
@@ -140,14 +114,39 @@ void read_store(Faults& faults, const Node& node, Settings& settings) {
   map.finish();
 }
 
+void read_listen(MapReader& map, Settings& settings) {
+  std::string listen;
+  if (!map.read_text("listen", listen)) return;
+  if (!settings.places.empty()) {
+    map.fault("listen", "listen stands beside a list of nodes, which names an address of each");
+  } else if (const auto address = parse_address(listen)) {
+    settings.listen = *address;
+  } else {
+    map.fault("listen", fmt::format("listen is \"{}\"; {}", listen, address_expected));
+  }
+}
+
+/// A number, where this process hosts all; else the list of them, and which ones it hosts.
+void read_nodes(Faults& faults, MapReader& map, Settings& settings) {
+  const Node* const nodes = map.find("nodes");
+  if (nodes != nullptr && nodes->kind == Node::Kind::sequence) {
+    read_places(faults, *nodes, settings.places);
+    settings.nodes = static_cast<std::uint32_t>(settings.places.size());
+  } else {
+    map.read_whole("nodes", settings.nodes, 1U, nodes_of_a_process_max);
+  }
+  map.read_list("host", [&](const Node& item) {
+    std::uint64_t node = 0;
+    if (!scenario::read_whole(faults, item, "a hosted node", node, 0, nodes_max - 1)) return;
+    settings.hosts.push_back({static_cast<std::uint32_t>(node)});
+  });
+}
+
 void read_all(Faults& faults, const Node& root, Settings& settings) {
   MapReader map{faults, root, "the settings"};
-  std::string listen;
-  if (map.read_text("listen", listen) && !parse_listen(listen, settings)) {
-    map.fault("listen", fmt::format("listen is \"{}\"; {}", listen, listen_expected));
-  }
+  read_nodes(faults, map, settings);
+  read_listen(map, settings);
   map.read_text("data", settings.data);
-  map.read_whole("nodes", settings.nodes, 1U, nodes_max);
   if (map.read_text("secret", settings.secret) && settings.secret.size() < secret_bytes_min) {
     map.fault("secret", fmt::format("secret has {} characters; expected a random text of at least "
                                     "{}, e.g. the output of `openssl rand -hex 32`",
@@ -170,6 +169,22 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
   map.finish();
 }
 
+/// Who listens where.
+std::string print_nodes(const Settings& settings) {
+  if (settings.places.empty()) {
+    return fmt::format("listen: \"{}\"\nnodes: {}\n", print_address(settings.listen),
+                       settings.nodes);
+  }
+  std::string text = "nodes:\n";
+  for (const NodePlace& place : settings.places) {
+    text += fmt::format("  - {{listen: \"{}\", bus: \"{}\"}}\n", print_address(place.listen),
+                        print_address(place.bus));
+  }
+  std::vector<std::uint32_t> hosts;
+  for (const NodeId node : settings.hosts) hosts.push_back(node.value);
+  return text + fmt::format("host: [{}]\n", fmt::join(hosts, ", "));
+}
+
 }  // namespace
 
 Settings read_settings(const std::string& path) {
@@ -183,8 +198,63 @@ Settings read_settings(const std::string& path) {
 }
 
 void set_listen(Settings& settings, const std::string& text, const std::string& origin) {
-  if (parse_listen(text, settings)) return;
-  throw ConfigError{{fmt::format("{}: \"{}\"; {}", origin, text, listen_expected)}};
+  const auto address = parse_address(text);
+  if (!address) throw ConfigError{{fmt::format("{}: \"{}\"; {}", origin, text, address_expected)}};
+  settings.listen = *address;
+}
+
+std::vector<NodeId> hosted(const Settings& settings) {
+  if (!settings.places.empty()) return settings.hosts;
+  std::vector<NodeId> all;
+  for (std::uint32_t node = 0; node < settings.nodes; ++node) all.push_back({node});
+  return all;
+}
+
+Address listen_of(const Settings& settings, NodeId node) {
+  if (!settings.places.empty()) return settings.places[node.value].listen;
+  Address address = settings.listen;
+  if (address.port != 0) address.port = static_cast<std::uint16_t>(address.port + node.value);
+  return address;
+}
+
+std::vector<std::string> faults_of(const Settings& settings) {
+  std::vector<std::string> faults;
+  if (settings.places.empty()) {
+    if (!settings.hosts.empty()) {
+      faults.emplace_back(
+          "--host (`host` in the settings) says which of several processes this one is; expected a "
+          "list of all nodes, `nodes: [{listen: ADDRESS:PORT, bus: ADDRESS:PORT}, ...]`, in the "
+          "file given by --config");
+    }
+    if (settings.listen.port != 0 && settings.listen.port + settings.nodes - 1 > 65'535) {
+      faults.push_back(
+          fmt::format("{} nodes listen on consecutive ports from {} on, beyond 65535; "
+                      "--listen names a lower one",
+                      settings.nodes, settings.listen.port));
+    }
+    return faults;
+  }
+  if (settings.hosts.empty()) {
+    faults.push_back(
+        fmt::format("the settings list {} nodes, and none that this process hosts; "
+                    "expected --host 0, or `host: [0]` in the settings",
+                    settings.nodes));
+  }
+  if (settings.hosts.size() > nodes_of_a_process_max) {
+    faults.push_back(fmt::format("--host names {} nodes; expected at most {} in one process",
+                                 settings.hosts.size(), nodes_of_a_process_max));
+  }
+  std::set<NodeId> seen;
+  for (const NodeId node : settings.hosts) {
+    if (node.value >= settings.nodes) {
+      faults.push_back(fmt::format("--host names node {}, but the settings list {}, from 0 on",
+                                   node.value, settings.nodes));
+    }
+    if (!seen.insert(node).second) {
+      faults.push_back(fmt::format("--host names node {} twice", node.value));
+    }
+  }
+  return faults;
 }
 
 std::string layout_of(const DesignSpec& design) {
@@ -197,10 +267,9 @@ std::string print_settings(const Settings& s) {
   const std::string design = s.design.design == QueueDesign::hybrid
                                  ? fmt::format("{{hybrid: {{threshold: {}}}}}", s.design.threshold)
                                  : std::string{name_of(s.design.design)};
-  return fmt::format(
-      R"(listen: "{}:{}"
-data: {}
-nodes: {}
+  return print_nodes(s) +
+         fmt::format(
+             R"(data: {}
 # secret: {}
 design: {}
 durability: {}
@@ -232,14 +301,15 @@ store:
   block_cache_bytes: {}
   write_buffer_bytes: {}
 )",
-      s.address, s.port, quoted(s.data), s.nodes, s.secret.empty() ? "not set" : "set, not shown",
-      design, s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
-      name_of(s.payload), text(s.resume_for), text(s.heartbeat_interval), text(s.offline_after),
-      s.sessions_max, s.message_bytes_max, s.body_bytes_max, s.group_members_max,
-      s.session_buffer_bytes, text(s.session_buffer_age), s.commit_queue_bytes,
-      s.fan_out_lag_records, s.fan_out_lag_entries, s.catch_up_held_records, s.queue_entries_max,
-      text(s.device_expires_after), s.page.records, s.page.bytes, s.tail_records, text(s.tail_age),
-      text(s.queue_linger), s.queue_flush_records, s.block_cache_bytes, s.write_buffer_bytes);
+             quoted(s.data), s.secret.empty() ? "not set" : "set, not shown", design,
+             s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
+             name_of(s.payload), text(s.resume_for), text(s.heartbeat_interval),
+             text(s.offline_after), s.sessions_max, s.message_bytes_max, s.body_bytes_max,
+             s.group_members_max, s.session_buffer_bytes, text(s.session_buffer_age),
+             s.commit_queue_bytes, s.fan_out_lag_records, s.fan_out_lag_entries,
+             s.catch_up_held_records, s.queue_entries_max, text(s.device_expires_after),
+             s.page.records, s.page.bytes, s.tail_records, text(s.tail_age), text(s.queue_linger),
+             s.queue_flush_records, s.block_cache_bytes, s.write_buffer_bytes);
 }
 
 }  // namespace clamor::server

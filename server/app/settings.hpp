@@ -1,5 +1,7 @@
 #pragma once
 
+#include "server/app/places.hpp"
+#include "server/base/id.hpp"
 #include "server/base/queue_design.hpp"
 #include "server/base/time.hpp"
 #include "server/core/limits.hpp"
@@ -10,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace clamor::server {
 
@@ -21,11 +24,13 @@ inline constexpr std::size_t secret_bytes_min = 16;
 /// Everything that `clamor serve` can be told; frozen once read. Keys of the settings file are
 /// named in settings.cpp, `--print-config` prints them all.
 struct Settings {
-  std::string address = "127.0.0.1";
-  std::uint16_t port = 7100;  ///< Of the first node, others follow; 0: any, ready lines name them.
+  /// Of the first node's gateway, others follow; port 0: any, ready lines name them.
+  Address listen{.port = 7100};
   std::string data = "clamor-data";
-  std::uint32_t nodes = 1;  ///< In this process; fixed once the data directory is filled.
-  std::string secret;       ///< Of the login tokens; secret_bytes_min or more. No default.
+  std::uint32_t nodes = 1;        ///< Of the deployment; fixed once a data directory is filled.
+  std::vector<NodePlace> places;  ///< One a node, in place of `listen`; empty: all in this process.
+  std::vector<NodeId> hosts;      ///< Those of this process, ascending, where there are places.
+  std::string secret;             ///< Of the login tokens; secret_bytes_min or more. No default.
   DesignSpec design{QueueDesign::per_user};
   store::Durability durability = store::Durability::fsync;
   AckAfter ack_after = AckAfter::log;
@@ -36,7 +41,7 @@ struct Settings {
   Duration offline_after = 30s;
 
   // Limits: what lies beyond is refused by name, or closes the session.
-  /// Of all nodes, each of which takes an equal share: a process holds 20,000 descriptors.
+  /// Of the process, whose nodes take equal shares: a process holds 20,000 descriptors.
   std::uint32_t sessions_max = 18'000;
   std::uint32_t message_bytes_max = 128 * 1024;
   std::uint32_t body_bytes_max = 16 * 1024;
@@ -69,11 +74,16 @@ struct Settings {
 /// `file:line:column: ...`.
 [[nodiscard]] Settings read_settings(const std::string& path);
 
-/// `nodes` of one process are at most so many.
-inline constexpr std::uint32_t nodes_max = 16;
+/// The nodes that this process hosts.
+[[nodiscard]] std::vector<NodeId> hosted(const Settings& settings);
+/// Where a hosted node's gateway listens.
+[[nodiscard]] Address listen_of(const Settings& settings, NodeId node);
 
-/// Sets address and port from `ADDRESS:PORT`. Throws scenario::ConfigError naming `origin`.
+/// Sets `listen` from `ADDRESS:PORT`. Throws scenario::ConfigError naming `origin`.
 void set_listen(Settings& settings, const std::string& text, const std::string& origin);
+
+/// What is wrong between the settings, whoever set them; empty where nothing is.
+[[nodiscard]] std::vector<std::string> faults_of(const Settings& settings);
 
 /// The effective settings as a settings file; the secret is left out.
 [[nodiscard]] std::string print_settings(const Settings& settings);

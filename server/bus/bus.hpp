@@ -16,7 +16,8 @@ class Receiver {
   virtual void receive(NodeId from, Message message) = 0;
   /// What another node sent in one turn, in order.
   virtual void receive_all(NodeId from, std::vector<Message> messages) = 0;
-  /// Another node can be reached from here on, under a term it never had before.
+  /// Another node can be reached from here on. Its term is one it never had before, unless it was
+  /// only the link to it that was lost; what either end knew of the other is void all the same.
   virtual void on_node_up(NodeId node, Term term) = 0;
   /// Nothing comes from it any more; what was sent to it may or may not have arrived.
   virtual void on_node_down(NodeId node) = 0;

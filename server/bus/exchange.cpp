@@ -42,6 +42,7 @@ bool Exchange::deliver(NodeId from, NodeId to, Term term, std::vector<Message> m
 
 void Endpoint::send(NodeId to, Message message) {
   if (to == self_) return receiver_.receive(self_, std::move(message));
+  if (links_ != nullptr && links_->leads_to(to)) return links_->send(to, message);
   for (Peer& peer : peers_) {
     if (peer.node == to) peer.waiting.push_back(std::move(message));
   }
@@ -53,6 +54,7 @@ void Endpoint::flush() {
     ++frames_;
     exchange_.deliver(self_, peer.node, peer.term, std::exchange(peer.waiting, {}));
   }
+  if (links_ != nullptr) frames_ += links_->flush();
 }
 
 const Endpoint::Peer* Endpoint::find(NodeId node) const {
@@ -61,10 +63,13 @@ const Endpoint::Peer* Endpoint::find(NodeId node) const {
   return found == peers_.end() ? nullptr : &*found;
 }
 
-bool Endpoint::is_up(NodeId node) const { return node == self_ || find(node) != nullptr; }
+bool Endpoint::is_up(NodeId node) const {
+  return node == self_ || find(node) != nullptr || (links_ != nullptr && links_->is_up(node));
+}
 
 void Endpoint::set_up(NodeId node, Term term) {
   set_down(node);
+  if (links_ != nullptr && links_->leads_to(node)) return;  // They know by themselves.
   peers_.push_back({node, term, {}});
 }
 

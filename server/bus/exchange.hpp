@@ -2,6 +2,7 @@
 
 #include "server/base/id.hpp"
 #include "server/bus/bus.hpp"
+#include "server/bus/links.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -36,12 +37,12 @@ class Exchange {
   std::unordered_map<NodeId, Place> up_;  // guarded by mutex_
 };
 
-/// A node's end of an exchange.
+/// A node's end of an exchange, and of its links where there are other processes.
 class Endpoint final : public Bus {
  public:
-  /// @pre both outlive it.
-  Endpoint(NodeId self, Receiver& receiver, Exchange& exchange)
-      : self_{self}, receiver_{receiver}, exchange_{exchange} {}
+  /// @pre all outlive it. `links` may be null.
+  Endpoint(NodeId self, Receiver& receiver, Exchange& exchange, Links* links = nullptr)
+      : self_{self}, receiver_{receiver}, exchange_{exchange}, links_{links} {}
 
   void send(NodeId to, Message message) override;
   void flush() override;
@@ -63,7 +64,8 @@ class Endpoint final : public Bus {
   const NodeId self_;
   Receiver& receiver_;
   Exchange& exchange_;
-  std::vector<Peer> peers_;  ///< Those that are up.
+  Links* const links_;
+  std::vector<Peer> peers_;  ///< Those of this process that are up.
   std::uint64_t frames_ = 0;
 };
 

@@ -2,10 +2,15 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
+#include <map>
+#include <sstream>
+#include <sys/file.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace clamor::directory {
 namespace {
@@ -20,6 +25,34 @@ std::uint32_t nodes_in(const std::string& path) {
   if (in >> key >> nodes && key == "nodes") return nodes;
   return 0;
 }
+
+/// The leases that the file notes, by node.
+std::map<std::uint32_t, std::string> lines_in(const std::string& path) {
+  std::ifstream in{path};
+  std::map<std::uint32_t, std::string> lines;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words{line};
+    std::string key;
+    std::uint32_t node = 0;
+    if (words >> key >> node && key == "node") lines[node] = line;
+  }
+  return lines;
+}
+
+/// While it lives no other process has one of the same directory.
+class Turn {
+ public:
+  explicit Turn(const std::string& data) : fd_{open(data.c_str(), O_RDONLY | O_CLOEXEC)} {
+    while (flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
+    }
+  }
+  ~Turn() { close(fd_); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  int fd_;
+};
 
 }  // namespace
 
@@ -57,17 +90,20 @@ std::string check_deployment(const std::string& data, std::uint32_t nodes) {
   return {};
 }
 
-std::string write_deployment(const std::string& data, std::uint32_t partitions,
+std::string write_deployment(const std::string& data, std::uint32_t nodes, std::uint32_t partitions,
                              std::span<const Lease> leases) {
   const std::string path = file_of(data);
+  const Turn turn{data};
+  std::map<std::uint32_t, std::string> lines = lines_in(path);
+  for (const Lease& lease : leases) {
+    lines[lease.node.value] = fmt::format("node {} term {} listen {} {}", lease.node.value,
+                                          lease.term.value, lease.address, lease.port);
+  }
   const std::string draft = path + ".new";
   {
     std::ofstream out{draft, std::ios::trunc};
-    out << "nodes " << leases.size() << "\npartitions " << partitions << '\n';
-    for (const Lease& lease : leases) {
-      out << "node " << lease.node.value << " term " << lease.term.value << " listen "
-          << lease.address << ' ' << lease.port << '\n';
-    }
+    out << "nodes " << nodes << "\npartitions " << partitions << '\n';
+    for (const auto& [node, line] : lines) out << line << '\n';
     out.flush();
     if (!out) return fmt::format("{}: {}", draft, std::strerror(errno));
   }

@@ -20,9 +20,10 @@ struct Lease {
 /// not move between nodes. Returns why not, and what to do; empty where all is well.
 [[nodiscard]] std::string check_deployment(const std::string& data, std::uint32_t nodes);
 
-/// Writes `<data>/deployment`, which says who is where: replaced as a whole. Returns what failed;
-/// empty where nothing did.
-[[nodiscard]] std::string write_deployment(const std::string& data, std::uint32_t partitions,
-                                           std::span<const Lease> leases);
+/// Notes in `<data>/deployment` who is where: the leases, and those of other nodes that have their
+/// data in the directory and were noted before. Processes that share it take turns. Returns what
+/// failed; empty where nothing did.
+[[nodiscard]] std::string write_deployment(const std::string& data, std::uint32_t nodes,
+                                           std::uint32_t partitions, std::span<const Lease> leases);
 
 }  // namespace clamor::directory

@@ -121,4 +121,28 @@ Checked check(const Key& key, std::string_view token, DeviceId device,
   return {resume ? Verdict::resume : Verdict::login, UserId{*user}};
 }
 
+// --- proofs --------------------------------------------------------------------------------------
+
+static_assert(sizeof(Proof) == crypto_auth_BYTES);
+
+Proof prove(const Key& key, std::span<const std::byte> bytes) {
+  Proof proof{};
+  crypto_auth(reinterpret_cast<unsigned char*>(proof.data()),
+              reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), key.data());
+  return proof;
+}
+
+bool is_proof(const Key& key, std::span<const std::byte> bytes, const Proof& proof) {
+  return crypto_auth_verify(reinterpret_cast<const unsigned char*>(proof.data()),
+                            reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                            key.data()) == 0;
+}
+
+Nonce draw_nonce() {
+  CLAMOR_ASSERT(sodium_init() >= 0);
+  Nonce nonce{};
+  randombytes_buf(nonce.data(), nonce.size());
+  return nonce;
+}
+
 }  // namespace clamor::token

@@ -3,7 +3,9 @@
 #include "server/base/id.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -41,5 +43,17 @@ struct Checked {
 /// a token claims is looked at only once its MAC is right.
 [[nodiscard]] Checked check(const Key& key, std::string_view token, DeviceId device,
                             std::int64_t now_unix_seconds);
+
+// --- proofs: who makes one holds the key ---------------------------------------------------------
+
+/// HMAC-SHA-512-256 of some bytes.
+using Proof = std::array<std::byte, 32>;
+[[nodiscard]] Proof prove(const Key& key, std::span<const std::byte> bytes);
+/// Compares in constant time.
+[[nodiscard]] bool is_proof(const Key& key, std::span<const std::byte> bytes, const Proof& proof);
+
+/// Bytes that nobody can foresee and that never come again.
+using Nonce = std::array<std::byte, 16>;
+[[nodiscard]] Nonce draw_nonce();
 
 }  // namespace clamor::token

@@ -388,10 +388,27 @@ TEST(LoadCommand, EndsGracefullyOnSigtermAndLeavesTheScenarioThatRan) {
   EXPECT_EQ(ran.seed, 5U);
 }
 
-TEST(Load, RefusesMoreClientsThanTheEmbeddedServerHolds) {
+TEST(Load, MoreNodesThanAProcessHostsRunInSeveral) {
+  scenario::Scenario scenario = small_scenario();
+  scenario.deployment.clients_per_server = 5;
+  const report::RunResult run = run_load(options_for(scenario, {QueueDesign::per_user}));
+  EXPECT_GT(run.deployment.servers, 16U);
+  EXPECT_NE(run.environment.placement.find(" nodes in 2 processes"), std::string::npos)
+      << run.environment.placement;
+  EXPECT_TRUE(run.ledger_complete) << run.ledger_unknown_because;
+  EXPECT_TRUE(all_implicit_passed(run));
+  EXPECT_EQ(run.ledger.expected, run.ledger.delivered);
+  EXPECT_EQ(run.ledger.acknowledged, 600U);
+  EXPECT_TRUE(run.ledger_findings.empty()) << run.ledger_findings.front();
+}
+
+TEST(Load, RefusesWhatTheEmbeddedServerCannotHold) {
   LoadOptions options = options_for(small_scenario());
-  options.scale = 400;
-  EXPECT_THROW((void)run_load(options), scenario::ConfigError);
+  options.scenario.deployment.clients_per_server = 1;
+  EXPECT_THROW((void)run_load(options), scenario::ConfigError) << "more nodes than it hosts";
+  options.scenario.deployment.clients_per_server = 100'000;
+  options.scale = 300;
+  EXPECT_THROW((void)run_load(options), scenario::ConfigError) << "more clients than a node takes";
 }
 
 }  // namespace

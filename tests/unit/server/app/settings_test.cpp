@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <string>
+#include <vector>
 
 namespace clamor::server {
 namespace {
@@ -31,8 +32,7 @@ class SettingsFile : public testing::Test {
 
 TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   Settings settings;
-  settings.address = "::1";
-  settings.port = 7;
+  settings.listen = {"::1", 7};
   settings.data = "/var/lib/a \"quoted\" place";
   settings.design = {QueueDesign::hybrid, 77};
   settings.durability = store::Durability::os;
@@ -82,12 +82,55 @@ TEST_F(SettingsFile, AnIdleSessionMustOutliveTwoHeartbeats) {
 }
 
 TEST_F(SettingsFile, ListenNamesAnAddressAndAPort) {
-  EXPECT_EQ(read("listen: \"[::1]:80\"\n").address, "::1");
-  EXPECT_EQ(read("listen: 0.0.0.0:0\n").port, 0);
+  EXPECT_EQ(read("listen: \"[::1]:80\"\n").listen.host, "::1");
+  EXPECT_EQ(read("listen: 0.0.0.0:0\n").listen.port, 0);
   for (const std::string wrong : {"localhost", "localhost:80", ":80", "a:b", "a:70000", "a:-1"}) {
     Settings settings;
     EXPECT_THROW(set_listen(settings, wrong, "--listen"), scenario::ConfigError) << wrong;
   }
+}
+
+TEST_F(SettingsFile, NodesOfSeveralProcessesAreAListAndWhichOfThemThisOneHosts) {
+  const std::string text =
+      "nodes:\n"
+      "  - {listen: 127.0.0.1:0, bus: 127.0.0.1:7200}\n"
+      "  - {listen: 10.0.0.2:7100, bus: 10.0.0.2:7200}\n"
+      "  - {listen: \"[::1]:7100\", bus: \"[::1]:7200\"}\n"
+      "host: [0, 2]\n";
+  const Settings settings = read(text);
+  EXPECT_EQ(settings.nodes, 3U);
+  EXPECT_EQ(hosted(settings), (std::vector<NodeId>{{0}, {2}}));
+  EXPECT_EQ(listen_of(settings, {1}), (Address{"10.0.0.2", 7100}));
+  EXPECT_EQ(settings.places[2].bus, (Address{"::1", 7200}));
+  EXPECT_TRUE(server::faults_of(settings).empty());
+  const std::string printed = print_settings(settings);
+  EXPECT_EQ(print_settings(read(printed)), printed);
+
+  Settings alone = read("listen: 127.0.0.1:7000\nnodes: 2\n");
+  EXPECT_EQ(hosted(alone), (std::vector<NodeId>{{0}, {1}}));
+  EXPECT_EQ(listen_of(alone, {1}), (Address{"127.0.0.1", 7001}));
+  alone.listen.port = 65'535;
+  ASSERT_EQ(server::faults_of(alone).size(), 1U);
+}
+
+TEST_F(SettingsFile, EveryFaultOfAListOfNodesIsNamedWithItsPlace) {
+  const std::string faults = faults_of(
+      "nodes:\n"
+      "  - {listen: 127.0.0.1:7100}\n"
+      "  - {listen: localhost:7101, bus: 127.0.0.1:0}\n"
+      "  - {listen: 127.0.0.1:7102, bus: 0.0.0.0:7202}\n"
+      "  - {listen: 127.0.0.1:7103, bus: 127.0.0.1:7100}\n"
+      "  - {listen: 127.0.0.1:7100, bus: 127.0.0.1:7205, buss: 1}\n"
+      "listen: 127.0.0.1:7100\n"
+      "host: [x, 64]\n");
+  for (const std::string expected :
+       {":2:5:", ":3:14:", ":3:35:", ":4:35:", ":5:35:", "127.0.0.1:7100 stands twice",
+        ":6:14:", ":6:51:", ":7:9:", ":8:8:", ":8:11:"}) {
+    EXPECT_NE(faults.find(expected), std::string::npos) << expected << "\n" << faults;
+  }
+  EXPECT_NE(faults_of("nodes: [{listen: 127.0.0.1:1, bus: 127.0.0.1:2}]\n").find("expected 2 to"),
+            std::string::npos);
+  EXPECT_NE(faults_of("nodes: 17\n").find(":1:8:"), std::string::npos);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ TEST(DeploymentFile, ANewDirectoryTakesAnyNumberOfNodesAndKeepsIt) {
   EXPECT_EQ(check_deployment(data, 3), "");
   const std::vector<Lease> leases{
       {{0}, {4}, "127.0.0.1", 7100}, {{1}, {4}, "127.0.0.1", 7101}, {{2}, {5}, "127.0.0.1", 7102}};
-  ASSERT_EQ(write_deployment(data, 16, leases), "");
+  ASSERT_EQ(write_deployment(data, 3, 16, leases), "");
   EXPECT_EQ(check_deployment(data, 3), "");
   EXPECT_NE(check_deployment(data, 2).find("made for 3 nodes"), std::string::npos);
   EXPECT_NE(check_deployment(data, 1).find("--nodes 3"), std::string::npos);
@@ -39,6 +39,22 @@ TEST(DeploymentFile, ANewDirectoryTakesAnyNumberOfNodesAndKeepsIt) {
   EXPECT_EQ(text.str(),
             "nodes 3\npartitions 16\nnode 0 term 4 listen 127.0.0.1 7100\n"
             "node 1 term 4 listen 127.0.0.1 7101\nnode 2 term 5 listen 127.0.0.1 7102\n");
+}
+
+TEST(DeploymentFile, ProcessesThatShareADirectoryKeepEachOthersLeases) {
+  const test::TemporaryDirectory directory;
+  const std::string data = directory / "";
+  const std::vector<Lease> first{{{0}, {1}, "127.0.0.1", 7100}, {{2}, {1}, "127.0.0.1", 7102}};
+  const std::vector<Lease> second{{{1}, {5}, "127.0.0.1", 7101}};
+  const std::vector<Lease> again{{{2}, {2}, "127.0.0.1", 7202}};
+  for (const auto& leases : {first, second, again}) {
+    ASSERT_EQ(write_deployment(data, 3, 16, leases), "");
+  }
+  std::ostringstream text;
+  text << std::ifstream{data + "/deployment"}.rdbuf();
+  EXPECT_EQ(text.str(),
+            "nodes 3\npartitions 16\nnode 0 term 1 listen 127.0.0.1 7100\n"
+            "node 1 term 5 listen 127.0.0.1 7101\nnode 2 term 2 listen 127.0.0.1 7202\n");
 }
 
 TEST(DeploymentFile, ADirectoryOfALoneNodeOrWithADamagedFileIsRefused) {

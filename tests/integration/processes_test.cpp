@@ -1,0 +1,121 @@
+// Nodes in several processes: how they find one another, and what happens where they must not.
+
+#include "tests/integration/server_processes.hpp"
+#include "tests/integration/test_client.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace clamor::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t nodes = 3;
+constexpr std::uint64_t first_channel = 10;
+constexpr std::uint64_t last_channel = 21;
+
+TEST(Processes, AMessageReachesTheMembersAtEveryNodeAndARestartOfAllKeepsIt) {
+  ServerProcesses servers{"durability: os\ncatch_up: {tail_age: 0s}\n", nodes};
+  TestDevice alice{1, 1};
+  TestDevice bob{2, 1};
+  TestDevice carol{3, 1};
+  alice.come_online(servers.port(0));
+  bob.come_online(servers.port(1));
+  carol.come_online(servers.port(2));
+  for (std::uint64_t channel = first_channel; channel <= last_channel; ++channel) {
+    alice.create(channel, {1, 2, 3});
+    EXPECT_EQ(bob.hear().record.id, MessageId{1});
+    EXPECT_EQ(carol.hear().record.id, MessageId{1});
+    EXPECT_EQ(bob.say(channel, "by bob"), MessageId{2});
+    EXPECT_EQ(carol.hear().body, "by bob");
+  }
+  for (const std::uint16_t port : servers.ports()) {
+    EXPECT_GT(metric(port, "clamor_bus_frames_total"), 0);
+    EXPECT_EQ(metric(port, "clamor_repairs_total"), 0);
+    wait_for_queues(port);
+  }
+  EXPECT_EQ(servers.stop(), 0) << servers.log(0) << servers.log(1) << servers.log(2);
+  std::ostringstream noted;
+  noted << std::ifstream{servers.data() + "/deployment"}.rdbuf();
+  for (std::uint32_t node = 0; node < nodes; ++node) {
+    const std::string line = "node " + std::to_string(node) + " term 1 listen 127.0.0.1 " +
+                             std::to_string(servers.port(node)) + "\n";
+    EXPECT_NE(noted.str().find(line), std::string::npos) << noted.str();
+  }
+
+  for (std::uint32_t node = 0; node < nodes; ++node) servers.launch(node);
+  for (std::uint32_t node = 0; node < nodes; ++node) servers.await_listening(node);
+  servers.await_links();
+  TestDevice phone{2, 2};
+  phone.come_online(servers.port(0));
+  for (std::uint64_t channel = first_channel; channel <= last_channel; ++channel) {
+    EXPECT_EQ(phone.ids(channel), ids_from(1, 2));
+  }
+}
+
+/// A `clamor serve` that does not start: what it says.
+std::string refusal_of(const std::string& config, const std::vector<std::string>& more) {
+  const TemporaryDirectory directory;
+  std::vector<std::string> arguments{CLAMOR_BINARY, "serve", "--config", config};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  ChildProcess process{arguments, directory / "log"};
+  EXPECT_EQ(process.wait(), 104) << process.log();
+  return process.log();
+}
+
+TEST(Processes, WhatAProcessHostsIsCheckedBeforeAnythingElse) {
+  const TemporaryDirectory directory;
+  const std::string list = directory / "list.yaml";
+  std::ofstream{list} << "secret: integration tests\ndata: " << (directory / "data")
+                      << "\nnodes: [{listen: 127.0.0.1:0, bus: 127.0.0.1:1}, "
+                         "{listen: 127.0.0.1:0, bus: 127.0.0.1:2}]\n";
+  const std::string number = directory / "number.yaml";
+  std::ofstream{number} << "secret: integration tests\nnodes: 2\n";
+  const auto expect = [](const std::string& said, const std::string& expected) {
+    EXPECT_NE(said.find(expected), std::string::npos) << said;
+  };
+  expect(refusal_of(list, {}), "none that this process hosts; expected --host 0");
+  expect(refusal_of(list, {"--host", "2"}), "--host names node 2, but the settings list 2");
+  expect(refusal_of(list, {"--host", "1,1"}), "--host names node 1 twice");
+  expect(refusal_of(list, {"--host", "0", "--nodes", "2"}), "--nodes does not go with the list");
+  expect(refusal_of(list, {"--host", "0", "--listen", "127.0.0.1:0"}),
+         "--listen does not go with the list");
+  expect(refusal_of(number, {"--host", "0"}), "expected a list of all nodes");
+}
+
+TEST(Processes, ANodeOfAnotherDeploymentOrWithoutTheSecretIsNotLetIn) {
+  ServerProcesses servers{"durability: os\n", 2};
+  servers.kill_hard(1);
+  std::ostringstream text;
+  text << std::ifstream{servers.config()}.rdbuf();
+  const auto intrude = [&](const std::string& setting, const std::string& instead) {
+    std::string changed = text.str();
+    changed.replace(changed.find(setting), setting.size(), instead);
+    const TemporaryDirectory directory;
+    std::ofstream{directory / "serve.yaml"} << changed;
+    ChildProcess process{{CLAMOR_BINARY, "serve", "--config", directory / "serve.yaml", "--data",
+                          directory / "data", "--host", "1"},
+                         directory / "log"};
+    process.read_line();
+    const auto until = std::chrono::steady_clock::now() + TestClient::patience;
+    while (process.log().find("is down: it ") == std::string::npos) {
+      if (std::chrono::steady_clock::now() > until) return "it says nothing: " + process.log();
+      std::this_thread::sleep_for(5ms);  // A log file tells of no change.
+    }
+    EXPECT_EQ(metric(servers.port(1), "clamor_nodes_up"), 1);
+    EXPECT_EQ(metric(servers.port(0), "clamor_nodes_up"), 1);
+    return process.log();
+  };
+  EXPECT_NE(intrude("integration tests", "another secret of mine").find("same `secret`"),
+            std::string::npos);
+  const std::string other = intrude("durability: os", "durability: os\ndesign: per_group");
+  EXPECT_NE(other.find("2 nodes, per_user, payload reference"), std::string::npos) << other;
+  EXPECT_NE(other.find("2 nodes, per_group, payload reference"), std::string::npos) << other;
+}
+
+}  // namespace
+}  // namespace clamor::test

@@ -1,0 +1,103 @@
+#pragma once
+
+#include "tests/chaos/fixed_port.hpp"
+#include "tests/integration/server_process.hpp"
+#include "tests/integration/test_client.hpp"
+#include "tests/temporary_directory.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace clamor::test {
+
+/// A deployment with a process for each node: real `clamor serve`s on fixed ports, with one data
+/// directory that outlives their restarts.
+class ServerProcesses {
+ public:
+  /// `settings` are further lines of the settings file.
+  explicit ServerProcesses(const std::string& settings, std::uint32_t nodes)
+      : first_port_{fixed_port(2 * nodes)}, processes_(nodes) {
+    std::ofstream out{config()};
+    out << "data: " << data() << "\nsecret: " << test_secret << "\nnodes:\n";
+    for (std::uint32_t node = 0; node < nodes; ++node) {
+      out << "  - {listen: 127.0.0.1:" << port(node) << ", bus: 127.0.0.1:" << port(nodes + node)
+          << "}\n";
+    }
+    out << settings;
+    out.close();
+    for (std::uint32_t node = 0; node < nodes; ++node) launch(node);
+    for (std::uint32_t node = 0; node < nodes; ++node) await_listening(node);
+    await_links();
+  }
+
+  /// Starts a node's process, and does not wait until it listens.
+  void launch(std::uint32_t node) {
+    processes_[node] = std::make_unique<ChildProcess>(
+        std::vector<std::string>{CLAMOR_BINARY, "serve", "--config", config(), "--host",
+                                 std::to_string(node)},
+        directory_ / ("node-" + std::to_string(node) + ".log"));
+  }
+  void await_listening(std::uint32_t node) {
+    const std::string line = processes_[node]->read_line();
+    if (line == "listening on 127.0.0.1:" + std::to_string(port(node))) return;
+    throw std::runtime_error("node " + std::to_string(node) + " did not start: " + line +
+                             processes_[node]->log());
+  }
+  /// Waits until every node reaches all.
+  void await_links() const {
+    const auto until = std::chrono::steady_clock::now() + TestClient::patience;
+    for (const std::uint16_t port : ports()) {
+      while (metric(port, "clamor_nodes_up") != static_cast<double>(processes_.size())) {
+        if (std::chrono::steady_clock::now() > until) throw std::runtime_error("a link is missing");
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
+      }
+    }
+  }
+  void kill_hard(std::uint32_t node) {
+    processes_[node]->signal(SIGKILL);
+    processes_[node]->wait();
+  }
+  /// Ends one, or all at the same time, as an operator would; the exit code that is no 0, or 0.
+  int stop(std::uint32_t node) {
+    processes_[node]->signal(SIGTERM);
+    return processes_[node]->wait();
+  }
+  int stop() {
+    for (const auto& process : processes_) process->signal(SIGTERM);
+    int code = 0;
+    for (const auto& process : processes_) {
+      const int own = process->wait();
+      if (own != 0) code = own;
+    }
+    return code;
+  }
+
+  [[nodiscard]] std::uint16_t port(std::uint32_t node) const {
+    return static_cast<std::uint16_t>(first_port_ + node);
+  }
+  /// Of all nodes' gateways.
+  [[nodiscard]] std::vector<std::uint16_t> ports() const {
+    std::vector<std::uint16_t> ports;
+    for (std::uint32_t node = 0; node < processes_.size(); ++node) ports.push_back(port(node));
+    return ports;
+  }
+  /// What a node's process wrote to its standard error since its start.
+  [[nodiscard]] std::string log(std::uint32_t node) const { return processes_[node]->log(); }
+  [[nodiscard]] std::string config() const { return directory_ / "serve.yaml"; }
+  [[nodiscard]] std::string data() const { return directory_ / "data"; }
+
+ private:
+  TemporaryDirectory directory_;
+  std::uint16_t first_port_;
+  std::vector<std::unique_ptr<ChildProcess>> processes_;
+};
+
+}  // namespace clamor::test
