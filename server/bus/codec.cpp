@@ -216,6 +216,8 @@ void write(Writer& out, const T& field) {
     out.put(static_cast<std::uint64_t>(field));
   } else if constexpr (std::unsigned_integral<T>) {
     out.put(std::uint64_t{field});
+  } else if constexpr (std::is_same_v<T, std::int64_t>) {
+    out.put(zig_zag(field));
   } else if constexpr (std::is_same_v<T, Duration> || std::is_same_v<T, Instant>) {
     out.put(zig_zag(to_ns(field)));
   } else if constexpr (is_text<T>) {
@@ -244,6 +246,8 @@ void read(Reader& in, T& field) {
     const std::uint64_t value = in.get();
     in.require(value <= std::numeric_limits<T>::max());
     field = static_cast<T>(value);
+  } else if constexpr (std::is_same_v<T, std::int64_t>) {
+    field = un_zig_zag(in.get());
   } else if constexpr (std::is_same_v<T, Duration>) {
     field = read_time(in);
   } else if constexpr (std::is_same_v<T, Instant>) {
