@@ -25,6 +25,9 @@ using Heard = std::vector<std::string>;
 
 constexpr std::uint32_t partitions = test::partitions;
 
+/// With a handshake; long enough for a machine under load.
+constexpr auto patience = 2s;
+
 /// A node of a process of its own that writes down what it hears.
 class Listener final : public Receiver {
  public:
@@ -37,7 +40,8 @@ class Listener final : public Receiver {
                           .key = token::derive_key(secret),
                           .partitions = partitions,
                           .buffer_bytes_max = buffer_bytes_max,
-                          .redial_after = 5ms};
+                          .redial_after = 5ms,
+                          .handshake_timeout = patience};
     for (std::uint32_t node = 0; node < at.size(); ++node) {
       if (node != self) settings.remotes.push_back({{node}, "127.0.0.1", at[node]});
     }
@@ -206,6 +210,33 @@ TEST_F(Network, WhoDoesNotHoldTheSecretIsNobody) {
   const std::size_t first = said.find(fault);
   ASSERT_NE(first, std::string::npos) << said;
   EXPECT_EQ(said.find(fault, first + 1), std::string::npos) << "it is said once\n" << said;
+}
+
+TEST_F(Network, StrangersThatSayNothingKeepNobodyOut) {
+  const auto at = free_ports(2);
+  Listener zero{io_, 0, 1, at};
+  std::vector<tcp::socket> silent;
+  for (int i = 0; i < 100; ++i) {
+    silent.emplace_back(io_).connect({boost::asio::ip::address_v4::loopback(), at[0]});
+  }
+  Listener one{io_, 1, 1, at};
+  run_until_both_up(zero, one);
+  EXPECT_EQ(zero.heard, (Heard{"up 1/1"}));
+}
+
+TEST_F(Network, ADialThatMeetsSilenceIsMadeAgain) {
+  const auto at = free_ports(2);
+  // Connections come about in its backlog, and nobody answers.
+  std::optional<tcp::acceptor> silent{
+      std::in_place, io_, tcp::endpoint{boost::asio::ip::address_v4::loopback(), at[0]}};
+  testing::internal::CaptureStderr();
+  Listener one{io_, 1, 1, at};
+  io_.restart();
+  io_.run_for(patience + 50ms);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("it does not answer"), std::string::npos);
+  silent.reset();
+  Listener zero{io_, 0, 1, at};
+  run_until_both_up(zero, one);
 }
 
 /// A node 1 by hand, past its handshake with node 0.
