@@ -166,18 +166,17 @@ void EmbeddedServer::await_listening(Process& process, std::uint32_t nodes, Inst
 
 void EmbeddedServer::await_links(std::size_t nodes, Instant deadline) {
   std::string error;
-  for (const Target& target : parse_targets(url_, error)) {
-    for (;;) {
-      const auto sample = scrape(target, 1s);
-      if (sample && sample->nodes_up == nodes) break;
-      if (const auto how = died()) fail_to_start(*how + last_words());
-      if (monotonic_now() >= deadline) {
-        fail_to_start(fmt::format("node {} reaches {} of {} nodes", target.port,
-                                  sample ? sample->nodes_up : 0, nodes) +
-                      last_words());
-      }
-      poll(nullptr, 0, 5);  // A link that comes up changes no descriptor of ours.
+  const std::vector<Target> targets = parse_targets(url_, error);
+  for (;;) {
+    const auto sample = scrape(targets, 1s);
+    if (sample && sample->nodes_up == nodes) return;
+    if (const auto how = died()) fail_to_start(*how + last_words());
+    if (monotonic_now() >= deadline) {
+      fail_to_start((sample ? fmt::format("a node reaches {} of {} nodes", sample->nodes_up, nodes)
+                            : "a node does not answer") +
+                    last_words());
     }
+    poll(nullptr, 0, 5);  // A link that comes up changes no descriptor of ours.
   }
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <limits>
 #include <map>
 #include <poll.h>
 #include <set>
@@ -101,7 +102,7 @@ std::optional<ServerSample> scrape(const Target& target, Duration longest) {
 }
 
 std::optional<ServerSample> scrape(std::span<const Target> targets, Duration longest) {
-  ServerSample sum{.nodes_up = targets.size()};
+  ServerSample sum{.nodes_up = std::numeric_limits<std::uint64_t>::max()};
   const Instant deadline = monotonic_now() + longest;
   std::set<std::pair<std::uint32_t, std::uint64_t>> processes;
   for (const Target& target : targets) {

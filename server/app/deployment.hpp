@@ -16,7 +16,7 @@ namespace clamor::server {
 [[nodiscard]] std::string thread_name(NodeId node);
 
 /// The nodes of a deployment that this process hosts: a store, an I/O thread and a gateway port
-/// each; links to those that other processes host. All calls from one thread that is none of theirs.
+/// each; links to those that other processes host. All calls from one thread, none of theirs.
 class Deployment {
  public:
   /// Opens everything and serves. Throws scenario::ConfigError where an address or a data directory

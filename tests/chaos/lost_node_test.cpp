@@ -1,7 +1,8 @@
 // One node of three is lost at random moments under the load generator's load, while the others run
-// on: its threads end between two events, its queues keep what a flush has made durable, and it is
-// opened again. The judges are those of the kill test; besides, sessions that only their user's
-// owner was taken from must stay.
+// on, and is opened again. In a process with the others its threads end between two events, and its
+// queues keep what a flush has made durable; one with a process of its own is killed with it. The
+// judges are those of the kill test; besides, sessions that only their user's owner was taken from
+// must stay.
 //
 // CLAMOR_KILLS: nodes lost in all tests together (8; .ci/run asks for 50). CLAMOR_KILL_SEED repeats
 // the moments of a run that printed it.
@@ -11,6 +12,7 @@
 #include "tests/designs.hpp"
 #include "tests/integration/local_nodes.hpp"
 #include "tests/integration/queue_audit.hpp"
+#include "tests/integration/server_processes.hpp"
 #include "tests/integration/test_client.hpp"
 
 #include <gtest/gtest.h>
@@ -35,13 +37,15 @@ struct Case {
   double share;  ///< Of all kills.
   AckAfter ack_after = AckAfter::log;
   Queues queues = Queues::kept;
+  bool processes = false;  ///< A process a node.
 };
 void PrintTo(const Case& of, std::ostream* out) { *out << of.name; }
 
 /// Takes one node after the other from under the load, and gives it back.
+template <class Nodes>
 class Loser {
  public:
-  Loser(LocalNodes& nodes, std::uint64_t seed) : nodes_{nodes}, random_{seed} {
+  Loser(Nodes& nodes, std::uint64_t seed) : nodes_{nodes}, random_{seed} {
     for (std::uint32_t node = 0; node < LocalNodes::count; ++node) {
       visitors_.emplace_back(LocalNodes::user_of(node, first_visitor), 1);
       stayers_.emplace_back(LocalNodes::user_of(node, first_stayer), 1);
@@ -104,7 +108,7 @@ class Loser {
     return sum;
   }
 
-  LocalNodes& nodes_;
+  Nodes& nodes_;
   std::mt19937_64 random_;
   std::vector<TestDevice> visitors_;  ///< By the node that owns the user, as
   std::vector<TestDevice> stayers_;
@@ -114,19 +118,13 @@ class Loser {
   double refused_ = 0;
 };
 
-class ANodeLostAtRandomMoments : public testing::TestWithParam<Case> {};
-
-TEST_P(ANodeLostAtRandomMoments, TheLedgerIsClean) {
-  const Case& test = GetParam();
+template <class Nodes>
+void lose_nodes(const Case& test, Nodes& nodes) {
   const auto all = static_cast<double>(from_environment("CLAMOR_KILLS", 8));
   const auto kills = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(all * test.share + 0.5));
   const std::uint64_t seed = from_environment("CLAMOR_KILL_SEED", std::random_device{}());
   std::printf("  CLAMOR_KILL_SEED=%llu\n", static_cast<unsigned long long>(seed));
 
-  LocalNodes nodes{
-      "durability: os\nstore: {queue_flush_records: 150}\ndesign: " + setting_of(test.design) +
-          "\nack_after: " + std::string{name_of(test.ack_after)} + "\n",
-      fixed_port(LocalNodes::count)};
   if (test.queues == Queues::kept) {
     hold_queues(nodes.port(0), users_of_load);
     nodes.stop();  // So that these devices are durable.
@@ -164,18 +162,38 @@ TEST_P(ANodeLostAtRandomMoments, TheLedgerIsClean) {
   }
 }
 
+class ANodeLostAtRandomMoments : public testing::TestWithParam<Case> {};
+
+TEST_P(ANodeLostAtRandomMoments, TheLedgerIsClean) {
+  const Case& test = GetParam();
+  const std::string settings =
+      "durability: os\nstore: {queue_flush_records: 150}\ndesign: " + setting_of(test.design) +
+      "\nack_after: " + std::string{name_of(test.ack_after)} + "\n";
+  if (test.processes) {
+    ServerProcesses nodes{settings, LocalNodes::count};
+    lose_nodes(test, nodes);
+  } else {
+    LocalNodes nodes{settings, fixed_port(LocalNodes::count)};
+    lose_nodes(test, nodes);
+  }
+}
+
 constexpr DesignSpec hybrid{QueueDesign::hybrid, 12};
 
 INSTANTIATE_TEST_SUITE_P(Designs, ANodeLostAtRandomMoments,
-                         testing::Values(Case{"per_user", {QueueDesign::per_user}, 0.3},
+                         testing::Values(Case{"per_user", {QueueDesign::per_user}, 0.2},
                                          Case{"per_user_acknowledged_after_fanout",
                                               {QueueDesign::per_user},
                                               0.2,
                                               AckAfter::fanout,
                                               Queues::trimmed},
-                                         Case{"per_member", {QueueDesign::per_member}, 0.2},
-                                         Case{"hybrid", hybrid, 0.2},
-                                         Case{"per_group", {QueueDesign::per_group}, 0.1}),
+                                         Case{"per_member", {QueueDesign::per_member}, 0.15},
+                                         Case{"hybrid", hybrid, 0.15},
+                                         Case{"per_group", {QueueDesign::per_group}, 0.1},
+                                         Case{.name = "hybrid_in_processes",
+                                              .design = hybrid,
+                                              .share = 0.2,
+                                              .processes = true}),
                          [](const auto& of) { return std::string{of.param.name}; });
 
 }  // namespace

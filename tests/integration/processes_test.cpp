@@ -47,9 +47,7 @@ TEST(Processes, AMessageReachesTheMembersAtEveryNodeAndARestartOfAllKeepsIt) {
     EXPECT_NE(noted.str().find(line), std::string::npos) << noted.str();
   }
 
-  for (std::uint32_t node = 0; node < nodes; ++node) servers.launch(node);
-  for (std::uint32_t node = 0; node < nodes; ++node) servers.await_listening(node);
-  servers.await_links();
+  servers.start_all();
   TestDevice phone{2, 2};
   phone.come_online(servers.port(0));
   for (std::uint64_t channel = first_channel; channel <= last_channel; ++channel) {
@@ -89,7 +87,7 @@ TEST(Processes, WhatAProcessHostsIsCheckedBeforeAnythingElse) {
 
 TEST(Processes, ANodeOfAnotherDeploymentOrWithoutTheSecretIsNotLetIn) {
   ServerProcesses servers{"durability: os\n", 2};
-  servers.kill_hard(1);
+  servers.drop(1);
   std::ostringstream text;
   text << std::ifstream{servers.config()}.rdbuf();
   const auto intrude = [&](const std::string& setting, const std::string& instead) {

@@ -33,43 +33,25 @@ class ServerProcesses {
     }
     out << settings;
     out.close();
-    for (std::uint32_t node = 0; node < nodes; ++node) launch(node);
-    for (std::uint32_t node = 0; node < nodes; ++node) await_listening(node);
+    start_all();
+  }
+  void start_all() {
+    for (std::uint32_t node = 0; node < processes_.size(); ++node) launch(node);
+    for (std::uint32_t node = 0; node < processes_.size(); ++node) await_listening(node);
     await_links();
   }
 
-  /// Starts a node's process, and does not wait until it listens.
-  void launch(std::uint32_t node) {
-    processes_[node] = std::make_unique<ChildProcess>(
-        std::vector<std::string>{CLAMOR_BINARY, "serve", "--config", config(), "--host",
-                                 std::to_string(node)},
-        directory_ / ("node-" + std::to_string(node) + ".log"));
-  }
-  void await_listening(std::uint32_t node) {
-    const std::string line = processes_[node]->read_line();
-    if (line == "listening on 127.0.0.1:" + std::to_string(port(node))) return;
-    throw std::runtime_error("node " + std::to_string(node) + " did not start: " + line +
-                             processes_[node]->log());
-  }
-  /// Waits until every node reaches all.
-  void await_links() const {
-    const auto until = std::chrono::steady_clock::now() + TestClient::patience;
-    for (const std::uint16_t port : ports()) {
-      while (metric(port, "clamor_nodes_up") != static_cast<double>(processes_.size())) {
-        if (std::chrono::steady_clock::now() > until) throw std::runtime_error("a link is missing");
-        std::this_thread::sleep_for(std::chrono::milliseconds{5});
-      }
-    }
-  }
-  void kill_hard(std::uint32_t node) {
+  /// Kills a node's process.
+  void drop(std::uint32_t node) {
     processes_[node]->signal(SIGKILL);
     processes_[node]->wait();
   }
-  /// Ends one, or all at the same time, as an operator would; the exit code that is no 0, or 0.
-  int stop(std::uint32_t node) {
-    processes_[node]->signal(SIGTERM);
-    return processes_[node]->wait();
+  void start(std::uint32_t node) {
+    launch(node);
+    await_listening(node);
+    await_links();
   }
+  /// Ends them all at the same time, as an operator would; the exit code that is no 0, or 0.
   int stop() {
     for (const auto& process : processes_) process->signal(SIGTERM);
     int code = 0;
@@ -95,6 +77,29 @@ class ServerProcesses {
   [[nodiscard]] std::string data() const { return directory_ / "data"; }
 
  private:
+  void launch(std::uint32_t node) {
+    processes_[node] = std::make_unique<ChildProcess>(
+        std::vector<std::string>{CLAMOR_BINARY, "serve", "--config", config(), "--host",
+                                 std::to_string(node)},
+        directory_ / ("node-" + std::to_string(node) + ".log"));
+  }
+  void await_listening(std::uint32_t node) {
+    const std::string line = processes_[node]->read_line();
+    if (line == "listening on 127.0.0.1:" + std::to_string(port(node))) return;
+    throw std::runtime_error("node " + std::to_string(node) + " did not start: " + line +
+                             processes_[node]->log());
+  }
+  /// Waits until every node reaches all.
+  void await_links() const {
+    const auto until = std::chrono::steady_clock::now() + TestClient::patience;
+    for (const std::uint16_t port : ports()) {
+      while (metric(port, "clamor_nodes_up") != static_cast<double>(processes_.size())) {
+        if (std::chrono::steady_clock::now() > until) throw std::runtime_error("a link is missing");
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
+      }
+    }
+  }
+
   TemporaryDirectory directory_;
   std::uint16_t first_port_;
   std::vector<std::unique_ptr<ChildProcess>> processes_;

@@ -28,6 +28,7 @@ TEST_P(ParityOfProcesses, LiveSimulatedAndNaiveCountsAreEqual) {
 
   test::ServerProcesses servers{"durability: os\ndesign: " + test::setting_of(GetParam()) + "\n",
                                 nodes};
+  test::hold_queues(servers.ports().front(), plan.users());
   const report::RunResult run = run_live(plan, GetParam(), servers.ports(), {});
   EXPECT_EQ(servers.stop(), 0);
   const Live live = counts_of(run, servers.data(), nodes);
