@@ -51,6 +51,7 @@ void add_commands(CLI::App& root, std::function<int()>& chosen) {
   loadgen::add_load_command(root, chosen);
   sim::add_sim_command(root, chosen);
   server::add_serve_command(root, chosen);
+  server::add_dev_cert_command(root, chosen);
   report::add_report_command(root, chosen);
   report::add_calibrate_command(root, chosen);
   scenario::add_scenario_command(root, chosen);

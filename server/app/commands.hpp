@@ -12,4 +12,7 @@ namespace clamor::server {
 /// exit code.
 void add_serve_command(CLI::App& root, std::function<int()>& chosen);
 
+/// Registers `clamor dev-cert`.
+void add_dev_cert_command(CLI::App& root, std::function<int()>& chosen);
+
 }  // namespace clamor::server

@@ -9,13 +9,16 @@
 #include "server/directory/directory.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/store/store.hpp"
+#include "server/tls/context.hpp"
 #include "server/token/token.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstring>
 #include <fmt/format.h>
 #include <optional>
 #include <pthread.h>
@@ -57,10 +60,19 @@ std::unique_ptr<store::Store> open_store(const Settings& settings, NodeId node) 
   }
 }
 
+/// Every node of the deployment, and a restarted one, takes the tickets of the others.
+std::array<std::byte, tls::ticket_seed_bytes> ticket_seed_of(const std::string& secret) {
+  const token::Key key = token::derive_key("tls tickets of " + secret);
+  std::array<std::byte, tls::ticket_seed_bytes> seed{};
+  static_assert(sizeof key == sizeof seed);
+  std::memcpy(seed.data(), key.data(), seed.size());
+  return seed;
+}
+
 std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
                                                const Settings& settings, const Address& listen,
                                                Node& node) {
-  const gateway::GatewaySettings gateway_settings{
+  gateway::GatewaySettings gateway_settings{
       .address = listen.host,
       .port = listen.port,
       .message_bytes_max = settings.message_bytes_max,
@@ -68,8 +80,11 @@ std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
       .offline_after = settings.offline_after,
       .session_limits = {.buffer_bytes = settings.session_buffer_bytes,
                          .buffer_age = settings.session_buffer_age}};
+  if (settings.tls) gateway_settings.tls = {*settings.tls, ticket_seed_of(settings.secret)};
   try {
     return std::make_unique<gateway::Gateway>(io, gateway_settings, node);
+  } catch (const tls::CertificateError& error) {
+    throw scenario::ConfigError{{error.what()}};
   } catch (const boost::system::system_error& error) {
     throw scenario::ConfigError{
         {fmt::format("cannot listen on {}: {}; --listen names another address, port 0 takes any "

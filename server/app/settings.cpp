@@ -32,6 +32,12 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
+std::string tls_text(const Settings& settings) {
+  if (!settings.tls) return "# tls: not set, connections are plain";
+  return fmt::format("tls: {{certificate: {}, key: {}}}", quoted(settings.tls->certificate),
+                     quoted(settings.tls->key));
+}
+
 void read_design(Faults& faults, const Node& node, DesignSpec& design) {
   if (node.kind == Node::Kind::map) {
     MapReader map{faults, node, "design"};
@@ -65,6 +71,17 @@ void read_heartbeat(Faults& faults, const Node& node, Settings& settings) {
               "offline_after must be longer than interval, or every idle session "
               "is closed between two heartbeats");
   }
+}
+
+void read_tls(Faults& faults, const Node& node, Settings& settings) {
+  MapReader map{faults, node, "tls"};
+  tls::CertificateFiles files;
+  for (const auto& [key, file] :
+       {std::pair{"certificate", &files.certificate}, std::pair{"key", &files.key}}) {
+    if (map.require(key) != nullptr) map.read_text(key, *file);
+  }
+  map.finish();
+  settings.tls = files;
 }
 
 void read_login(Faults& faults, const Node& node, Settings& settings) {
@@ -161,6 +178,7 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
       "payload", settings.payload,
       {{"reference", QueuePayload::reference}, {"copy", QueuePayload::copy}});
   if (const Node* const node = map.find("design")) read_design(faults, *node, settings.design);
+  if (const Node* const node = map.find("tls")) read_tls(faults, *node, settings);
   if (const Node* const node = map.find("login")) read_login(faults, *node, settings);
   if (const Node* const node = map.find("heartbeat")) read_heartbeat(faults, *node, settings);
   if (const Node* const node = map.find("limits")) read_limits(faults, *node, settings);
@@ -275,6 +293,7 @@ design: {}
 durability: {}
 ack_after: {}
 payload: {}
+{}
 login: {{resume_for: {}}}
 heartbeat: {{interval: {}, offline_after: {}}}
 limits:
@@ -303,7 +322,7 @@ store:
 )",
              quoted(s.data), s.secret.empty() ? "not set" : "set, not shown", design,
              s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
-             name_of(s.payload), text(s.resume_for), text(s.heartbeat_interval),
+             name_of(s.payload), tls_text(s), text(s.resume_for), text(s.heartbeat_interval),
              text(s.offline_after), s.sessions_max, s.message_bytes_max, s.body_bytes_max,
              s.group_members_max, s.session_buffer_bytes, text(s.session_buffer_age),
              s.commit_queue_bytes, s.fan_out_lag_records, s.fan_out_lag_entries,

@@ -8,9 +8,11 @@
 #include "server/core/sync.hpp"
 #include "server/store/queue_writer.hpp"
 #include "server/store/store.hpp"
+#include "server/tls/context.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,7 @@ struct Settings {
   AckAfter ack_after = AckAfter::log;
   QueuePayload payload = QueuePayload::reference;
 
+  std::optional<tls::CertificateFiles> tls;  ///< Connections are plain without.
   Duration resume_for = 24h;  ///< So long after a login by token its resume token holds.
   Duration heartbeat_interval = 5s;
   Duration offline_after = 30s;

@@ -33,6 +33,12 @@ std::vector<NamedCounter> named(const GatewayCounters& counters) {
       {"connections_max_refused", {}, {}, counters.connections_max_refused},
       {"close_timeouts", {}, {}, counters.close_timeouts},
   };
+  all.push_back({"tls_handshakes", "kind", "full", counters.tls_handshakes_full});
+  all.push_back({"tls_handshakes", "kind", "resumed", counters.tls_handshakes_resumed});
+  for (std::size_t i = 0; i < tls::failure_count; ++i) {
+    all.push_back({"tls_failures", "reason", tls::name_of(static_cast<tls::Failure>(i)),
+                   counters.tls_failures[i]});
+  }
   for (std::size_t i = 0; i < end_reason_count; ++i) {
     all.push_back({"sessions_ended", "reason", name_of(static_cast<EndReason>(i)),
                    counters.sessions_ended[i]});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/protocol/websocket_frame.hpp"
+#include "server/tls/connection.hpp"
 
 #include <array>
 #include <cstddef>
@@ -31,6 +32,9 @@ struct GatewayCounters {
   std::uint64_t sessions_opened = 0;  ///< WebSocket handshakes completed.
   std::array<std::uint64_t, end_reason_count> sessions_ended{};           ///< By EndReason.
   std::array<std::uint64_t, protocol::frame_error_count> frame_errors{};  ///< By FrameError.
+  std::uint64_t tls_handshakes_full = 0;
+  std::uint64_t tls_handshakes_resumed = 0;                      ///< By a ticket.
+  std::array<std::uint64_t, tls::failure_count> tls_failures{};  ///< Handshakes, by Failure.
   std::uint64_t pings = 0;
   std::uint64_t http_answers = 0;             ///< Plain GETs handed to the handler.
   std::uint64_t http_refused = 0;             ///< Bad requests, paths, methods, handshakes (4xx).

@@ -3,6 +3,7 @@
 #include "server/gateway/clock.hpp"
 #include "server/gateway/http_front.hpp"
 #include "server/gateway/sessions.hpp"
+#include "server/gateway/tls_endpoint.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -37,8 +38,9 @@ class Gateway::Impl final : public HttpFrontOwner {
   Impl(boost::asio::io_context& io, const GatewaySettings& settings, Handler& handler)
       : settings_{settings},
         handler_{handler},
-        sessions_{io, settings_, handler, operations_, counters_},
-        front_{io, settings_, *this, counters_},
+        tls_{settings.tls ? std::make_shared<TlsEndpoint>(*settings.tls) : nullptr},
+        sessions_{io, settings_, handler, operations_, counters_, tls_},
+        front_{io, settings_, *this, counters_, tls_},
         port_{front_.port()},
         timer_{io} {
     tick();
@@ -47,8 +49,8 @@ class Gateway::Impl final : public HttpFrontOwner {
   bool has_room(std::size_t upgrading) const override {
     return sessions_.held_count() + upgrading < settings_.sessions_max;
   }
-  void open(Socket socket, std::span<std::byte> early) override {
-    sessions_.open(std::move(socket), early);
+  void open(Socket socket, tls::Connection connection, std::span<std::byte> early) override {
+    sessions_.open(std::move(socket), std::move(connection), early);
   }
   HttpAnswer get(std::string_view target) override { return handler_.on_http_get(target); }
 
@@ -88,6 +90,7 @@ class Gateway::Impl final : public HttpFrontOwner {
   Handler& handler_;
   Operations operations_;
   GatewayCounters counters_;
+  std::shared_ptr<TlsEndpoint> tls_;  ///< Nothing where connections are plain.
   Sessions sessions_;
   HttpFront front_;
   std::uint16_t port_;

@@ -5,12 +5,15 @@
 #include "server/core/session_buffer.hpp"
 #include "server/gateway/counters.hpp"
 #include "server/protocol/message.hpp"
+#include "server/tls/context.hpp"
 
 #include <boost/asio/io_context.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,6 +66,15 @@ class Handler {
 /// that a connection is answered 503 unread.
 inline constexpr std::size_t connections_beside_sessions = 256;
 
+/// TLS handshakes under way at once; beyond that further connections wait to be accepted.
+inline constexpr std::size_t tls_handshakes_max = 1024;
+
+/// What a gateway needs to speak TLS.
+struct GatewayTls {
+  tls::CertificateFiles files;
+  std::array<std::byte, tls::ticket_seed_bytes> ticket_seed{};
+};
+
 struct GatewaySettings {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;                                  ///< 0: any; see Gateway::port().
@@ -72,6 +84,7 @@ struct GatewaySettings {
   Duration offline_after = std::chrono::seconds{30};  ///< Silence closes with `silent`.
   Duration close_grace = std::chrono::seconds{2};     ///< To finish a close; then it is a reset.
   core::SessionLimits session_limits;
+  std::optional<GatewayTls> tls;  ///< Nothing: connections are plain.
 };
 
 /// The session layer: HTTP and the WebSocket handshake by Beast, then own framing on the bare Asio
@@ -82,7 +95,8 @@ struct GatewaySettings {
 /// only post to `io`. `io` must outlive the gateway and not be run after it.
 class Gateway {
  public:
-  /// Binds and listens. Throws boost::system::system_error where the address cannot be had.
+  /// Binds and listens. Throws boost::system::system_error where the address cannot be had, and
+  /// tls::CertificateError.
   Gateway(boost::asio::io_context& io, const GatewaySettings& settings, Handler& handler);
   ~Gateway();
   Gateway(const Gateway&) = delete;

@@ -1,6 +1,7 @@
 #include "server/gateway/http_front.hpp"
 
 #include "server/gateway/clock.hpp"
+#include "server/gateway/tls_stream.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -12,6 +13,7 @@
 
 #include <exception>
 #include <utility>
+#include <vector>
 
 namespace clamor::gateway {
 namespace {
@@ -70,6 +72,7 @@ struct HttpFront::Connection
   Connection& operator=(const Connection&) = delete;
 
   Socket socket;
+  HttpStream stream{socket};
   std::shared_ptr<std::size_t> open;
   Instant deadline;
   bool timed_out = false;
@@ -84,6 +87,11 @@ class HttpFront::Serving {
  public:
   static Awaitable<void> accept(HttpFront& front) {
     while (front.acceptor_.is_open()) {
+      if (front.securing_ >= tls_handshakes_max) {
+        front.accept_pause_.expires_at(std::chrono::steady_clock::time_point::max());
+        co_await front.accept_pause_.async_wait(as_result);  // until a handshake has ended
+        continue;
+      }
       auto [ec, socket] = co_await front.acceptor_.async_accept(as_result);
       if (front.stopped_) co_return;
       if (!ec) {
@@ -106,12 +114,13 @@ class HttpFront::Serving {
     Connection connection{std::move(accepted), front.open_};
     beast::flat_buffer buffer{request_bytes_max};
     bool answered = false;
+    if (front.tls_ != nullptr && !co_await secure(front, connection)) co_return;
     for (bool keep_alive = true; keep_alive && !front.stopped_; answered = true) {
       set_deadline(front, connection);
       http::request_parser<http::empty_body> parser;
       parser.header_limit(header_bytes_max);
       const auto [ec, bytes] =
-          co_await http::async_read(connection.socket, buffer, parser, as_result);
+          co_await http::async_read(connection.stream, buffer, parser, as_result);
       if (front.stopped_) co_return;
       if (ec) {
         const bool idle = answered && buffer.size() == 0;  // kept alive without a next request
@@ -128,7 +137,7 @@ class HttpFront::Serving {
       Response response = answer(front, request);
       keep_alive = response.keep_alive();
       const auto [write_ec, written] =
-          co_await http::async_write(connection.socket, response, as_result);
+          co_await http::async_write(connection.stream, response, as_result);
       if (write_ec) co_return;
     }
     co_await linger(front, connection);
@@ -143,6 +152,7 @@ class HttpFront::Serving {
   /// Answers without a look at the request, as far as that takes no time and no descriptor.
   static void turn_away(HttpFront& front, Socket& socket) {
     ++front.counters_.connections_max_refused;
+    if (front.tls_ != nullptr) return;  // who expects TLS would not understand it
     constexpr std::string_view answer =
         "HTTP/1.1 503 Service Unavailable\r\nServer: clamor\r\nRetry-After: 1\r\n"
         "Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -159,6 +169,41 @@ class HttpFront::Serving {
     connection.timed_out = false;
     connection.deadline = monotonic_now() + front.settings_.handshake_timeout;
     front.connections_->push_back(connection);
+  }
+
+  /// Does the TLS handshake within the time that the first request has; whether it worked.
+  static Awaitable<bool> secure(HttpFront& front, Connection& connection) {
+    set_deadline(front, connection);
+    connection.stream.secure(front.tls_);
+    ++front.securing_;
+    error_code ec = asio::error::would_block;
+    while (ec == asio::error::would_block && !connection.stream.open()) {
+      const auto wait = connection.stream.has_unsent() ? Socket::wait_write : Socket::wait_read;
+      const auto [waited] = co_await connection.socket.async_wait(wait, as_result);
+      if (front.stopped_) co_return false;
+      ec = waited;
+      if (!ec)
+        ec = wait == Socket::wait_write ? connection.stream.push() : connection.stream.step();
+      if (!ec) ec = asio::error::would_block;
+    }
+    --front.securing_;
+    front.accept_pause_.cancel();
+    if (connection.stream.open()) {
+      ++(connection.stream.connection().resumed() ? front.counters_.tls_handshakes_resumed
+                                                  : front.counters_.tls_handshakes_full);
+      co_return true;
+    }
+    if (connection.timed_out) ++front.counters_.handshake_timeouts;
+    if (ec != boost::system::errc::bad_message) co_return false;
+    const auto failure = connection.stream.connection().failure();
+    ++front.counters_.tls_failures[static_cast<std::size_t>(failure)];
+    if (failure == tls::Failure::plain_http) {
+      Response response =
+          refusal(http::status::bad_request, "this port speaks TLS: use wss:// or https://");
+      connection.stream.unsecure();
+      co_await refuse(front, connection, response);
+    }
+    co_return false;
   }
 
   static Response answer(HttpFront& front, const Request& request) {
@@ -205,7 +250,7 @@ class HttpFront::Serving {
   }
 
   static Awaitable<void> refuse(HttpFront& front, Connection& connection, Response& response) {
-    const auto [ec, written] = co_await http::async_write(connection.socket, response, as_result);
+    const auto [ec, written] = co_await http::async_write(connection.stream, response, as_result);
     if (!ec) co_await linger(front, connection);
   }
 
@@ -214,6 +259,7 @@ class HttpFront::Serving {
   static Awaitable<void> linger(HttpFront& front, Connection& connection) {
     set_deadline(front, connection);
     error_code ec;
+    connection.stream.end();
     connection.socket.shutdown(Socket::shutdown_send, ec);
     std::array<std::byte, 1024> ignored_input;
     while (!ec && !connection.timed_out && !front.stopped_) {
@@ -240,7 +286,7 @@ class HttpFront::Serving {
       co_return;
     }
     ++front.upgrading_;
-    websocket::stream<Socket&, false> stream{connection.socket};
+    websocket::stream<HttpStream&, false> stream{connection.stream};
     const auto [ec] = co_await stream.async_accept(request, as_result);
     --front.upgrading_;
     if (front.stopped_) co_return;
@@ -250,18 +296,21 @@ class HttpFront::Serving {
       co_return;
     }
     connection.unlink();
-    const asio::mutable_buffer early = buffer.data();
-    front.owner_.open(std::move(connection.socket),
-                      {static_cast<std::byte*>(early.data()), early.size()});
+    const auto* const read = static_cast<const std::byte*>(buffer.data().data());
+    std::vector<std::byte> early{read, read + buffer.size()};
+    const std::span<std::byte> unread = connection.stream.unread();
+    early.insert(early.end(), unread.begin(), unread.end());
+    front.owner_.open(std::move(connection.socket), connection.stream.release(), early);
   }
 };
 
 HttpFront::HttpFront(asio::io_context& io, const GatewaySettings& settings, HttpFrontOwner& owner,
-                     GatewayCounters& counters)
+                     GatewayCounters& counters, std::shared_ptr<TlsEndpoint> tls)
     : io_{io},
       settings_{settings},
       owner_{owner},
       counters_{counters},
+      tls_{std::move(tls)},
       acceptor_{io.get_executor()},
       accept_pause_{io.get_executor()},
       connections_{std::make_unique<Connections>()} {

@@ -27,8 +27,7 @@ void Sessions::on_readable(std::uint32_t slot) {
   begin_turn();
   ++round_events_;
   Session& session = slots_[slot];
-  const ssize_t got = ::recv(session.socket.native_handle(), read_buffer_.data(),
-                             read_buffer_.size(), MSG_DONTWAIT);
+  const ssize_t got = receive(slot);
   if (got > 0) {
     // What a closing peer still sends is read only so that it can see our close frame.
     if (session.state == State::open) {
@@ -48,6 +47,14 @@ void Sessions::on_readable(std::uint32_t slot) {
     lost(slot);
   }
   wait_readable(slot);
+}
+
+/// As recv: what a session that is over still sends is nobody's, and not decrypted.
+ssize_t Sessions::receive(std::uint32_t slot) {
+  Session& session = slots_[slot];
+  const int socket = session.socket.native_handle();
+  if (tls_ && session.state == State::open) return tls_->receive(slot, socket, read_buffer_);
+  return ::recv(socket, read_buffer_.data(), read_buffer_.size(), MSG_DONTWAIT);
 }
 
 void Sessions::take_input(std::uint32_t slot, std::span<std::byte> input) {
@@ -138,15 +145,15 @@ void Sessions::mark_dirty(std::uint32_t slot) {
 void Sessions::flush(std::uint32_t slot) {
   Session& session = slots_[slot];
   session.dirty = false;
+  if (tls_ && tls_->push(slot, session.socket.native_handle()) != 0) {
+    return errno == EAGAIN ? wait_writable(slot) : lost(slot);
+  }
   while (!session.queue.empty()) {
-    msghdr message{};
-    message.msg_iov = vectors_.data();
-    message.msg_iovlen = queues_.gather(session.queue, vectors_);
+    const std::size_t vectors = queues_.gather(session.queue, vectors_);
     std::size_t offered = 0;
-    for (std::size_t i = 0; i < message.msg_iovlen; ++i) offered += vectors_[i].iov_len;
+    for (std::size_t i = 0; i < vectors; ++i) offered += vectors_[i].iov_len;
 
-    const ssize_t result =
-        ::sendmsg(session.socket.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t result = transmit(slot, vectors);
     ++operations_.flushes;
     if (result < 0) {
       if (errno == EINTR) continue;
@@ -156,9 +163,19 @@ void Sessions::flush(std::uint32_t slot) {
     operations_.bytes_out += written;
     operations_.frames_out += queues_.pop(session.queue, written);
     core::flushed(session.buffer, written, now_);
-    if (written < offered) return wait_writable(slot);
+    if (written < offered || (tls_ && tls_->waits(slot))) return wait_writable(slot);
   }
   if (session.state == State::closing) finish_output(slot);
+}
+
+/// As sendmsg, of what gather() put into vectors_.
+ssize_t Sessions::transmit(std::uint32_t slot, std::size_t vectors) {
+  const int socket = slots_[slot].socket.native_handle();
+  if (tls_) return tls_->send(slot, socket, std::span{vectors_}.first(vectors));
+  msghdr message{};
+  message.msg_iov = vectors_.data();
+  message.msg_iovlen = vectors;
+  return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void Sessions::wait_writable(std::uint32_t slot) {
@@ -178,6 +195,7 @@ void Sessions::finish_output(std::uint32_t slot) {
   Session& session = slots_[slot];
   if (session.input_ended) return destroy(slot);
   session.state = State::draining;
+  if (tls_) tls_->end(slot, session.socket.native_handle());
   error_code ec;
   session.socket.shutdown(Socket::shutdown_send, ec);
   if (ec) lost(slot);

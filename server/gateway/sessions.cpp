@@ -22,13 +22,16 @@ constexpr std::uint32_t turn_events_max = 4096;
 }  // namespace
 
 Sessions::Sessions(boost::asio::io_context& io, const GatewaySettings& settings, Handler& handler,
-                   Operations& operations, GatewayCounters& counters)
+                   Operations& operations, GatewayCounters& counters,
+                   std::shared_ptr<TlsEndpoint> tls)
     : io_{io},
       settings_{settings},
       handler_{handler},
       operations_{operations},
       counters_{counters},
-      read_buffer_(read_buffer_bytes) {}
+      read_buffer_(read_buffer_bytes) {
+  if (tls != nullptr) tls_.emplace(std::move(tls));
+}
 
 // --- the table -----------------------------------------------------------------------------------
 
@@ -60,12 +63,13 @@ std::uint32_t Sessions::take_slot(Socket socket) {
   return slot;
 }
 
-void Sessions::open(Socket socket, std::span<std::byte> early) {
+void Sessions::open(Socket socket, tls::Connection connection, std::span<std::byte> early) {
   begin_turn();
   ++round_events_;
   boost::system::error_code ignored;  // a socket that was reset meanwhile shows it when it is read
   socket.set_option(boost::asio::ip::tcp::no_delay{true}, ignored);
   const std::uint32_t slot = take_slot(std::move(socket));
+  if (tls_) tls_->open(slot, std::move(connection));
   last_seen_[slot] = now_;
   ++counters_.sessions_opened;
   handler_.on_open(id_of(slot), now_);
@@ -201,7 +205,8 @@ void Sessions::destroy(std::uint32_t slot) {
   Session& session = slots_[slot];
   CLAMOR_ASSERT(session.state == State::closing || session.state == State::draining);
   boost::system::error_code ignored;  // there is nothing left to do about it
-  session.socket.close(ignored);      // completes the pending waits; their id finds nobody
+  if (tls_) tls_->close(slot);
+  session.socket.close(ignored);  // completes the pending waits; their id finds nobody
   session.decoder = {protocol::Side::server, 0};
   queues_.clear(session.queue);
   session.buffer = {};

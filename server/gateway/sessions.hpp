@@ -6,6 +6,7 @@
 #include "server/gateway/frame_queues.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/gateway/socket.hpp"
+#include "server/gateway/tls_sessions.hpp"
 #include "server/protocol/websocket_frame.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -14,8 +15,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <sys/types.h>
 #include <sys/uio.h>
 #include <vector>
 
@@ -30,12 +34,13 @@ namespace clamor::gateway {
 class Sessions {
  public:
   Sessions(boost::asio::io_context& io, const GatewaySettings& settings, Handler& handler,
-           Operations& operations, GatewayCounters& counters);
+           Operations& operations, GatewayCounters& counters, std::shared_ptr<TlsEndpoint> tls);
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
 
-  /// Takes over a socket whose handshake is done; `early` is what came behind the request.
-  void open(Socket socket, std::span<std::byte> early);
+  /// Takes over a socket whose handshake is done, with its TLS where it has one; `early` is what
+  /// came behind the request.
+  void open(Socket socket, tls::Connection connection, std::span<std::byte> early);
   void send(SessionId id, SharedFrame frame);
   void close(SessionId id, protocol::CloseCode code, std::string_view reason);
   void begin_turn();
@@ -90,6 +95,7 @@ class Sessions {
   // Input.
   void wait_readable(std::uint32_t slot);
   void on_readable(std::uint32_t slot);
+  [[nodiscard]] ssize_t receive(std::uint32_t slot);
   void take_input(std::uint32_t slot, std::span<std::byte> input);
   void answer_close(std::uint32_t slot, std::uint16_t code);
 
@@ -98,6 +104,7 @@ class Sessions {
   void enqueue_control(std::uint32_t slot, protocol::Opcode opcode, protocol::Bytes payload);
   void mark_dirty(std::uint32_t slot);
   void flush(std::uint32_t slot);
+  [[nodiscard]] ssize_t transmit(std::uint32_t slot, std::size_t vectors);
   void wait_writable(std::uint32_t slot);
   void finish_output(std::uint32_t slot);
 
@@ -115,6 +122,7 @@ class Sessions {
   Handler& handler_;
   Operations& operations_;
   GatewayCounters& counters_;
+  std::optional<TlsSessions> tls_;  ///< Nothing where connections are plain.
 
   std::deque<Session> slots_;       ///< Never shrinks; a deque, so that sockets keep their place.
   std::vector<Instant> last_seen_;  ///< By slot; Instant::max() where silence does not matter.

@@ -38,6 +38,8 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   settings.durability = store::Durability::os;
   settings.ack_after = AckAfter::fanout;
   settings.payload = QueuePayload::copy;
+  settings.tls = {"/etc/a \"quoted\" cert.pem", "key.pem"};
+  settings.resume_for = 90s;
   settings.queue_flush_records = 1234;
   settings.queue_entries_max = 4321;
   settings.device_expires_after = 36h;
@@ -68,10 +70,12 @@ TEST_F(SettingsFile, EveryFaultIsNamedWithItsPlace) {
       "design: {hybrid: {threshold: 0}}\n"
       "ack_after: fan_out\n"
       "store: {queue_flush_records: 0}\n"
-      "payload: copies\n");
+      "payload: copies\n"
+      "tls: {certificate: a.pem}\n"
+      "login: {resume_for: 10ms}\n");
   for (const std::string expected :
        {":1:13:", ":2:20:", ":2:23:", ":2:58:", ":2:79:", ":3:11:", ":4:30:", ":5:12:",
-        "did you mean \"fanout\"?", ":6:30:", ":7:10:"}) {
+        "did you mean \"fanout\"?", ":6:30:", ":7:10:", ":8:6:", ":9:21:"}) {
     EXPECT_NE(faults.find(expected), std::string::npos) << expected << "\n" << faults;
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/protocol/websocket_frame.hpp"
+#include "server/tls/connection.hpp"
 
 #include <gtest/gtest.h>
 
@@ -69,6 +70,8 @@ class RawPeer {
   ~RawPeer() { close(); }
   RawPeer(RawPeer&& other) noexcept
       : fd_{std::exchange(other.fd_, -1)},
+        tls_{std::move(other.tls_)},
+        tls_state_{other.tls_state_},
         unread_{std::move(other.unread_)},
         decoder_{std::move(other.decoder_)} {}
   RawPeer& operator=(RawPeer&&) = delete;
@@ -81,7 +84,26 @@ class RawPeer {
     return peer;
   }
 
-  bool send(std::span<const std::byte> bytes) const {
+  /// Does a client's part of the TLS handshake: what is sent and read from here on is encrypted.
+  bool secure(tls::Context& context, const tls::Ticket& ticket = {}) {
+    tls_ = tls::Connection::connect(context, "127.0.0.1", ticket);
+    Buffer hello;
+    Buffer plain(tls::record_bytes_max);
+    (void)tls_.take({}, plain, hello);
+    if (!send_bytes(hello)) return false;
+    while (tls_state_ == tls::State::handshaking && receive()) {
+    }
+    return tls_state_ == tls::State::open;
+  }
+  [[nodiscard]] tls::Connection& tls() { return tls_; }
+
+  bool send(std::span<const std::byte> bytes) {
+    if (!tls_) return send_bytes(bytes);
+    Buffer cipher;
+    return tls_.put(bytes, cipher) && send_bytes(cipher);
+  }
+  /// Past TLS, where there is one.
+  bool send_bytes(std::span<const std::byte> bytes) const {
     while (!bytes.empty()) {
       const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (sent <= 0) return false;
@@ -89,7 +111,7 @@ class RawPeer {
     }
     return true;
   }
-  bool send(std::string_view text) const { return send(std::as_bytes(std::span{text})); }
+  bool send(std::string_view text) { return send(std::as_bytes(std::span{text})); }
 
   /// One HTTP answer, body included; empty where the connection ended or nothing came.
   std::string read_http() {
@@ -176,11 +198,25 @@ class RawPeer {
     std::byte bytes[65536];
     const ssize_t got = ::recv(fd_, bytes, sizeof bytes, 0);
     if (got <= 0) return false;
+    if (tls_) return receive_cipher(std::span{bytes}.first(static_cast<std::size_t>(got)));
     unread_.insert(unread_.end(), bytes, bytes + got);
     return true;
   }
 
+  bool receive_cipher(std::span<const std::byte> cipher) {
+    Buffer plain(cipher.size() + tls::record_bytes_max);
+    Buffer out;
+    const tls::Connection::Taken taken = tls_.take(cipher, plain, out);
+    tls_state_ = taken.state;
+    unread_.insert(unread_.end(), plain.begin(),
+                   plain.begin() + static_cast<std::ptrdiff_t>(taken.plain_bytes));
+    return send_bytes(out) && taken.state != tls::State::failed &&
+           (taken.state != tls::State::ended || taken.plain_bytes > 0);
+  }
+
   int fd_ = -1;
+  tls::Connection tls_;
+  tls::State tls_state_ = tls::State::handshaking;
   Buffer unread_;
   protocol::FrameDecoder decoder_{protocol::Side::client, 16 * 1024 * 1024};
 };
