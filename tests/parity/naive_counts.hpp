@@ -54,18 +54,18 @@ class NaiveCount {
     return count;
   }
 
-  /// Whether nobody who could get it leaves, comes or is cut off within `margin` of a message.
-  bool quiet(Duration margin) const {
+  /// Whether nobody who could get a message leaves, comes or is cut off within `apart` of it.
+  bool quiet(Duration apart) const {
     for (const scenario::Send& send : sends_) {
       for (const scenario::Fault& fault : plan_.scenario().faults) {
         const Instant at{fault.at};
-        if (send.due > at - margin && send.due < at + margin) return false;
+        if (send.due > at - apart && send.due < at + apart) return false;
       }
       for (const std::uint32_t user : members_of(send.channel)) {
         for (const scenario::Absence& absence : absences_of(user)) {
           for (const Instant edge : {absence.from, absence.until}) {
             const bool inside = edge > Instant{} && edge < Instant{plan_.duration()};
-            if (inside && send.due > edge - margin && send.due < edge + margin) return false;
+            if (inside && send.due > edge - apart && send.due < edge + apart) return false;
           }
         }
       }
