@@ -5,6 +5,8 @@
 #include "loadgen/net/connections.hpp"
 #include "loadgen/net/target.hpp"
 #include "scenarios/yaml/values.hpp"
+#include "server/tls/context.hpp"
+#include "server/tls/dev_certificate.hpp"
 
 #include <algorithm>
 #include <array>
@@ -73,7 +75,7 @@ std::string nodes_text(const std::vector<std::uint32_t>& nodes_of) {
 
 std::string write_settings(const std::filesystem::path& folder, const scenario::Scenario& scenario,
                            const DesignSpec& design, const std::string& secret,
-                           const std::vector<std::uint32_t>& nodes_of) {
+                           const std::vector<std::uint32_t>& nodes_of, const std::string& tls) {
   const std::filesystem::path file = folder / "server.yaml";
   std::uint32_t largest = 10'000;
   for (const scenario::GroupClass& group : scenario.groups) {
@@ -95,7 +97,7 @@ std::string write_settings(const std::filesystem::path& folder, const scenario::
       memory.write_buffer_bytes,
       sessions_of_a_process(*std::max_element(nodes_of.begin(), nodes_of.end())), largest,
       scenario::message_bytes_max, 64 * 1024 + 8 * std::size_t{largest});
-  out << nodes_text(nodes_of);
+  out << nodes_text(nodes_of) << tls;
   out.close();
   if (!out) throw LoadError{file.string() + ": cannot be written; is the disk full?"};
   return file.string();
@@ -106,15 +108,28 @@ std::string write_settings(const std::filesystem::path& folder, const scenario::
 EmbeddedServer::EmbeddedServer(const std::string& program, const std::filesystem::path& folder,
                                const scenario::Scenario& scenario, const DesignSpec& design,
                                const std::vector<int>& cores,
-                               const std::vector<std::uint32_t>& nodes_of)
+                               const std::vector<std::uint32_t>& nodes_of, bool tls)
     : secret_{draw_secret()} {
-  const std::string settings = write_settings(folder, scenario, design, secret_, nodes_of);
+  const std::string settings = write_settings(folder, scenario, design, secret_, nodes_of,
+                                              tls ? make_certificate(folder) : "");
   start(program, folder, settings, cores, nodes_of);
   const Instant deadline = monotonic_now() + start_timeout;
   for (std::size_t i = 0; i < processes_.size(); ++i) {
     await_listening(processes_[i], nodes_of[i], deadline);
   }
   await_links(std::accumulate(nodes_of.begin(), nodes_of.end(), std::size_t{0}), deadline);
+}
+
+std::string EmbeddedServer::make_certificate(const std::filesystem::path& folder) {
+  try {
+    const tls::DevCertificate files = tls::write_dev_certificate(folder / "tls", {"127.0.0.1"}, 7);
+    authority_file_ = files.authority;
+    return fmt::format("tls: {{certificate: {}, key: {}}}\n",
+                       scenario::quoted_yaml(files.certificate.string()),
+                       scenario::quoted_yaml(files.key.string()));
+  } catch (const tls::CertificateError& error) {
+    throw LoadError{error.what()};
+  }
 }
 
 void EmbeddedServer::start(const std::string& program, const std::filesystem::path& folder,
@@ -152,7 +167,8 @@ void EmbeddedServer::await_listening(Process& process, std::uint32_t nodes, Inst
     for (std::size_t at = 0; nodes != 0 && (at = text.find(ready)) != std::string::npos; --nodes) {
       const std::size_t end = text.find('\n', at);
       if (end == std::string::npos) break;
-      url_ += (url_.empty() ? "ws://" : ",ws://") +
+      url_ += std::string{url_.empty() ? "" : ","} +
+              (authority_file_.empty() ? "ws://" : "wss://") +
               text.substr(at + ready.size(), end - at - ready.size());
       text.erase(0, end + 1);
     }
@@ -166,7 +182,7 @@ void EmbeddedServer::await_listening(Process& process, std::uint32_t nodes, Inst
 
 void EmbeddedServer::await_links(std::size_t nodes, Instant deadline) {
   std::string error;
-  const std::vector<Target> targets = parse_targets(url_, error);
+  const std::vector<Target> targets = parse_targets(url_, error, authority_file_);
   for (;;) {
     const auto sample = scrape(targets, 1s);
     if (sample && sample->nodes_up == nodes) return;

@@ -33,9 +33,12 @@ class EmbeddedServer {
   /// all listen and reach one another. Throws LoadError where they do not within 20 s.
   EmbeddedServer(const std::string& program, const std::filesystem::path& folder,
                  const scenario::Scenario& scenario, const DesignSpec& design,
-                 const std::vector<int>& cores, const std::vector<std::uint32_t>& nodes_of = {1});
+                 const std::vector<int>& cores, const std::vector<std::uint32_t>& nodes_of = {1},
+                 bool tls = false);
 
-  /// ws://127.0.0.1:port of each node, commas between.
+  /// What signs its certificate; empty without TLS.
+  [[nodiscard]] const std::string& authority_file() const { return authority_file_; }
+  /// ws://127.0.0.1:port of each node, or wss://, commas between.
   [[nodiscard]] const std::string& url() const { return url_; }
   [[nodiscard]] const std::string& secret() const { return secret_; }  ///< Of its tokens.
   /// Of all processes together; nothing where one is gone.
@@ -57,11 +60,14 @@ class EmbeddedServer {
   void start(const std::string& program, const std::filesystem::path& folder,
              const std::string& settings, const std::vector<int>& cores,
              const std::vector<std::uint32_t>& nodes_of);
+  /// Writes a certificate; returns the settings that name it.
+  [[nodiscard]] std::string make_certificate(const std::filesystem::path& folder);
   void await_listening(Process& process, std::uint32_t nodes, Instant deadline);
   void await_links(std::size_t nodes, Instant deadline);
   [[noreturn]] void fail_to_start(const std::string& why);
 
   std::string secret_;
+  std::string authority_file_;
   std::vector<Process> processes_;
   std::string url_;
 };

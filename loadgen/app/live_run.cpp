@@ -115,13 +115,15 @@ void LiveRun::start_server() {
   if (options_.target) {
     url_ = *options_.target;
     secret_ = options_.secret;
+    authority_file_ = options_.authority_file;
   } else {
     server_.emplace(options_.program.string(), folder_.path(), scenario_, options_.design,
-                    server_cores_, nodes_of_);
+                    server_cores_, nodes_of_, options_.tls);
     url_ = server_->url();
     secret_ = server_->secret();
+    authority_file_ = server_->authority_file();
   }
-  targets_ = parse_targets(url_, error);
+  targets_ = parse_targets(url_, error, authority_file_);
   if (targets_.empty()) throw scenario::ConfigError{{"--" + error}};
   const auto servers = static_cast<std::uint32_t>(targets_.size());
   result_.deployment.servers = servers;
@@ -162,6 +164,7 @@ void LiveRun::start_workers() {
     started.control.send({{"scenario", scenario_file.string()},
                           {"targets", url_},
                           {"secret", secret_},
+                          {"authority_file", authority_file_},
                           {"worker", worker},
                           {"workers", count},
                           {"first_client", bound(worker)},
@@ -526,6 +529,7 @@ void LiveRun::describe() {
     result_.environment.placement = servers_text(nodes_of_) + " on " + cores_text(server_cores_) +
                                     ", generator on " + cores_text(generator_cores_);
   }
+  if (options_.tls) result_.environment.placement += ", TLS between them";
 }
 
 void LiveRun::leave_open(const std::string& why) {

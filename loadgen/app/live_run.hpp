@@ -82,6 +82,7 @@ class LiveRun {
   std::vector<Target> targets_;
   std::string url_;  ///< Of all of them, commas between.
   std::string secret_;
+  std::string authority_file_;
   std::uint64_t connecting_clients_ = 0;  ///< Not dormant.
   std::vector<std::uint32_t> nodes_of_;   ///< Of each process of the embedded server.
   std::vector<Worker> workers_;

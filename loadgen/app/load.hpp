@@ -42,6 +42,8 @@ struct LoadOptions {
   double scale = 1;                   ///< Of the population.
   std::optional<std::uint64_t> seed;  ///< Default: the scenario's.
   std::optional<std::string> target;  ///< ws://host:port,...; else an embedded server is started.
+  std::string authority_file;         ///< Signs a wss target's certificate; empty: the system's do.
+  bool tls = false;                   ///< Of the embedded server.
   std::string secret;                 ///< Of the target's tokens; the embedded server draws one.
   std::uint32_t workers = 0;          ///< 0: as many as the clients need.
   Duration connect_timeout = std::chrono::seconds{120};   ///< Of the ramp, then the run begins.

@@ -29,11 +29,13 @@ struct Arguments {
   scenario::Typed design;
   scenario::Typed target;
   scenario::Typed secret;
+  scenario::Typed authority;
   scenario::Typed scale;
   scenario::Typed seed;
   scenario::Typed workers;
   scenario::Typed out;
   bool strict = false;
+  bool tls = false;
 };
 
 LoadOptions options_of(const Arguments& arguments, std::filesystem::path& out) {
@@ -48,6 +50,14 @@ LoadOptions options_of(const Arguments& arguments, std::filesystem::path& out) {
   options.secret = read.words("--secret", arguments.secret, "the secret of the target's tokens");
   if (arguments.target && !arguments.secret) {
     read.fault("--target needs --secret (or CLAMOR_SECRET): the secret of that server's tokens");
+  }
+  options.authority_file = read.words("--ca", arguments.authority, "a file of certificates");
+  if (arguments.authority && (!arguments.target || !arguments.target->starts_with("wss://"))) {
+    read.fault("--ca is for a wss:// target: it names what signs that server's certificate");
+  }
+  options.tls = arguments.tls;
+  if (arguments.tls && arguments.target) {
+    read.fault("--tls is for the embedded server; a target's URL says wss:// or ws://");
   }
   out = read.words("--out", arguments.out, "a folder");
   read.throw_if_any();
@@ -111,10 +121,14 @@ void add_load_command(CLI::App& root, std::function<int()>& chosen) {
                   "scenario's first)");
   add_text_option(
       *command, "--target", typed.target,
-      "ws://host:port of a running server with an empty store, several nodes with commas "
+      "ws://host:port or wss://host:port of a running server with an empty store, several nodes "
+      "with commas "
       "between (default: an embedded one is started and stopped)");
   add_text_option(*command, "--secret", typed.secret, "Secret of the target's login tokens")
       ->envname("CLAMOR_SECRET");
+  add_text_option(*command, "--ca", typed.authority,
+                  "Certificates (PEM) that may sign a wss:// target's (default: the system's)");
+  command->add_flag("--tls", arguments->tls, "The embedded server speaks TLS");
   add_text_option(*command, "--scale", typed.scale, "Multiplies the population")
       ->type_name("NUMBER");
   add_text_option(*command, "--seed", typed.seed, "Seed of the plan (default: the scenario's)")

@@ -2,6 +2,7 @@
 
 #include "loadgen/net/connections.hpp"
 #include "loadgen/net/descriptor.hpp"
+#include "server/tls/connection.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,6 +15,7 @@
 #include <string>
 #include <sys/socket.h>
 #include <utility>
+#include <vector>
 
 namespace clamor::loadgen {
 namespace {
@@ -25,6 +27,52 @@ bool ready(int fd, short events, Instant deadline) {
   return left.count() > 0 && poll(&entry, 1, static_cast<int>(left.count())) > 0;
 }
 
+bool send_all(int fd, std::span<const std::byte> bytes) {
+  return bytes.empty() || ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                              static_cast<ssize_t>(bytes.size());  // a fresh socket takes them
+}
+
+/// Sends the request and reads until the server ends the connection.
+std::optional<std::string> plain_exchange(int fd, const std::string& request, Instant deadline) {
+  if (!send_all(fd, std::as_bytes(std::span{request}))) return std::nullopt;
+  std::string answer;
+  std::array<char, 64 * 1024> buffer;
+  for (;;) {
+    if (!ready(fd, POLLIN, deadline)) return std::nullopt;
+    const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), 0);
+    if (got < 0) return std::nullopt;
+    if (got == 0) return answer;
+    answer.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+}
+
+/// The same by TLS.
+std::optional<std::string> secure_exchange(int fd, const Target& target, const std::string& request,
+                                           Instant deadline) {
+  tls::Connection connection = tls::Connection::connect(*target.trust, target.host);
+  std::vector<std::byte> cipher(std::size_t{64} * 1024);
+  std::vector<std::byte> plain(cipher.size() + tls::record_bytes_max);
+  std::vector<std::byte> out;
+  std::string answer;
+  bool asked = false;
+  std::size_t got = 0;
+  for (;;) {
+    out.clear();
+    const auto taken = connection.take(std::span{cipher}.first(got), plain, out);
+    if (taken.state == tls::State::failed) return std::nullopt;
+    answer.append(reinterpret_cast<const char*>(plain.data()), taken.plain_bytes);
+    if (taken.state == tls::State::ended) return answer;
+    if (taken.state == tls::State::open && !std::exchange(asked, true) &&
+        !connection.put(std::as_bytes(std::span{request}), out)) {
+      return std::nullopt;
+    }
+    if (!send_all(fd, out) || !ready(fd, POLLIN, deadline)) return std::nullopt;
+    const ssize_t read = ::recv(fd, cipher.data(), cipher.size(), 0);
+    if (read <= 0) return std::nullopt;  // who ends says so first
+    got = static_cast<std::size_t>(read);
+  }
+}
+
 std::optional<std::string> http_get(const Target& target, std::string_view path, Instant deadline) {
   const Descriptor fd{::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!fd) return std::nullopt;
@@ -34,19 +82,11 @@ std::optional<std::string> http_get(const Target& target, std::string_view path,
   if (!ready(fd.get(), POLLOUT, deadline)) return std::nullopt;
   const std::string request = "GET " + std::string{path} + " HTTP/1.1\r\nHost: " + target.host +
                               "\r\nConnection: close\r\n\r\n";
-  if (::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(request.size())) {
-    return std::nullopt;
-  }
-  std::string answer;
-  std::array<char, 64 * 1024> buffer;
-  for (;;) {
-    if (!ready(fd.get(), POLLIN, deadline)) return std::nullopt;
-    const ssize_t got = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
-    if (got < 0) return std::nullopt;
-    if (got == 0) break;
-    answer.append(buffer.data(), static_cast<std::size_t>(got));
-  }
+  const auto answered = target.trust == nullptr
+                            ? plain_exchange(fd.get(), request, deadline)
+                            : secure_exchange(fd.get(), target, request, deadline);
+  if (!answered) return std::nullopt;
+  const std::string& answer = *answered;
   const std::size_t body = answer.find("\r\n\r\n");
   if (body == std::string::npos || !answer.starts_with("HTTP/1.1 200")) return std::nullopt;
   return answer.substr(body + 4);

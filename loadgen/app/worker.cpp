@@ -78,7 +78,8 @@ class Worker {
   static SwarmOptions options_from(const json& begin) {
     SwarmOptions options;
     std::string error;
-    options.targets = parse_targets(begin.at("targets").get<std::string>(), error);
+    options.targets = parse_targets(begin.at("targets").get<std::string>(), error,
+                                    begin.at("authority_file").get<std::string>());
     if (options.targets.empty()) throw std::runtime_error{error};
     options.worker = begin.at("worker");
     options.workers = begin.at("workers");

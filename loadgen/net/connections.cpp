@@ -70,7 +70,10 @@ Connections::Connections(std::vector<Target> targets, std::uint32_t slots,
       read_buffer_(read_bytes),
       ready_(events_max * sizeof(epoll_event)) {
   if (!epoll_) throw std::system_error{errno, std::system_category(), "epoll_create1"};
-  for (const Target& target : targets_) requests_.push_back(handshake_request(target));
+  for (const Target& target : targets_) {
+    requests_.push_back(handshake_request(target));
+    if (target.trust != nullptr) cipher_buffer_.resize(read_bytes - tls::record_bytes_max);
+  }
 }
 
 Connections::~Connections() {
@@ -116,9 +119,14 @@ void Connections::open(std::uint32_t slot, std::uint16_t target) {
 
 Descriptor Connections::take_socket(std::uint32_t slot) {
   Link& link = links_[slot];
-  if (link.state == State::connecting || link.state == State::handshaking) {
+  if (link.state != State::open && link.state != State::free) {
     --opening_;
     half_handshakes_.erase(slot);
+  }
+  if (link.secure != nullptr) {
+    if (link.state == State::open) link.secure->ticket = link.secure->connection.ticket();
+    link.secure->connection = {};
+    link.secure->cipher = {};
   }
   link.state = State::free;
   ++link.generation;
@@ -258,7 +266,7 @@ void Connections::on_ready(std::uint32_t slot, std::uint32_t epoll_events) {
     if (link.generation != generation) return;
     // What has arrived already (a refusal, an end) brings no further edge: read on.
   }
-  if ((epoll_events & EPOLLOUT) != 0 && !link.out.empty()) mark_dirty(slot);
+  if ((epoll_events & EPOLLOUT) != 0 && link.queued_bytes() != 0) mark_dirty(slot);
   if ((epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) read(slot);
 }
 
@@ -268,16 +276,22 @@ void Connections::finish_connect(std::uint32_t slot) {
   socklen_t size = sizeof code;
   getsockopt(link.socket.get(), SOL_SOCKET, SO_ERROR, &code, &size);
   if (code != 0) return fail(slot, "connect: " + error_text(code));
+  if (targets_[link.target].trust != nullptr) return begin_tls(slot);
+  begin_handshake(slot);
+}
+
+void Connections::begin_handshake(std::uint32_t slot) {
+  Link& link = links_[slot];
   link.state = State::handshaking;
-  const std::string& request = requests_[link.target];
-  const ssize_t sent = ::send(link.socket.get(), request.data(), request.size(), MSG_NOSIGNAL);
-  if (sent != static_cast<ssize_t>(request.size())) {
-    fail(slot, "handshake: " + error_text(errno));  // a fresh socket takes 200 bytes
-  }
+  const auto request = std::as_bytes(std::span{requests_[link.target]});
+  link.out.assign(request.begin(), request.end());
+  // A fresh socket takes 200 bytes.
+  if (!write_out(link) || link.queued_bytes() != 0) fail(slot, "handshake: " + error_text(errno));
 }
 
 std::size_t Connections::memory_bytes() const {
-  return links_.capacity() * sizeof(Link) + read_buffer_.capacity() + ready_.capacity();
+  return links_.capacity() * sizeof(Link) + read_buffer_.capacity() + cipher_buffer_.capacity() +
+         ready_.capacity();
 }
 
 }  // namespace clamor::loadgen

@@ -6,10 +6,12 @@
 #include "server/protocol/codec.hpp"
 #include "server/protocol/message.hpp"
 #include "server/protocol/websocket_frame.hpp"
+#include "server/tls/connection.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -36,7 +38,8 @@ class ConnectionEvents {
 
 /// The WebSocket connections of one worker: one per slot at most, on one thread and one epoll.
 ///
-/// About 64 bytes a slot besides the kernel's: no coroutine, no timer, no buffer while idle. Reads
+/// About 100 bytes a slot besides the kernel's, and what OpenSSL keeps where it has TLS: no
+/// coroutine, no timer, no buffer while idle. Reads
 /// go to one shared buffer; what is sent is gathered per connection and leaves with flush(), so a
 /// turn costs one write per connection, however many messages.
 class Connections {
@@ -65,7 +68,7 @@ class Connections {
   [[nodiscard]] bool is_open(std::uint32_t slot) const;
   /// What waits for the socket to take it.
   [[nodiscard]] std::size_t queued_bytes(std::uint32_t slot) const {
-    return links_[slot].out.size();
+    return links_[slot].queued_bytes();
   }
 
   /// Calls `ready` from poll whenever `fd` is readable.
@@ -83,6 +86,8 @@ class Connections {
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
     std::uint64_t handshakes_failed = 0;
+    std::uint64_t tls_full = 0;         ///< TLS handshakes done,
+    std::uint64_t tls_resumed = 0;      ///< and those by a ticket.
     std::uint64_t protocol_errors = 0;  ///< Frames of the server that RFC 6455 forbids.
   };
   [[nodiscard]] const Counters& counters() const { return counters_; }
@@ -90,7 +95,13 @@ class Connections {
   [[nodiscard]] std::size_t memory_bytes() const;
 
  private:
-  enum class State : std::uint8_t { free, connecting, handshaking, open };
+  enum class State : std::uint8_t { free, connecting, securing, handshaking, open };
+  /// TLS on a link to a target that has it.
+  struct Secure {
+    tls::Connection connection;
+    tls::Ticket ticket;             ///< Of the connection before: spares a full handshake.
+    std::vector<std::byte> cipher;  ///< Encrypted, not taken by the socket yet.
+  };
   struct Link {
     Descriptor socket;
     std::uint32_t generation = 0;
@@ -100,6 +111,10 @@ class Connections {
     bool stuck = false;  ///< Its queue ran over: the stream has a hole, nothing more is written.
     protocol::FrameDecoder decoder{protocol::Side::client, 0};
     std::vector<std::byte> out;
+    std::unique_ptr<Secure> secure;  ///< Made when it first connects to such a target.
+    [[nodiscard]] std::size_t queued_bytes() const {
+      return out.size() + (secure == nullptr ? 0 : secure->cipher.size());
+    }
   };
   struct Failure {
     std::uint32_t slot;
@@ -110,6 +125,9 @@ class Connections {
   void on_ready(std::uint32_t slot, std::uint32_t epoll_events);
   void finish_connect(std::uint32_t slot);
   void read(std::uint32_t slot);
+  void begin_handshake(std::uint32_t slot);
+  void begin_tls(std::uint32_t slot);
+  bool take_cipher(std::uint32_t slot, std::span<std::byte>& input);
   bool take_handshake(std::uint32_t slot, std::span<std::byte>& input);
   void take_frames(std::uint32_t slot, std::span<std::byte> input);
   void append_frame(Link& link, protocol::Opcode opcode, protocol::Bytes payload);
@@ -136,7 +154,8 @@ class Connections {
   Instant next_sweep_;
   std::unordered_map<int, std::function<void()>> watched_;
   std::vector<std::byte> read_buffer_;
-  std::vector<std::byte> ready_;  ///< epoll_event array, as raw memory of the last wait.
+  std::vector<std::byte> cipher_buffer_;  ///< Where a target has TLS.
+  std::vector<std::byte> ready_;          ///< epoll_event array, as raw memory of the last wait.
   int ready_count_ = 0;
   std::uint32_t opening_ = 0;
   std::uint64_t mask_counter_ = 0;

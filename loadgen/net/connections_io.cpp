@@ -14,8 +14,9 @@ namespace clamor::loadgen {
 void Connections::read(std::uint32_t slot) {
   const std::uint32_t generation = links_[slot].generation;
   for (;;) {
-    const ssize_t got =
-        ::recv(links_[slot].socket.get(), read_buffer_.data(), read_buffer_.size(), 0);
+    const bool secure = targets_[links_[slot].target].trust != nullptr;
+    std::vector<std::byte>& buffer = secure ? cipher_buffer_ : read_buffer_;
+    const ssize_t got = ::recv(links_[slot].socket.get(), buffer.data(), buffer.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) {
@@ -24,7 +25,11 @@ void Connections::read(std::uint32_t slot) {
                                  : "handshake: " + std::system_category().message(errno));
     }
     counters_.bytes_in += static_cast<std::uint64_t>(got);
-    std::span<std::byte> input{read_buffer_.data(), static_cast<std::size_t>(got)};
+    std::span<std::byte> input{buffer.data(), static_cast<std::size_t>(got)};
+    if (secure && !take_cipher(slot, input)) {
+      if (links_[slot].generation != generation) return;
+      continue;
+    }
     if (links_[slot].state == State::handshaking) {
       if (!take_handshake(slot, input)) {
         if (links_[slot].generation != generation) return;
@@ -34,8 +39,42 @@ void Connections::read(std::uint32_t slot) {
     take_frames(slot, input);
     if (links_[slot].generation != generation) return;
     // Edge-triggered: a short read of a stream means that the next byte brings a new event.
-    if (static_cast<std::size_t>(got) < read_buffer_.size()) return;
+    if (static_cast<std::size_t>(got) < buffer.size()) return;
   }
+}
+
+// --- TLS -----------------------------------------------------------------------------------------
+
+void Connections::begin_tls(std::uint32_t slot) {
+  Link& link = links_[slot];
+  const Target& target = targets_[link.target];
+  link.state = State::securing;
+  if (link.secure == nullptr) link.secure = std::make_unique<Secure>();
+  link.secure->connection =
+      tls::Connection::connect(*target.trust, target.host, link.secure->ticket);
+  (void)link.secure->connection.take({}, read_buffer_, link.secure->cipher);
+  if (!write_out(link)) fail(slot, "TLS: " + std::system_category().message(errno));
+}
+
+/// Decrypts `input`; whether there is something to look at in it.
+bool Connections::take_cipher(std::uint32_t slot, std::span<std::byte>& input) {
+  Secure& secure = *links_[slot].secure;
+  const tls::Connection::Taken taken = secure.connection.take(input, read_buffer_, secure.cipher);
+  if (!secure.cipher.empty()) (void)write_out(links_[slot]);
+  if (taken.state == tls::State::failed) {
+    if (links_[slot].state == State::open) {
+      ended(slot, 0);
+    } else {
+      fail(slot, "TLS: " + secure.connection.failure_text());
+    }
+    return false;
+  }
+  if (links_[slot].state == State::securing && taken.state == tls::State::open) {
+    ++(secure.connection.resumed() ? counters_.tls_resumed : counters_.tls_full);
+    begin_handshake(slot);
+  }
+  input = std::span{read_buffer_}.first(taken.plain_bytes);
+  return !input.empty();
 }
 
 /// Whether the handshake is complete; `input` is then what follows it.
@@ -103,7 +142,7 @@ void Connections::send(std::uint32_t slot, protocol::Bytes payload) {
   Link& link = links_[slot];
   CLAMOR_ASSERT(link.state == State::open);
   if (link.stuck) return;
-  if (link.out.size() + payload.size() > queued_bytes_max) return give_up_stuck(slot);
+  if (link.queued_bytes() + payload.size() > queued_bytes_max) return give_up_stuck(slot);
   append_frame(link, protocol::Opcode::binary, payload);
   ++counters_.messages_out;
   mark_dirty(slot);
@@ -130,20 +169,26 @@ void Connections::mark_dirty(std::uint32_t slot) {
 
 /// Writes what the socket takes; false where the connection is broken.
 bool Connections::write_out(Link& link) {
+  const bool secure = link.secure != nullptr && link.secure->connection;
+  if (secure && !link.out.empty()) {
+    if (!link.secure->connection.put(link.out, link.secure->cipher)) return false;
+    link.out = {};
+  }
+  std::vector<std::byte>& out = secure ? link.secure->cipher : link.out;
   std::size_t done = 0;
-  while (done < link.out.size()) {
+  while (done < out.size()) {
     const ssize_t sent =
-        ::send(link.socket.get(), link.out.data() + done, link.out.size() - done, MSG_NOSIGNAL);
+        ::send(link.socket.get(), out.data() + done, out.size() - done, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) break;  // EPOLLOUT follows
     if (sent < 0) return false;
     done += static_cast<std::size_t>(sent);
   }
   counters_.bytes_out += done;
-  if (done == link.out.size()) {
-    link.out = {};  // an idle connection keeps no buffer
+  if (done == out.size()) {
+    out = {};  // an idle connection keeps no buffer
   } else {
-    link.out.erase(link.out.begin(), link.out.begin() + static_cast<std::ptrdiff_t>(done));
+    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(done));
   }
   return true;
 }
@@ -153,7 +198,7 @@ void Connections::flush() {
     Link& link = links_[slot];
     link.dirty = false;
     // Broken ones are left alone: the read side tells why, with the server's close code if any.
-    if (link.state == State::open && !write_out(link)) link.out = {};
+    if (link.state != State::free && !write_out(link)) link.out = {};
   }
 }
 

@@ -6,19 +6,35 @@
 #include <charconv>
 #include <memory>
 #include <netdb.h>
+#include <utility>
 
 namespace clamor::loadgen {
 
 bool Target::loopback() const { return (ntohl(address.sin_addr.s_addr) >> 24U) == 127; }
 
-std::optional<Target> parse_target(std::string_view url, std::string& error) {
+namespace {
+
+std::shared_ptr<tls::Context> make_trust(const std::string& authority_file, std::string& error) {
+  try {
+    return std::make_shared<tls::Context>(tls::Context::client(authority_file));
+  } catch (const tls::CertificateError& fault) {
+    error = std::string{"ca: "} + fault.what();
+    return nullptr;
+  }
+}
+
+/// As parse_target, but for the trust.
+std::optional<Target> parse_address(std::string_view url, bool& secure, std::string& error) {
   const std::string written{url};
   constexpr std::string_view scheme = "ws://";
-  if (!url.starts_with(scheme)) {
-    error = "target \"" + written + "\": expected ws://host:port, e.g. ws://127.0.0.1:8080";
+  constexpr std::string_view secure_scheme = "wss://";
+  secure = url.starts_with(secure_scheme);
+  if (!secure && !url.starts_with(scheme)) {
+    error = "target \"" + written +
+            "\": expected ws://host:port or wss://host:port, e.g. ws://127.0.0.1:8080";
     return std::nullopt;
   }
-  url.remove_prefix(scheme.size());
+  url.remove_prefix(secure ? secure_scheme.size() : scheme.size());
   Target target;
   const std::size_t slash = url.find('/');
   if (slash != std::string_view::npos) {
@@ -26,7 +42,8 @@ std::optional<Target> parse_target(std::string_view url, std::string& error) {
     url = url.substr(0, slash);
   }
   const std::size_t colon = url.rfind(':');
-  const std::string_view digits = colon == std::string_view::npos ? "80" : url.substr(colon + 1);
+  const std::string_view digits =
+      colon == std::string_view::npos ? secure ? "443" : "80" : url.substr(colon + 1);
   target.host = url.substr(0, colon);
   const auto [end, bad] =
       std::from_chars(digits.data(), digits.data() + digits.size(), target.port);
@@ -51,12 +68,30 @@ std::optional<Target> parse_target(std::string_view url, std::string& error) {
   return target;
 }
 
-std::vector<Target> parse_targets(std::string_view urls, std::string& error) {
+}  // namespace
+
+std::optional<Target> parse_target(std::string_view url, std::string& error,
+                                   const std::string& authority_file) {
   std::vector<Target> targets;
+  if (url.find(',') == std::string_view::npos) targets = parse_targets(url, error, authority_file);
+  if (targets.empty()) return std::nullopt;
+  return std::move(targets.front());
+}
+
+std::vector<Target> parse_targets(std::string_view urls, std::string& error,
+                                  const std::string& authority_file) {
+  std::vector<Target> targets;
+  std::shared_ptr<tls::Context> trust;
   for (;;) {
     const std::size_t comma = urls.find(',');
-    auto target = parse_target(urls.substr(0, comma), error);
+    bool secure = false;
+    auto target = parse_address(urls.substr(0, comma), secure, error);
     if (!target) return {};
+    if (secure && trust == nullptr) {
+      trust = make_trust(authority_file, error);
+      if (trust == nullptr) return {};
+    }
+    if (secure) target->trust = trust;
     targets.push_back(std::move(*target));
     if (comma == std::string_view::npos) break;
     urls.remove_prefix(comma + 1);

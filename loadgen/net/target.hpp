@@ -1,9 +1,11 @@
 #pragma once
 
 #include "server/base/id.hpp"
+#include "server/tls/context.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <netinet/in.h>
 #include <optional>
 #include <string>
@@ -21,16 +23,22 @@ struct Target {
   std::uint16_t port = 0;
   std::string path = "/ws";  ///< Where the server takes WebSockets; a bare `/` means it too.
   sockaddr_in address{};     ///< Resolved, IPv4.
+  /// Whom its certificate is judged by; nothing where it is plain. One for all targets of a thread.
+  std::shared_ptr<tls::Context> trust;
 
   /// Whether it is in 127.0.0.0/8, where every source address is ours to choose.
   [[nodiscard]] bool loopback() const;
 };
 
-/// Reads `ws://host:port[/path]` and resolves the host. On failure `error` says what was expected.
-[[nodiscard]] std::optional<Target> parse_target(std::string_view url, std::string& error);
+/// Reads `ws://host:port[/path]` or `wss://…` and resolves the host. `authority_file` is trusted to
+/// have signed the certificate of a wss one, empty: the system's. On failure `error` says what was
+/// expected.
+[[nodiscard]] std::optional<Target> parse_target(std::string_view url, std::string& error,
+                                                 const std::string& authority_file = {});
 
 /// Reads a list of them, one a node, with commas between. Empty on failure: see `error`.
-[[nodiscard]] std::vector<Target> parse_targets(std::string_view urls, std::string& error);
+[[nodiscard]] std::vector<Target> parse_targets(std::string_view urls, std::string& error,
+                                                const std::string& authority_file = {});
 
 /// Which of `targets` nodes the user's devices connect to: the choice that the simulator makes,
 /// too.

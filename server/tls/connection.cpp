@@ -52,7 +52,11 @@ std::string_view name_of(Failure failure) {
 void Ticket::Free::operator()(void* session) const {
   SSL_SESSION_free(static_cast<SSL_SESSION*>(session));
 }
-void Connection::Free::operator()(void* ssl) const { SSL_free(ssl_of(ssl)); }
+void Connection::Free::operator()(void* ssl) const {
+  // That a connection broke says nothing against its session: without this its ticket is void.
+  SSL_set_shutdown(ssl_of(ssl), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  SSL_free(ssl_of(ssl));
+}
 
 Connection Connection::accept(Context& context) {
   SSL* const ssl = make(*context.impl_);
@@ -161,6 +165,7 @@ std::string Connection::failure_text() const {
   const unsigned long error = impl_of(ssl_.get()).error;
   const char* const reason = ERR_reason_error_string(error);
   std::string text = reason == nullptr ? "the connection broke" : reason;
+  if (ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER) text += " (the port speaks no TLS)";
   const long verified = SSL_get_verify_result(ssl_of(ssl_.get()));
   if (verified != X509_V_OK)
     text += std::string{" ("} + X509_verify_cert_error_string(verified) + ")";

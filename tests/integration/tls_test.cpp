@@ -2,11 +2,10 @@
 
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
+#include "tests/shell.hpp"
 
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <string>
@@ -16,19 +15,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-/// What a shell command prints, both outputs; it has ten seconds.
-std::string printed(const std::string& command) {
-  std::string text;
-  std::FILE* const pipe = popen(("timeout 10 " + command + " 2>&1").c_str(), "r");
-  if (pipe == nullptr) return "popen failed";
-  std::array<char, 4096> buffer{};
-  for (std::size_t got = 0; (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    text.append(buffer.data(), got);
-  }
-  pclose(pipe);
-  return text;
-}
 
 class Tls : public testing::Test {
  protected:
@@ -44,11 +30,7 @@ class Tls : public testing::Test {
   }
   /// Asks for /metrics by `openssl s_client`; what that says and what came.
   [[nodiscard]] std::string ask(std::uint16_t port, const std::string& options = "") const {
-    return printed(
-        "sh -c 'printf \"GET /metrics HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n"
-        "\\r\\n\" | openssl s_client -connect 127.0.0.1:" +
-        std::to_string(port) + " -CAfile " + folder_ + "/ca.pem -verify_return_error -ign_eof " +
-        options + "'");
+    return ask_openssl(port, folder_ + "/ca.pem", options);
   }
 
   TemporaryDirectory directory_;

@@ -110,6 +110,15 @@ TEST_F(TlsConnection, ATicketResumesASessionAlsoAtARestartedServer) {
   EXPECT_FALSE(connected(stranger, ticket).server.connection.resumed());
 }
 
+TEST_F(TlsConnection, ATicketOutlivesAConnectionThatBroke) {
+  Ticket ticket;
+  {
+    const Pair broken = connected(server_);
+    ticket = broken.client.connection.ticket();
+  }
+  EXPECT_TRUE(connected(server_, ticket).server.connection.resumed());
+}
+
 TEST_F(TlsConnection, ARenewedCertificateIsSeenByWhoeverHasATicketOfTheOldOne) {
   const Ticket ticket = connected(server_).client.connection.ticket();
   ASSERT_TRUE(ticket);
