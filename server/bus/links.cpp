@@ -2,6 +2,7 @@
 
 #include "server/bus/codec.hpp"
 #include "server/bus/handshake.hpp"
+#include "server/bus/outgoing.hpp"
 #include "server/protocol/byte_order.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -26,8 +27,6 @@ namespace {
 
 constexpr std::size_t length_bytes = sizeof(std::uint32_t);
 constexpr std::size_t read_bytes = std::size_t{64} << 10U;
-/// Buffers that grew beyond it for a burst are given back once they are empty.
-constexpr std::size_t kept_bytes = std::size_t{4} << 20U;
 /// Connections that have not shaken hands.
 constexpr std::size_t strangers_max = 64;
 constexpr int dead_after_s = 10;
@@ -46,14 +45,6 @@ void prepare(tcp::socket& socket) {
   set(TCP_KEEPINTVL, 1);
   set(TCP_KEEPCNT, dead_after_s / 2);
   set(TCP_USER_TIMEOUT, dead_after_s * 1000);
-}
-
-void release(std::vector<std::byte>& buffer) {
-  if (buffer.capacity() > kept_bytes) {
-    buffer = {};
-  } else {
-    buffer.clear();
-  }
 }
 
 }  // namespace
@@ -101,8 +92,7 @@ class Links::Impl : public std::enable_shared_from_this<Links::Impl> {
     std::vector<std::byte> input;
     std::size_t input_size = 0;     ///< Bytes of `input` that were received.
     std::vector<std::byte> parcel;  ///< Of this turn, behind room for its length.
-    std::vector<std::byte> output;  ///< Being written.
-    std::size_t written = 0;        ///< Bytes of `output`.
+    Outgoing output;
     bool awaits_room = false;
   };
   using Shared = std::shared_ptr<Connection>;
@@ -261,7 +251,8 @@ void Links::Impl::expect_handshake(const Shared& connection) {
 
 void Links::Impl::begin(const Shared& connection) {
   prepare(connection->socket);
-  connection->output = connection->handshake->output();
+  auto hello = connection->handshake->output();
+  connection->output.append(hello);
   write(connection);
   await_input(connection);
 }
@@ -346,8 +337,8 @@ void Links::Impl::on_readable(const Shared& connection) {
 void Links::Impl::greet(const Shared& connection) {
   std::span<const std::byte> rest{connection->input.data(), connection->input_size};
   const Handshake::State state = connection->handshake->take(rest);
-  const auto said = connection->handshake->output();
-  connection->output.insert(connection->output.end(), said.begin(), said.end());
+  auto said = connection->handshake->output();
+  connection->output.append(said);
   write(connection);
   if (!connection->open) return;
   std::copy(rest.begin(), rest.end(), connection->input.begin());
@@ -384,7 +375,7 @@ void Links::Impl::take_parcels(const Shared& connection) {
   if (rest.size() == connection->input_size) return;
   std::copy(rest.begin(), rest.end(), connection->input.begin());
   connection->input_size = rest.size();
-  if (rest.empty() && connection->input.size() > kept_bytes) connection->input = {};
+  if (rest.empty()) release(connection->input);
 }
 
 // --- output --------------------------------------------------------------------------------------
@@ -395,7 +386,7 @@ void Links::Impl::send(NodeId to, const Message& message) {
   std::vector<std::byte>& parcel = connection->parcel;
   if (parcel.empty()) parcel.resize(length_bytes);
   encode(message, parcel);
-  const std::size_t waiting = parcel.size() + connection->output.size() - connection->written;
+  const std::size_t waiting = parcel.size() + connection->output.waiting().size();
   if (waiting <= settings_.buffer_bytes_max) return;
   fail(connection, fmt::format("{} bytes wait for it, more than the bound of {}", waiting,
                                settings_.buffer_bytes_max));
@@ -409,12 +400,7 @@ std::uint64_t Links::Impl::flush() {
     const Shared connection = peer->link;
     std::vector<std::byte>& parcel = connection->parcel;
     protocol::store_little(parcel.data(), static_cast<std::uint32_t>(parcel.size() - length_bytes));
-    if (connection->output.empty()) {
-      std::swap(connection->output, parcel);
-    } else {
-      connection->output.insert(connection->output.end(), parcel.begin(), parcel.end());
-    }
-    release(parcel);
+    connection->output.append(parcel);
     write(connection);
   }
   return parcels;
@@ -422,13 +408,12 @@ std::uint64_t Links::Impl::flush() {
 
 void Links::Impl::write(const Shared& connection) {
   if (connection->awaits_room) return;
-  std::vector<std::byte>& output = connection->output;
-  while (connection->written < output.size()) {
+  Outgoing& output = connection->output;
+  while (!output.waiting().empty()) {
     error_code ec;
-    connection->written +=
-        connection->socket.write_some(boost::asio::buffer(output.data() + connection->written,
-                                                          output.size() - connection->written),
-                                      ec);
+    const auto waiting = output.waiting();
+    output.pop(
+        connection->socket.write_some(boost::asio::buffer(waiting.data(), waiting.size()), ec));
     if (ec == boost::asio::error::interrupted) continue;
     if (ec == boost::asio::error::would_block) {
       connection->awaits_room = true;
@@ -440,8 +425,6 @@ void Links::Impl::write(const Shared& connection) {
     }
     if (ec) return fail(connection, ec.message());
   }
-  release(output);
-  connection->written = 0;
 }
 
 // --- the class -----------------------------------------------------------------------------------
