@@ -8,6 +8,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -51,6 +52,7 @@ Settings effective_settings(const ServeOptions& options) {
   if (!options.hosts.empty()) {
     settings.hosts.clear();
     for (const std::uint32_t node : options.hosts) settings.hosts.push_back({node});
+    std::sort(settings.hosts.begin(), settings.hosts.end());
   }
   const auto faults = faults_of(settings);
   if (!faults.empty()) throw scenario::ConfigError{faults};

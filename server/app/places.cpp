@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <limits>
+#include <span>
 
 namespace clamor::server {
 namespace {
@@ -33,18 +34,17 @@ bool read_address(MapReader& map, const char* key, Address& out) {
   return true;
 }
 
-void check(MapReader& map, const char* key, const Address& own, const std::vector<Address>& taken) {
-  if (std::find(taken.begin(), taken.end(), own) == taken.end()) return;
-  map.fault(key, fmt::format("{} stands twice in the list; expected addresses that differ",
-                             print_address(own)));
-}
-
-void check_bus(MapReader& map, const Address& bus) {
+/// Of a node of whatever process: the others must find it.
+void check_bus(MapReader& map, const Address& bus, std::span<const NodePlace> before) {
   if (bus.port == 0) {
     map.fault("bus", "bus has port 0; expected one that the other nodes know");
   } else if (bus.host == "0.0.0.0" || bus.host == "::") {
     map.fault("bus", fmt::format("bus is {}; expected an address at which other nodes reach this "
                                  "one",
+                                 print_address(bus)));
+  } else if (std::any_of(before.begin(), before.end(),
+                         [&bus](const NodePlace& place) { return place.bus == bus; })) {
+    map.fault("bus", fmt::format("bus {} stands twice in the list; expected addresses that differ",
                                  print_address(bus)));
   }
 }
@@ -74,21 +74,13 @@ void read_places(Faults& faults, const Node& list, std::vector<NodePlace>& place
                            "process hosts them all",
                            list.items.size(), nodes_max));
   }
-  std::vector<Address> taken;
   for (const Node& item : list.items) {
     MapReader map{faults, item, "a node"};
-    NodePlace& place = places.emplace_back();
-    const bool has_listen = read_address(map, "listen", place.listen);
-    if (read_address(map, "bus", place.bus)) {
-      check_bus(map, place.bus);
-      check(map, "bus", place.bus, taken);
-      taken.push_back(place.bus);
-    }
-    if (has_listen && place.listen.port != 0) {
-      check(map, "listen", place.listen, taken);
-      taken.push_back(place.listen);
-    }
+    NodePlace place;
+    read_address(map, "listen", place.listen);
+    if (read_address(map, "bus", place.bus)) check_bus(map, place.bus, places);
     map.finish();
+    places.push_back(place);
   }
 }
 

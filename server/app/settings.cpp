@@ -5,9 +5,9 @@
 #include "scenarios/yaml/reader.hpp"
 #include "scenarios/yaml/values.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <limits>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -157,6 +157,7 @@ void read_nodes(Faults& faults, MapReader& map, Settings& settings) {
     if (!scenario::read_whole(faults, item, "a hosted node", node, 0, nodes_max - 1)) return;
     settings.hosts.push_back({static_cast<std::uint32_t>(node)});
   });
+  std::sort(settings.hosts.begin(), settings.hosts.end());
 }
 
 void read_all(Faults& faults, const Node& root, Settings& settings) {
@@ -201,6 +202,23 @@ std::string print_nodes(const Settings& settings) {
   std::vector<std::uint32_t> hosts;
   for (const NodeId node : settings.hosts) hosts.push_back(node.value);
   return text + fmt::format("host: [{}]\n", fmt::join(hosts, ", "));
+}
+
+/// Two nodes of one host cannot listen at the same address; those of different hosts may.
+void check_listens(std::vector<std::string>& faults, const Settings& settings) {
+  for (const NodeId node : settings.hosts) {
+    const Address& own = settings.places[node.value].listen;
+    if (own.port == 0) continue;
+    for (const NodeId other : settings.hosts) {
+      const NodePlace& place = settings.places[other.value];
+      const bool is_bus = place.bus == own;
+      if (!is_bus && (other <= node || place.listen != own)) continue;
+      faults.push_back(
+          fmt::format("`listen` of node {} in the list and `{}` of node {} are both "
+                      "{}; expected addresses that differ in one process",
+                      node.value, is_bus ? "bus" : "listen", other.value, print_address(own)));
+    }
+  }
 }
 
 }  // namespace
@@ -262,16 +280,17 @@ std::vector<std::string> faults_of(const Settings& settings) {
     faults.push_back(fmt::format("--host names {} nodes; expected at most {} in one process",
                                  settings.hosts.size(), nodes_of_a_process_max));
   }
-  std::set<NodeId> seen;
-  for (const NodeId node : settings.hosts) {
+  for (std::size_t i = 0; i < settings.hosts.size(); ++i) {
+    const NodeId node = settings.hosts[i];
     if (node.value >= settings.nodes) {
       faults.push_back(fmt::format("--host names node {}, but the settings list {}, from 0 on",
                                    node.value, settings.nodes));
     }
-    if (!seen.insert(node).second) {
+    if (i != 0 && settings.hosts[i - 1] == node) {
       faults.push_back(fmt::format("--host names node {} twice", node.value));
     }
   }
+  if (faults.empty()) check_listens(faults, settings);
   return faults;
 }
 

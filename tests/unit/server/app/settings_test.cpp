@@ -100,7 +100,7 @@ TEST_F(SettingsFile, NodesOfSeveralProcessesAreAListAndWhichOfThemThisOneHosts) 
       "  - {listen: 127.0.0.1:0, bus: 127.0.0.1:7200}\n"
       "  - {listen: 10.0.0.2:7100, bus: 10.0.0.2:7200}\n"
       "  - {listen: \"[::1]:7100\", bus: \"[::1]:7200\"}\n"
-      "host: [0, 2]\n";
+      "host: [2, 0]\n";
   const Settings settings = read(text);
   EXPECT_EQ(settings.nodes, 3U);
   EXPECT_EQ(hosted(settings), (std::vector<NodeId>{{0}, {2}}));
@@ -117,19 +117,38 @@ TEST_F(SettingsFile, NodesOfSeveralProcessesAreAListAndWhichOfThemThisOneHosts) 
   ASSERT_EQ(server::faults_of(alone).size(), 1U);
 }
 
+TEST_F(SettingsFile, NodesListenAtOneAddressOnlyWhereDifferentProcessesHostThem) {
+  const std::string list =
+      "nodes:\n"
+      "  - {listen: 0.0.0.0:7100, bus: 10.0.0.1:7200}\n"
+      "  - {listen: 0.0.0.0:7100, bus: 10.0.0.2:7200}\n"
+      "  - {listen: 10.0.0.1:7200, bus: 10.0.0.3:7200}\n";
+  EXPECT_TRUE(server::faults_of(read(list + "host: [0]\n")).empty());
+  EXPECT_TRUE(server::faults_of(read(list + "host: [1, 2]\n")).empty());
+  const auto both = server::faults_of(read(list + "host: [0, 1]\n"));
+  ASSERT_EQ(both.size(), 1U);
+  EXPECT_NE(both[0].find("`listen` of node 0 in the list and `listen` of node 1 are both 0.0.0.0:"),
+            std::string::npos)
+      << both[0];
+  const auto on_bus = server::faults_of(read(list + "host: [0, 2]\n"));
+  ASSERT_EQ(on_bus.size(), 1U);
+  EXPECT_NE(on_bus[0].find("`listen` of node 2 in the list and `bus` of node 0"), std::string::npos)
+      << on_bus[0];
+}
+
 TEST_F(SettingsFile, EveryFaultOfAListOfNodesIsNamedWithItsPlace) {
   const std::string faults = faults_of(
       "nodes:\n"
       "  - {listen: 127.0.0.1:7100}\n"
       "  - {listen: localhost:7101, bus: 127.0.0.1:0}\n"
       "  - {listen: 127.0.0.1:7102, bus: 0.0.0.0:7202}\n"
-      "  - {listen: 127.0.0.1:7103, bus: 127.0.0.1:7100}\n"
-      "  - {listen: 127.0.0.1:7100, bus: 127.0.0.1:7205, buss: 1}\n"
+      "  - {listen: 127.0.0.1:7103, bus: 127.0.0.1:7205}\n"
+      "  - {listen: 127.0.0.1:7104, bus: 127.0.0.1:7205, buss: 1}\n"
       "listen: 127.0.0.1:7100\n"
       "host: [x, 64]\n");
   for (const std::string expected :
-       {":2:5:", ":3:14:", ":3:35:", ":4:35:", ":5:35:", "127.0.0.1:7100 stands twice",
-        ":6:14:", ":6:51:", ":7:9:", ":8:8:", ":8:11:"}) {
+       {":2:5:", ":3:14:", ":3:35:", ":4:35:", ":6:35: bus 127.0.0.1:7205 stands twice",
+        ":6:51:", ":7:9:", ":8:8:", ":8:11:"}) {
     EXPECT_NE(faults.find(expected), std::string::npos) << expected << "\n" << faults;
   }
   EXPECT_NE(faults_of("nodes: [{listen: 127.0.0.1:1, bus: 127.0.0.1:2}]\n").find("expected 2 to"),
