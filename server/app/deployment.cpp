@@ -70,8 +70,8 @@ std::array<std::byte, tls::ticket_seed_bytes> ticket_seed_of(const std::string& 
 }
 
 std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
-                                               const Settings& settings, const Address& listen,
-                                               Node& node) {
+                                               const Settings& settings, NodeId id,
+                                               const Address& listen, Node& node) {
   gateway::GatewaySettings gateway_settings{
       .address = listen.host,
       .port = listen.port,
@@ -86,10 +86,13 @@ std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
   } catch (const tls::CertificateError& error) {
     throw scenario::ConfigError{{error.what()}};
   } catch (const boost::system::system_error& error) {
+    const std::string named_by = settings.places.empty()
+                                     ? "--listen"
+                                     : fmt::format("`listen` of node {} in the list", id.value);
     throw scenario::ConfigError{
-        {fmt::format("cannot listen on {}: {}; --listen names another address, port 0 takes any "
-                     "free one",
-                     print_address(listen), error.code().message())}};
+        {fmt::format("cannot listen on {}: {}; {} names another address of this host, port 0 takes "
+                     "any free one",
+                     print_address(listen), error.code().message(), named_by)}};
   }
 }
 
@@ -152,7 +155,7 @@ class Deployment::Running {
               shared.directory,
               shared.exchange,
               links_of(shared.settings, id)},
-        gateway_{open_gateway(io_, shared.settings, listen, node_)} {
+        gateway_{open_gateway(io_, shared.settings, id, listen, node_)} {
     node_.attach(*gateway_);
     connect(node_, shared.settings, id);
   }
@@ -259,10 +262,15 @@ void Deployment::drop(NodeId node) {
 }
 
 void Deployment::start(NodeId node) {
-  const directory::Lease& before = nodes_.at(node).lease;
-  open(node, {before.address, before.port});
-  write_leases();
-  nodes_.at(node).running->begin();
+  Hosted& hosted = nodes_.at(node);
+  open(node, {hosted.lease.address, hosted.lease.port});
+  try {
+    write_leases();
+  } catch (...) {
+    hosted.running.reset();  // The others shall not take it for one that serves.
+    throw;
+  }
+  hosted.running->begin();
 }
 
 }  // namespace clamor::server

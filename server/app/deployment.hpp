@@ -36,7 +36,8 @@ class Deployment {
   /// Ends one node as a kill would, while the others run on: its connections break, requests on
   /// their way are lost, and so is what its queues have not flushed. @pre it runs
   void drop(NodeId node);
-  /// Opens a dropped node again, on its port and under a new term. Throws as the constructor does.
+  /// Opens a dropped node again, on its port and under a new term. Throws as the constructor does;
+  /// the node is still dropped then.
   void start(NodeId node);
 
  private:

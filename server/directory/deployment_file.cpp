@@ -43,16 +43,37 @@ std::map<std::uint32_t, std::string> lines_in(const std::string& path) {
 class Turn {
  public:
   explicit Turn(const std::string& data) : fd_{open(data.c_str(), O_RDONLY | O_CLOEXEC)} {
-    while (flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
+    if (fd_ < 0) {
+      errno_ = errno;
+      return;
+    }
+    while (flock(fd_, LOCK_EX) != 0) {
+      if (errno == EINTR) continue;
+      errno_ = errno;
+      return;
     }
   }
-  ~Turn() { close(fd_); }
+  ~Turn() {
+    if (fd_ >= 0) close(fd_);
+  }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
+  /// Why there is none; 0 where there is.
+  [[nodiscard]] int error() const { return errno_; }
+
  private:
   int fd_;
+  int errno_ = 0;
 };
+
+/// What failed with the file or its directory, and what to do.
+std::string unwritten(const std::string& path, const char* what, const std::string& why) {
+  return fmt::format(
+      "{}: {}: {}; expected a directory in which this process may make files, on a disk with "
+      "room, that can be locked (flock); --data names another one",
+      path, what, why);
+}
 
 }  // namespace
 
@@ -70,15 +91,15 @@ std::string check_deployment(const std::string& data, std::uint32_t nodes) {
           path);
     }
     return fmt::format(
-        "{}: the data directory was made for {} nodes, the settings say {}. Use --nodes {}, or "
-        "another directory (--data)",
+        "{}: the data directory was made for {} nodes, the settings say {}. Use --nodes {} "
+        "(or a list of so many `nodes`), or another directory (--data)",
         data, found, nodes, found);
   }
   // A lone node keeps its store in the directory itself.
   if (nodes > 1 && fs::exists(data + "/CURRENT", error)) {
     return fmt::format(
-        "{}: the data directory was made for 1 node, the settings say {}. Use --nodes 1, or "
-        "another directory (--data)",
+        "{}: the data directory was made for 1 node, the settings say {}. Use --nodes 1 "
+        "without a list of `nodes`, or another directory (--data)",
         data, nodes);
   }
   if (nodes == 1) return {};
@@ -94,6 +115,7 @@ std::string write_deployment(const std::string& data, std::uint32_t nodes, std::
                              std::span<const Lease> leases) {
   const std::string path = file_of(data);
   const Turn turn{data};
+  if (turn.error() != 0) return unwritten(data, "cannot be locked", std::strerror(turn.error()));
   std::map<std::uint32_t, std::string> lines = lines_in(path);
   for (const Lease& lease : leases) {
     lines[lease.node.value] = fmt::format("node {} term {} listen {} {}", lease.node.value,
@@ -105,11 +127,11 @@ std::string write_deployment(const std::string& data, std::uint32_t nodes, std::
     out << "nodes " << nodes << "\npartitions " << partitions << '\n';
     for (const auto& [node, line] : lines) out << line << '\n';
     out.flush();
-    if (!out) return fmt::format("{}: {}", draft, std::strerror(errno));
+    if (!out) return unwritten(draft, "cannot be written", std::strerror(errno));
   }
   std::error_code error;
   std::filesystem::rename(draft, path, error);
-  if (error) return fmt::format("{}: {}", path, error.message());
+  if (error) return unwritten(path, "cannot be replaced", error.message());
   return {};
 }
 

@@ -1,6 +1,7 @@
 // One node of several is lost, as by a kill, while the others run on, and comes back: what clients
 // of the others see of it.
 
+#include "scenarios/yaml/config_error.hpp"
 #include "tests/designs.hpp"
 #include "tests/integration/local_nodes.hpp"
 #include "tests/integration/test_client.hpp"
@@ -8,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -177,6 +179,19 @@ TEST(TwoNodesAreLost, ALoginIsToldWhereANodeIsMissingToBeSureOfItsChannels) {
   bob.come_online(nodes.port(1));
   EXPECT_EQ(bob.position(near), 2U);
   EXPECT_EQ(bob.position(far), 2U);
+}
+
+TEST(ANodeThatCannotStart, IsAsLostAsBeforeAndStartsOnceItCan) {
+  LocalNodes nodes{"durability: os\n"};
+  nodes.drop(lost);
+  const std::string in_the_way = nodes.data() + "/deployment.new";
+  std::filesystem::create_directory(in_the_way);
+  EXPECT_THROW(nodes.start(lost), scenario::ConfigError);
+  EXPECT_EQ(metric(nodes.port(0), "clamor_nodes_up"), 2);
+  std::filesystem::remove(in_the_way);
+  nodes.start(lost);
+  TestDevice device{LocalNodes::user_of(lost), 1};
+  device.come_online(nodes.port(0));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -55,6 +56,17 @@ TEST(DeploymentFile, ProcessesThatShareADirectoryKeepEachOthersLeases) {
   EXPECT_EQ(text.str(),
             "nodes 3\npartitions 16\nnode 0 term 1 listen 127.0.0.1 7100\n"
             "node 1 term 5 listen 127.0.0.1 7101\nnode 2 term 2 listen 127.0.0.1 7202\n");
+}
+
+TEST(DeploymentFile, WhatCannotBeLockedOrWrittenIsSaidWithWhatToDo) {
+  const test::TemporaryDirectory directory;
+  const std::string missing = write_deployment(directory / "missing", 3, 16, {});
+  EXPECT_NE(missing.find("cannot be locked: No such file"), std::string::npos) << missing;
+  EXPECT_NE(missing.find("--data names another one"), std::string::npos) << missing;
+  std::filesystem::create_directory(directory / "deployment.new");
+  const std::string taken = write_deployment(directory / "", 3, 16, {});
+  EXPECT_NE(taken.find("deployment.new: cannot be written: Is a directory"), std::string::npos)
+      << taken;
 }
 
 TEST(DeploymentFile, ADirectoryOfALoneNodeOrWithADamagedFileIsRefused) {
