@@ -195,9 +195,9 @@ void Connections::fail(std::uint32_t slot, std::string why) {
   events_.on_failed(slot, why);
 }
 
-void Connections::ended(std::uint32_t slot, std::uint16_t close_code) {
+void Connections::ended(std::uint32_t slot, std::uint16_t close_code, const std::string& reason) {
   take_socket(slot).reset();
-  events_.on_closed(slot, close_code);
+  events_.on_closed(slot, close_code, reason);
 }
 
 // --- the loop ------------------------------------------------------------------------------------

@@ -32,8 +32,9 @@ class ConnectionEvents {
   virtual void on_failed(std::uint32_t slot, const std::string& why) = 0;
   /// One message; `payload` is valid during the call.
   virtual void on_message(std::uint32_t slot, std::span<const std::byte> payload) = 0;
-  /// The server ended it: its close code, or 0 where the stream just ended.
-  virtual void on_closed(std::uint32_t slot, std::uint16_t close_code) = 0;
+  /// The server ended it: its close code and reason, or 0 where the stream just ended.
+  virtual void on_closed(std::uint32_t slot, std::uint16_t close_code,
+                         const std::string& reason) = 0;
 };
 
 /// The WebSocket connections of one worker: one per slot at most, on one thread and one epoll.
@@ -135,7 +136,7 @@ class Connections {
   void mark_dirty(std::uint32_t slot);
   bool write_out(Link& link);
   void fail(std::uint32_t slot, std::string why);
-  void ended(std::uint32_t slot, std::uint16_t close_code);
+  void ended(std::uint32_t slot, std::uint16_t close_code, const std::string& reason = {});
   Descriptor take_socket(std::uint32_t slot);
   void linger(Descriptor socket);
   void drain_lingering(int fd);

@@ -128,7 +128,8 @@ void Connections::take_frames(std::uint32_t slot, std::span<std::byte> input) {
       case protocol::FrameEvent::Kind::close:
         append_frame(links_[slot], protocol::Opcode::close, {});
         (void)write_out(links_[slot]);
-        return ended(slot, event.close_code);
+        return ended(slot, event.close_code,
+                     {reinterpret_cast<const char*>(event.payload.data()), event.payload.size()});
       case protocol::FrameEvent::Kind::error:
         ++counters_.protocol_errors;
         return ended(slot, static_cast<std::uint16_t>(protocol::close_code_of(event.error)));

@@ -122,7 +122,7 @@ class Swarm final : private ConnectionEvents {
   void on_open(std::uint32_t slot) override;
   void on_failed(std::uint32_t slot, const std::string& why) override;
   void on_message(std::uint32_t slot, std::span<const std::byte> payload) override;
-  void on_closed(std::uint32_t slot, std::uint16_t close_code) override;
+  void on_closed(std::uint32_t slot, std::uint16_t close_code, const std::string& reason) override;
 
   [[nodiscard]] std::uint32_t control_slot() const {
     return static_cast<std::uint32_t>(clients_.size());

@@ -1,3 +1,4 @@
+#include "loadgen/net/close_codes.hpp"
 #include "loadgen/net/swarm.hpp"
 #include "loadgen/user/stamp.hpp"
 #include "loadgen/user/waiting.hpp"
@@ -13,18 +14,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
+using protocol::CloseCode;
+
 constexpr Duration retry_default = 250ms;
 
-/// protocol::CloseCode says which codes mean what.
-Ended ended_by(std::uint16_t close_code) {
-  using protocol::CloseCode;
-  if (close_code == static_cast<std::uint16_t>(CloseCode::superseded)) return Ended::superseded;
-  if (close_code == static_cast<std::uint16_t>(CloseCode::going_away)) return Ended::back_off;
-  if (close_code >= 4400 && close_code < 4500) return Ended::for_good;
-  if (close_code >= 4100 && close_code < 4200) return Ended::back_off;
-  if (close_code >= 4000 && close_code < 4100) return Ended::go_again;
-  return Ended::network;
-}
+constexpr std::uint16_t code_of(CloseCode code) { return static_cast<std::uint16_t>(code); }
 
 SendRefusal refusal_of(const protocol::Refused& refused) {
   using protocol::RefusalCode;
@@ -149,13 +143,20 @@ void Swarm::on_failed(std::uint32_t slot, const std::string& why) {
   tell(slot, ConnectFailed{});
 }
 
-void Swarm::on_closed(std::uint32_t slot, std::uint16_t close_code) {
+void Swarm::on_closed(std::uint32_t slot, std::uint16_t close_code, const std::string& reason) {
   now_ = monotonic_now();
   if (slot == control_slot()) {
     return break_off("the server closed the control session while channels were created (code " +
                      std::to_string(close_code) + ")");
   }
-  tell(slot, Disconnected{ended_by(close_code)});
+  const Disconnected end = disconnected_by(close_code, reason);
+  const bool outage = end.how == Ended::network || close_code == code_of(CloseCode::going_away) ||
+                      close_code == code_of(CloseCode::internal_error);
+  if (!outage) {
+    find_once("closed " + std::to_string(close_code),
+              "the server closed a session: code " + std::to_string(close_code) + ", " + reason);
+  }
+  tell(slot, end);
 }
 
 void Swarm::on_message(std::uint32_t slot, std::span<const std::byte> payload) {

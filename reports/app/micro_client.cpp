@@ -95,9 +95,9 @@ void MicroClient::on_failed(std::uint32_t, const std::string& why) {
   failure_ = "a connection failed: " + why;
 }
 
-void MicroClient::on_closed(std::uint32_t, std::uint16_t close_code) {
+void MicroClient::on_closed(std::uint32_t, std::uint16_t close_code, const std::string& reason) {
   if (close_code != closed_by_us) {
-    failure_ = "the server closed a connection, code " + std::to_string(close_code);
+    failure_ = "the server closed a connection, code " + std::to_string(close_code) + " " + reason;
   }
 }
 

@@ -67,7 +67,7 @@ class MicroClient : private loadgen::ConnectionEvents {
   void on_open(std::uint32_t slot) override;
   void on_failed(std::uint32_t slot, const std::string& why) override;
   void on_message(std::uint32_t slot, std::span<const std::byte> payload) override;
-  void on_closed(std::uint32_t slot, std::uint16_t close_code) override;
+  void on_closed(std::uint32_t slot, std::uint16_t close_code, const std::string& reason) override;
   void on_page(std::uint32_t slot, std::span<const std::byte> payload);
 
   token::Key key_;

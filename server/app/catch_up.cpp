@@ -30,13 +30,13 @@ CatchUp::Progress& CatchUp::add(ChannelId channel) {
 
 void hold(CatchUp& catch_up, CatchUp::Waiting frame, std::size_t records_max) {
   auto& waiting = catch_up.waiting;
-  if (!frame.is_record) {
+  if (!frame.is_record()) {
     waiting.push_back(std::move(frame));
   } else if (!catch_up.overflowed && waiting.size() < records_max) {
     waiting.push_back(std::move(frame));
   } else if (!catch_up.overflowed) {
     catch_up.overflowed = true;
-    std::erase_if(waiting, [](const CatchUp::Waiting& held) { return held.is_record; });
+    std::erase_if(waiting, [](const CatchUp::Waiting& held) { return held.is_record(); });
   }
 }
 

@@ -19,9 +19,9 @@
 
 namespace clamor::server {
 
-/// One device's way from its positions to the durable heads at its login. Exists while the session
-/// catches up; memory is bounded by the user's channels, one batch of references or copies, one
-/// page and the buffer.
+/// One device's way from its positions to the durable heads: at its login, or once its client reads
+/// on that fell behind. Exists while the session catches up; memory is bounded by the user's
+/// channels, one batch of references or copies, one page and the buffer.
 struct CatchUp {
   struct Progress {
     ChannelId channel;
@@ -42,10 +42,13 @@ struct CatchUp {
     MessageId first;
     std::uint32_t count = 0;
   };
-  /// A frame that came while pages were on their way; it follows the last page.
+  /// A frame that came while pages were on their way; it follows the last page. Records may be
+  /// dropped and scanned again, answers may not.
   struct Waiting {
     gateway::SharedFrame frame;
-    bool is_record = true;  ///< Records may be dropped and scanned again, acks may not.
+    ChannelId channel;  ///< Of a record.
+    MessageId id;       ///< Of a record; 0: an answer.
+    [[nodiscard]] bool is_record() const { return id != MessageId{}; }
   };
   /// The page being filled; survives a read that another node has to answer.
   struct OpenPage {
@@ -64,7 +67,10 @@ struct CatchUp {
   }
 
   UserId user;
-  std::vector<protocol::HeldPosition> held;  ///< By channel, as the device sent them.
+  /// Of a live session that fell behind. What it held is known exactly, and only of the channels
+  /// that it got records of: rounds ask for no others.
+  bool of_live = false;
+  std::vector<protocol::HeldPosition> held;  ///< By channel, as the device sent them, or was sent.
   std::vector<Progress> channels;            ///< By channel id.
   std::vector<core::Interval> intervals;
   std::uint32_t round = 0;      ///< Rounds so far, this one included.

@@ -42,6 +42,8 @@ class Frontend {
   void on_open(gateway::SessionId id) { sessions_.open(id); }
   void on_message(gateway::SessionId id, std::span<const std::byte> payload);
   void on_end(gateway::SessionId id);
+  /// A session that was behind has read everything: it catches up.
+  void on_drained(gateway::SessionId id);
   /// Serves catch-up pages.
   void end_turn();
 
@@ -108,8 +110,19 @@ class Frontend {
   void repair(LiveIndex index, MessageId up_to);
   void on_repair_read(const bus::LogRead& read);
   /// Sends now, or after the pages where the session is catching up.
-  void send_after_pages(gateway::SessionId id, Session& session, gateway::SharedFrame frame,
-                        bool is_record);
+  void send_after_pages(gateway::SessionId id, Session& session, CatchUp::Waiting frame);
+  /// Sends to a live session. False: its client is behind.
+  [[nodiscard]] bool send_live(gateway::SessionId id, const CatchUp::Waiting& frame);
+  /// Turns a live session whose client is behind into one that catches up. `unsent` are the frames
+  /// that it should have got and did not: all records above were not sent either.
+  void fall_behind(gateway::SessionId id, Session& session,
+                   std::span<const CatchUp::Waiting> unsent);
+  /// Closes a session that there is no other help for. Detaches it later, with its end: this may
+  /// be called from a loop over a channel's sessions.
+  void close_slow(gateway::SessionId id, Session& session, std::string_view why);
+  /// Whether a session that is behind was closed because it is added to a channel: what it holds of
+  /// that one is not kept track of.
+  bool close_joiner_behind(gateway::SessionId id, Session& session);
 
   // --- which session gets which channel (frontend_interest.cpp)
   void attach(gateway::SessionId id, Session& session, LiveIndex index);
@@ -133,7 +146,8 @@ class Frontend {
 
   // --- catch-up (frontend_catch_up.cpp)
   void begin_round(gateway::SessionId id, CatchUp& catch_up);
-  void accept_login(gateway::SessionId id, const Session& session);
+  /// False: nothing could be sent, the session is closed.
+  [[nodiscard]] bool accept_login(gateway::SessionId id, Session& session);
   void register_channels(gateway::SessionId id, CatchUp& catch_up,
                          std::span<const ChannelId> channels);
   /// As many Register messages as the channels have owners.

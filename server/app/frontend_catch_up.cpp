@@ -1,6 +1,7 @@
 // Logins and catch-ups: registrations, plans, pages.
 
 #include "server/app/frontend.hpp"
+#include "server/base/assert.hpp"
 #include "server/gateway/clock.hpp"
 
 #include <boost/asio/post.hpp>
@@ -28,6 +29,13 @@ void Frontend::add_to(NodeMetrics& metrics) const {
 // --- a round: what channels there are, how they stand, what is to be read ------------------------
 
 void Frontend::begin_round(gateway::SessionId id, CatchUp& catch_up) {
+  if (catch_up.of_live) {
+    ++catch_up.round;
+    catch_up.planned = false;
+    std::vector<ChannelId> channels;
+    for (const auto& [channel, position] : catch_up.held) channels.push_back(channel);
+    return register_channels(id, catch_up, channels);
+  }
   const NodeId owner = node_.directory.owner(catch_up.user);
   if (!node_.bus.is_up(owner)) return refuse_unavailable(id);
   const Device& device = sessions_.device(sessions_.find(id)->device);
@@ -47,12 +55,12 @@ void Frontend::handle(NodeId, bus::UserChannels&& found) {
   CatchUp& catch_up = *session->catch_up;
   if (!std::exchange(catch_up.round_due, false)) return;
   if (!std::exchange(catch_up.accepted, true)) {
-    accept_login(id, *session);
+    if (!accept_login(id, *session)) return;
   }
   register_channels(id, catch_up, found.channels);
 }
 
-void Frontend::accept_login(gateway::SessionId id, const Session& session) {
+bool Frontend::accept_login(gateway::SessionId id, Session& session) {
   const CatchUp& catch_up = *session.catch_up;
   std::string resume_token;
   if (!catch_up.resumed) {
@@ -63,11 +71,13 @@ void Frontend::accept_login(gateway::SessionId id, const Session& session) {
   }
   ++(catch_up.resumed ? node_.incidents.resumed_logins : node_.incidents.token_logins);
   ++node_.operations.logins;
-  gateway_->send(
+  const bool sent = gateway_->send(
       id, frame_of(protocol::LoginAccepted{.user = catch_up.user,
                                            .term = node_.term,
                                            .heartbeat_interval = node_.settings.heartbeat_interval,
                                            .resume_token = resume_token}));
+  if (!sent) close_slow(id, session, "reads no pongs");  // Nothing else was sent to it yet.
+  return sent;
 }
 
 void Frontend::register_channels(gateway::SessionId id, CatchUp& catch_up,
@@ -177,6 +187,8 @@ void Frontend::end_turn() {
 
 void Frontend::serve_page(gateway::SessionId id, Session& session) {
   CatchUp& catch_up = *session.catch_up;
+  // on_drained() comes back to a page that there is no room for.
+  if (!catch_up.planned || !catch_up.page_due || !gateway_->has_room(id)) return;
   if (catch_up.page == nullptr) catch_up.page = std::make_unique<CatchUp::OpenPage>();
   const Instant began = gateway::monotonic_now();
   serving_ = id;
@@ -195,7 +207,8 @@ void Frontend::serve_page(gateway::SessionId id, Session& session) {
   const std::unique_ptr<CatchUp::OpenPage> page = std::move(catch_up.page);
   catch_up.page_due = false;
   page->writer.finish(complete, catch_up.queue_position);
-  gateway_->send(id, gateway::make_frame(page->bytes));
+  const bool sent = gateway_->send(id, gateway::make_frame(page->bytes));
+  CLAMOR_ASSERT(sent);  // Nothing else was sent since has_room().
   ++node_.incidents.pages;
   if (complete) finish_catch_up(id, session);
 }
@@ -203,8 +216,10 @@ void Frontend::serve_page(gateway::SessionId id, Session& session) {
 void Frontend::finish_catch_up(gateway::SessionId id, Session& session) {
   const auto catch_up = std::move(session.catch_up);
   session.phase = Phase::live;
-  for (CatchUp::Waiting& waiting : catch_up->waiting) {
-    send_after_pages(id, session, std::move(waiting.frame), waiting.is_record);
+  session.queue_position = catch_up->queue_position;
+  std::span<const CatchUp::Waiting> unsent{catch_up->waiting};
+  for (; !unsent.empty(); unsent = unsent.subspan(1)) {
+    if (!send_live(id, unsent.front())) return fall_behind(id, session, unsent);
   }
 }
 

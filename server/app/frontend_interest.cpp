@@ -45,6 +45,7 @@ void Frontend::handle(NodeId, bus::Joined&& joined) {
   const gateway::SessionId id = session_of(joined.session);
   Session* const session = sessions_.find(id);
   if (session == nullptr || session->phase == Phase::closing) return;
+  if (close_joiner_behind(id, *session)) return;
   if (joined.at != MessageId{}) return join(id, *session, joined.channel, joined.at);
   // The notice of the join itself was lost. Where the session learnt of it otherwise it is well.
   if (session->catch_up != nullptr && !session->catch_up->planned) {
@@ -54,7 +55,7 @@ void Frontend::handle(NodeId, bus::Joined&& joined) {
 }
 
 void Frontend::join(gateway::SessionId id, Session& session, ChannelId channel, MessageId at) {
-  if (session.phase == Phase::closing) return;
+  if (session.phase == Phase::closing || close_joiner_behind(id, session)) return;
   if (session.catch_up != nullptr && !session.catch_up->planned) {
     // The plan that is to be made knows of it.
     return register_channels(id, *session.catch_up, std::span{&channel, 1});
@@ -75,6 +76,7 @@ void Frontend::advance_joiners(LiveIndex index) {
     LiveChannel& live = live_.at(index);
     Joiner& joiner = live.joiners[i];
     Session* const session = sessions_.find(joiner.session);
+    if (session != nullptr) close_joiner_behind(joiner.session, *session);
     if (session == nullptr || session->phase == Phase::closing) {
       std::erase_if(live.acks, [&](const HeldAck& ack) { return ack.session == joiner.session; });
       live.joiners.erase(live.joiners.begin() + static_cast<std::ptrdiff_t>(i));
@@ -131,11 +133,12 @@ void Frontend::give_to_joiner(LiveIndex index, gateway::SessionId id, const core
     return held.session == id && held.id == record.id;
   });
   if (ack != acks.end()) {
-    send_after_pages(id, *session, std::move(ack->frame), false);
+    send_after_pages(id, *session, {.frame = std::move(ack->frame)});
     acks.erase(ack);
     return;
   }
-  send_after_pages(id, *session, frame_of(protocol::RecordFrame{record, body}), true);
+  send_after_pages(id, *session,
+                   {frame_of(protocol::RecordFrame{record, body}), record.channel, record.id});
   if (record.kind != core::RecordKind::leave && record.kind != core::RecordKind::kick) return;
   const auto user = sessions_.user_of(id);
   for_each_user(body, [&](UserId left) {
@@ -154,7 +157,9 @@ void Frontend::release_acks(LiveIndex index, MessageId up_to) {
       ++i;
       continue;
     }
-    if (session != nullptr) send_after_pages(id, *session, std::move(live.acks[i].frame), false);
+    if (session != nullptr) {
+      send_after_pages(id, *session, {.frame = std::move(live.acks[i].frame)});
+    }
     live.acks.erase(live.acks.begin() + static_cast<std::ptrdiff_t>(i));
   }
 }

@@ -3,6 +3,8 @@
 #include "server/app/channels.hpp"
 #include "server/app/frontend.hpp"
 #include "server/core/fan_out.hpp"
+#include "server/core/limits.hpp"
+#include "server/protocol/close.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -12,6 +14,7 @@ namespace {
 
 /// Answers that may wait for a session's last page, beside the records.
 constexpr std::size_t held_answers_max = 4096;
+constexpr std::string_view joined_behind = "added to a channel while behind";
 constexpr std::size_t records_per_repair = 1024;
 constexpr std::size_t bytes_per_repair = std::size_t{1} << 20U;
 
@@ -40,8 +43,8 @@ void Frontend::acknowledge(const core::Record& record, std::span<const std::byte
     const gateway::SessionId id = session_of(answer.session);
     Session* const session = sessions_.find(id);
     if (session == nullptr) return;
-    send_after_pages(id, *session, frame_of(protocol::ChannelChanged{record.channel, record.id}),
-                     false);
+    send_after_pages(id, *session,
+                     {.frame = frame_of(protocol::ChannelChanged{record.channel, record.id})});
     // Whoever joined may send at once: from here on no ack overtakes the join's own record.
     const auto user = sessions_.user_of(id);
     if (record.kind != core::RecordKind::join || !user) return;
@@ -81,7 +84,7 @@ void Frontend::send_ack(gateway::SessionId id, ChannelId channel, MessageId mess
       return;
     }
   }
-  send_after_pages(id, *sessions_.find(id), std::move(frame), false);
+  send_after_pages(id, *sessions_.find(id), {.frame = std::move(frame)});
 }
 
 // --- live records --------------------------------------------------------------------------------
@@ -116,7 +119,7 @@ void Frontend::deliver(LiveIndex index, const core::Record& record, std::span<co
       const bool own = sender && session.device == *sender &&
                        session.device_incarnation == record.device_incarnation;
       if (own && !to_sender) continue;
-      send_after_pages(sessions_.id_at(slot), session, frame, true);
+      send_after_pages(sessions_.id_at(slot), session, {frame, record.channel, record.id});
     }
   }
   if (record.kind != core::RecordKind::leave && record.kind != core::RecordKind::kick) return;
@@ -131,24 +134,84 @@ void Frontend::deliver(LiveIndex index, const core::Record& record, std::span<co
   });
 }
 
-void Frontend::send_after_pages(gateway::SessionId id, Session& session, gateway::SharedFrame frame,
-                                bool is_record) {
+void Frontend::send_after_pages(gateway::SessionId id, Session& session, CatchUp::Waiting frame) {
   if (session.phase == Phase::live) {
-    node_.operations.live_deliveries += is_record ? 1 : 0;
-    gateway_->send(id, std::move(frame));
+    if (!send_live(id, frame)) fall_behind(id, session, {&frame, 1});
   } else if (session.catch_up != nullptr) {
     CatchUp& catch_up = *session.catch_up;
     if (catch_up.waiting.size() >= node_.settings.catch_up_held_records + held_answers_max) {
       // It sends and sends and asks for no page: answers must not pile up for it.
-      session.phase = Phase::closing;
-      session.catch_up.reset();
-      gateway_->close(id, protocol::CloseCode::slow_consumer, "pages are not asked for");
-      return;
+      return close_slow(id, session, "pages are not asked for");
     }
     const bool before = catch_up.overflowed;
-    hold(catch_up, {std::move(frame), is_record}, node_.settings.catch_up_held_records);
+    hold(catch_up, std::move(frame), node_.settings.catch_up_held_records);
     if (catch_up.overflowed && !before) ++node_.incidents.catch_up_overflows;
   }
+}
+
+bool Frontend::send_live(gateway::SessionId id, const CatchUp::Waiting& frame) {
+  if (!gateway_->send(id, frame.frame)) return false;
+  node_.operations.live_deliveries += frame.is_record() ? 1 : 0;
+  return true;
+}
+
+// --- slow consumers ------------------------------------------------------------------------------
+
+void Frontend::fall_behind(gateway::SessionId id, Session& session,
+                           std::span<const CatchUp::Waiting> unsent) {
+  ++node_.incidents.fell_behind;
+  auto catch_up = std::make_unique<CatchUp>();
+  catch_up->user = sessions_.device(session.device).user;
+  catch_up->of_live = true;
+  catch_up->accepted = true;
+  catch_up->queue_position = session.queue_position;
+  // As after a round of which too much came in meanwhile: the next one begins with the page that
+  // is due, and that waits until the client has read what is on its way to it.
+  catch_up->round = 1;
+  catch_up->planned = true;
+  catch_up->page_due = true;
+  auto& held = catch_up->held;
+  for (const LiveIndex index : session.channels) {
+    const LiveChannel& live = live_.at(index);
+    held.push_back({live.id, {Position{}.incarnation, live.relayed}});
+  }
+  std::sort(held.begin(), held.end(),
+            [](const auto& a, const auto& b) { return a.channel < b.channel; });
+  for (const CatchUp::Waiting& frame : unsent) {
+    if (!frame.is_record()) {
+      catch_up->waiting.push_back(frame);
+      continue;
+    }
+    const auto position =
+        std::lower_bound(held.begin(), held.end(), frame.channel,
+                         [](const auto& one, ChannelId channel) { return one.channel < channel; });
+    if (position == held.end() || position->channel != frame.channel) {
+      return close_slow(id, session, joined_behind);
+    }
+    auto& last = position->held.message_id;
+    last = std::min(last, frame.id - 1);
+  }
+  session.phase = Phase::catching_up;
+  session.catch_up = std::move(catch_up);
+}
+
+void Frontend::on_drained(gateway::SessionId id) {
+  const Session* const session = sessions_.find(id);
+  if (session == nullptr || session->catch_up == nullptr) return;
+  if (session->catch_up->page_due) pages_due_.push_back(id);
+}
+
+bool Frontend::close_joiner_behind(gateway::SessionId id, Session& session) {
+  if (session.catch_up == nullptr || !session.catch_up->of_live) return false;
+  close_slow(id, session, joined_behind);
+  return true;
+}
+
+void Frontend::close_slow(gateway::SessionId id, Session& session, std::string_view why) {
+  session.phase = Phase::closing;
+  session.catch_up.reset();
+  gateway_->close(id, protocol::CloseCode::slow_consumer,
+                  protocol::close_reason(core::retry_when_too_slow, why));
 }
 
 // --- repair --------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include "server/app/frontend.hpp"
 #include "server/gateway/clock.hpp"
+#include "server/protocol/close.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -232,13 +233,17 @@ void Frontend::handle(NodeId, bus::Refusal&& refusal) {
 
 void Frontend::refuse(gateway::SessionId id, const protocol::Refused& refusal) {
   ++node_.incidents.refused[static_cast<std::size_t>(refusal.code)];
-  gateway_->send(id, frame_of(refusal));
+  gateway::SharedFrame frame = frame_of(refusal);
+  if (gateway_->send(id, frame)) return;
+  if (Session* const session = sessions_.find(id)) {
+    send_after_pages(id, *session, {.frame = std::move(frame)});
+  }
 }
 
 void Frontend::refuse_and_close(gateway::SessionId id, const protocol::Refused& refusal,
                                 CloseCode code) {
   refuse(id, refusal);
-  close(id, *sessions_.find(id), code, refusal.detail);
+  close(id, *sessions_.find(id), code, protocol::close_reason(refusal.retry_after, refusal.detail));
 }
 
 void Frontend::close(gateway::SessionId id, Session& session, CloseCode code,

@@ -129,6 +129,9 @@ void add_incidents(const Incidents& incidents, Families& out) {
       .counter("clamor_catch_up_overflows_total",
                "Catch-ups that went another round: too much came in meanwhile.",
                number(incidents.catch_up_overflows))
+      .counter("clamor_fell_behind_total",
+               "Live sessions that catch up: their clients read slower than they are sent to.",
+               number(incidents.fell_behind))
       .counter("clamor_catch_up_failures_total", "Catch-ups ended by a store that cannot be read.",
                number(incidents.catch_up_failures))
       .counter("clamor_append_failures_total", "Log batches that failed.",

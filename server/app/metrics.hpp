@@ -21,6 +21,7 @@ struct Incidents {
   std::uint64_t resumed_logins = 0;  ///< Accepted, by resume token.
   std::uint64_t superseded = 0;
   std::uint64_t catch_up_overflows = 0;  ///< Rounds added since too much came in meanwhile.
+  std::uint64_t fell_behind = 0;         ///< Live sessions that went back to catching up.
   std::uint64_t catch_up_failures = 0;   ///< The store could not be read.
   std::uint64_t append_failures = 0;
   std::uint64_t queue_write_failures = 0;

@@ -73,6 +73,11 @@ void Node::on_end(gateway::SessionId id, gateway::EndReason, Instant now) {
   frontend_.on_end(id);
 }
 
+void Node::on_drained(gateway::SessionId id, Instant now) {
+  context_.now = now;
+  frontend_.on_drained(id);
+}
+
 void Node::on_turn_end(Instant now) {
   context_.now = now;
   frontend_.end_turn();

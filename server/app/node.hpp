@@ -48,6 +48,7 @@ class Node final : public gateway::Handler, private bus::Receiver {
   void on_open(gateway::SessionId id, Instant now) override;
   void on_message(gateway::SessionId id, std::span<const std::byte> payload, Instant now) override;
   void on_end(gateway::SessionId id, gateway::EndReason reason, Instant now) override;
+  void on_drained(gateway::SessionId id, Instant now) override;
   void on_turn_end(Instant now) override;
   [[nodiscard]] gateway::HttpAnswer on_http_get(std::string_view target) override;
 

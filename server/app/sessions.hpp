@@ -29,12 +29,13 @@ enum class Phase : std::uint8_t {
 
 inline constexpr DeviceIndex no_device = 0xFFFFFFFFU;
 
-/// What the node knows of one session, at the gateway's slot. 48 bytes when live, and 4 a channel.
+/// What the node knows of one session, at the gateway's slot. 56 bytes when live, and 4 a channel.
 struct Session {
   std::uint32_t generation = 0;
   Phase phase = Phase::closed;
   std::uint32_t device_incarnation = 0;
   DeviceIndex device = no_device;
+  QueueSequence queue_position;       ///< When live: of its last page.
   std::unique_ptr<CatchUp> catch_up;  ///< While catching up.
   std::vector<LiveIndex> channels;    ///< Whose live records it gets.
 };

@@ -17,8 +17,8 @@ using boost::system::error_code;
 
 /// How often sweeps run: once a second, or finer where a bound is shorter.
 Duration sweep_interval(const GatewaySettings& settings) {
-  const Duration least =
-      std::min({settings.handshake_timeout, settings.offline_after, settings.close_grace});
+  const Duration least = std::min({settings.handshake_timeout, settings.offline_after,
+                                   settings.close_grace, settings.session_limits.buffer_age});
   return std::clamp<Duration>(least / 4, std::chrono::milliseconds{10}, std::chrono::seconds{1});
 }
 
@@ -104,9 +104,10 @@ Gateway::Gateway(boost::asio::io_context& io, const GatewaySettings& settings, H
 Gateway::~Gateway() = default;
 
 std::uint16_t Gateway::port() const { return impl_->port(); }
-void Gateway::send(SessionId session, SharedFrame frame) {
-  impl_->sessions().send(session, std::move(frame));
+bool Gateway::send(SessionId session, SharedFrame frame) {
+  return impl_->sessions().send(session, std::move(frame));
 }
+bool Gateway::has_room(SessionId session) { return impl_->sessions().has_room(session); }
 void Gateway::close(SessionId session, protocol::CloseCode code, std::string_view reason) {
   impl_->sessions().close(session, code, reason);
 }

@@ -56,6 +56,9 @@ class Handler {
   /// on_open, at the end of a turn and never from inside send() or close(). If it comes after
   /// on_turn_end, on_turn_end is called again.
   virtual void on_end(SessionId session, EndReason reason, Instant now) = 0;
+  /// A session that a frame was refused for has written everything that waited: send goes on. Comes
+  /// before the turn's on_turn_end; may come where nothing was refused.
+  virtual void on_drained(SessionId session, Instant now) = 0;
   /// After a turn's inputs, before its flush: frames sent from here go out with this turn.
   virtual void on_turn_end(Instant now) = 0;
   /// A plain HTTP GET (/metrics, /healthz) on the same port. `target` is path and query.
@@ -104,8 +107,11 @@ class Gateway {
 
   [[nodiscard]] std::uint16_t port() const;
   /// Queues a frame for the turn's flush (and opens a turn where there is none); a session that has
-  /// ended, or ends because its buffer is over its limits, ignores it. O(1).
-  void send(SessionId session, SharedFrame frame);
+  /// ended ignores it. False: its client reads too slowly; the frame is not taken, and no other is
+  /// before on_drained. A client that reads nothing at all is closed as slow_consumer. O(1).
+  [[nodiscard]] bool send(SessionId session, SharedFrame frame);
+  /// Whether send() would take a frame. False counts as a refused one: on_drained follows.
+  [[nodiscard]] bool has_room(SessionId session);
   /// Sends a close frame after what is queued, then ends the session; on_end follows.
   void close(SessionId session, protocol::CloseCode code, std::string_view reason);
   /// Opens a turn from outside a socket event (a commit that completed, a timer): on_turn_end and

@@ -73,7 +73,7 @@ void Sessions::take_input(std::uint32_t slot, std::span<std::byte> input) {
         break;
       case FrameEvent::Kind::ping:
         ++counters_.pings;
-        send(id, control_frame(protocol::Opcode::pong, event.payload));
+        answer_ping(id, event.payload);
         break;
       case FrameEvent::Kind::pong:
         break;
@@ -107,22 +107,31 @@ SharedFrame Sessions::control_frame(protocol::Opcode opcode, protocol::Bytes pay
   return frame;
 }
 
-void Sessions::send(SessionId id, SharedFrame frame) {
+bool Sessions::send(SessionId id, SharedFrame frame) {
   Session* const session = find(id);
-  if (session == nullptr || session->state != State::open) return;
+  if (session == nullptr || session->state != State::open) return true;
   begin_turn();
   const core::SendDecision decision =
       core::offer(session->buffer, frame->size(), now_, settings_.session_limits);
-  if (decision == core::SendDecision::close) {
-    // The device catches up when it returns: what it has not read yet need not be kept for it.
-    session->buffer.queued_bytes =
-        static_cast<std::uint32_t>(queues_.drop_unwritten(session->queue));
-    close_with(id.slot, EndReason::slow_consumer, protocol::CloseCode::slow_consumer,
-               "reads slower than it is sent to");
-    return;
-  }
+  if (decision == core::SendDecision::fall_back) return false;
   queues_.push(session->queue, std::move(frame));
   mark_dirty(id.slot);
+  return true;
+}
+
+bool Sessions::has_room(SessionId id) {
+  Session* const session = find(id);
+  if (session == nullptr || session->state != State::open) return true;
+  begin_turn();
+  return core::offer(session->buffer, 0, now_, settings_.session_limits) ==
+         core::SendDecision::queue;
+}
+
+/// One that is behind is answered its latest ping later, as RFC 6455 5.5.3 allows: it must not make
+/// us buffer a pong for each.
+void Sessions::answer_ping(SessionId id, protocol::Bytes payload) {
+  SharedFrame pong = control_frame(protocol::Opcode::pong, payload);
+  if (!send(id, pong)) late_pongs_[id.slot] = std::move(pong);
 }
 
 /// Control frames of a close go past the limits: there is one a session.
@@ -162,7 +171,10 @@ void Sessions::flush(std::uint32_t slot) {
     const auto written = static_cast<std::size_t>(result);
     operations_.bytes_out += written;
     operations_.frames_out += queues_.pop(session.queue, written);
-    core::flushed(session.buffer, written, now_);
+    if (core::flushed(session.buffer, written, now_) && session.state == State::open) {
+      drained_.push_back(id_of(slot));
+      begin_turn();
+    }
     if (written < offered || (tls_ && tls_->waits(slot))) return wait_writable(slot);
   }
   if (session.state == State::closing) finish_output(slot);
@@ -181,6 +193,7 @@ ssize_t Sessions::transmit(std::uint32_t slot, std::size_t vectors) {
 void Sessions::wait_writable(std::uint32_t slot) {
   Session& session = slots_[slot];
   session.waits_write = true;
+  if (!std::exchange(session.watched, true)) watched_.push_back(id_of(slot));
   session.socket.async_wait(Socket::wait_write, [this, id = id_of(slot)](const error_code& ec) {
     Session* const waiting = find(id);
     if (waiting == nullptr || ec == boost::asio::error::operation_aborted) return;

@@ -1,8 +1,10 @@
 #include "server/gateway/sessions.hpp"
 
 #include "server/base/assert.hpp"
+#include "server/core/limits.hpp"
 #include "server/core/silence.hpp"
 #include "server/gateway/clock.hpp"
+#include "server/protocol/close.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -104,6 +106,7 @@ void Sessions::sweep(Instant now) {
   for (const std::uint32_t slot : silent_) {
     close_with(slot, EndReason::silent, protocol::CloseCode::silent, "no frame for too long");
   }
+  sweep_full(now);
   while (!lingering_.empty() && lingering_.front().deadline <= now) {
     const SessionId id = lingering_.front().id;
     lingering_.pop_front();
@@ -111,6 +114,24 @@ void Sessions::sweep(Instant now) {
     ++counters_.close_timeouts;
     reset(id.slot);
   }
+}
+
+/// Closes sessions that are behind and read nothing. Those whose sockets have room are let go.
+void Sessions::sweep_full(Instant now) {
+  std::erase_if(watched_, [&](SessionId id) {
+    Session* const session = find(id);
+    if (session == nullptr) return true;
+    session->watched = session->state == State::open && session->waits_write;
+    if (!session->watched) return true;
+    if (!core::overdue(session->buffer, now, settings_.session_limits)) return false;
+    // The device catches up when it returns: what it has not read yet need not be kept for it.
+    session->watched = false;
+    session->buffer.queued_bytes =
+        static_cast<std::uint32_t>(queues_.drop_unwritten(session->queue));
+    close_with(id.slot, EndReason::slow_consumer, protocol::CloseCode::slow_consumer,
+               protocol::close_reason(core::retry_when_too_slow, "reads nothing"));
+    return true;
+  });
 }
 
 // --- the turn ------------------------------------------------------------------------------------
@@ -137,6 +158,7 @@ void Sessions::end_turn() {
     return;
   }
   now_ = monotonic_now();
+  deliver_drained();
   deliver_ends();
   do {
     handler_.on_turn_end(now_);
@@ -151,6 +173,17 @@ void Sessions::end_turn() {
   dirty_.clear();
   ++operations_.turns;
   operations_.turn_ns += static_cast<std::uint64_t>(to_ns(monotonic_now() - began));
+}
+
+void Sessions::deliver_drained() {
+  for (std::size_t i = 0; i < drained_.size(); ++i) {
+    const SessionId id = drained_[i];
+    const Session* const session = find(id);
+    if (session == nullptr || session->state != State::open) continue;
+    if (auto pong = late_pongs_.extract(id.slot)) (void)send(id, std::move(pong.mapped()));  // fits
+    handler_.on_drained(id, now_);
+  }
+  drained_.clear();
 }
 
 /// Tells the handler of every end so far; whether there was any.
@@ -209,9 +242,10 @@ void Sessions::destroy(std::uint32_t slot) {
   session.socket.close(ignored);  // completes the pending waits; their id finds nobody
   session.decoder = {protocol::Side::server, 0};
   queues_.clear(session.queue);
+  late_pongs_.erase(slot);
   session.buffer = {};
   session.state = State::free;
-  session.dirty = session.waits_write = session.input_ended = false;
+  session.dirty = session.waits_write = session.watched = session.input_ended = false;
   if (session.end_delivered) recycle(slot);
 }
 

@@ -21,6 +21,7 @@
 #include <string_view>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <unordered_map>
 #include <vector>
 
 namespace clamor::gateway {
@@ -41,12 +42,13 @@ class Sessions {
   /// Takes over a socket whose handshake is done, with its TLS where it has one; `early` is what
   /// came behind the request.
   void open(Socket socket, tls::Connection connection, std::span<std::byte> early);
-  void send(SessionId id, SharedFrame frame);
+  bool send(SessionId id, SharedFrame frame);
+  bool has_room(SessionId id);
   void close(SessionId id, protocol::CloseCode code, std::string_view reason);
   void begin_turn();
 
-  /// Closes the sessions that were silent and resets those that did not finish a close. Called
-  /// about once a second; O(sessions) over one array.
+  /// Closes the sessions that were silent or read nothing, and resets those that did not finish a
+  /// close. Called about once a second; O(sessions) over one array.
   void sweep(Instant now);
   void close_all(protocol::CloseCode code, std::string_view reason);
   /// Resets every connection at once.
@@ -69,6 +71,7 @@ class Sessions {
     State state = State::free;
     bool dirty = false;          ///< In dirty_.
     bool waits_write = false;    ///< The socket is full; a wait for room is pending.
+    bool watched = false;        ///< In watched_.
     bool input_ended = false;    ///< The peer ended its half.
     bool end_delivered = false;  ///< on_end was called.
   };
@@ -90,6 +93,7 @@ class Sessions {
   // A turn.
   void post_turn_end();
   void end_turn();
+  void deliver_drained();
   bool deliver_ends();
 
   // Input.
@@ -101,11 +105,13 @@ class Sessions {
 
   // Output.
   static SharedFrame control_frame(protocol::Opcode opcode, protocol::Bytes payload);
+  void answer_ping(SessionId id, protocol::Bytes payload);
   void enqueue_control(std::uint32_t slot, protocol::Opcode opcode, protocol::Bytes payload);
   void mark_dirty(std::uint32_t slot);
   void flush(std::uint32_t slot);
   [[nodiscard]] ssize_t transmit(std::uint32_t slot, std::size_t vectors);
   void wait_writable(std::uint32_t slot);
+  void sweep_full(Instant now);
   void finish_output(std::uint32_t slot);
 
   // Ends.
@@ -130,8 +136,12 @@ class Sessions {
   std::size_t open_count_ = 0;
   FrameQueues queues_;
 
-  std::vector<std::uint32_t> dirty_;   ///< Slots with queued frames, in order of first dirtying.
-  std::vector<Ended> ended_;           ///< Ends that the handler is still to hear of.
+  std::vector<std::uint32_t> dirty_;  ///< Slots with queued frames, in order of first dirtying.
+  std::vector<Ended> ended_;          ///< Ends that the handler is still to hear of.
+  std::vector<SessionId> drained_;    ///< Were behind and are empty; the handler is to hear of it.
+  std::vector<SessionId> watched_;    ///< Whose sockets were full since the last sweep.
+  /// The latest ping of a session that is behind, by slot: answered once there is room.
+  std::unordered_map<std::uint32_t, SharedFrame> late_pongs_;
   std::deque<Lingering> lingering_;    ///< Closing sessions, earliest deadline first.
   std::vector<std::uint32_t> silent_;  ///< Scratch of sweep().
 

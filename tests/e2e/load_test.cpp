@@ -6,6 +6,7 @@
 #include "scenarios/yaml/scenario_file.hpp"
 #include "server/base/queue_design.hpp"
 #include "tests/designs.hpp"
+#include "tests/e2e/child_processes.hpp"
 #include "tests/e2e/record_dropping_proxy.hpp"
 #include "tests/integration/server_process.hpp"
 
@@ -32,6 +33,7 @@ namespace clamor::loadgen {
 namespace {
 
 using namespace std::chrono_literals;
+using test::child_called;
 using testing::HasSubstr;
 
 scenario::Scenario small_scenario() {
@@ -64,19 +66,6 @@ LoadOptions options_for(const scenario::Scenario& scenario,
   options.design = design;
   options.program = CLAMOR_BINARY;
   return options;
-}
-
-/// A child of this process whose command line holds `word`, or 0.
-pid_t child_called(const std::string& word) {
-  for (const auto& task : std::filesystem::directory_iterator{"/proc/self/task"}) {
-    std::ifstream children{task.path() / "children"};
-    for (pid_t pid = 0; children >> pid;) {
-      std::ifstream command{"/proc/" + std::to_string(pid) + "/cmdline"};
-      std::string text{std::istreambuf_iterator<char>{command}, {}};
-      if (text.find(word) != std::string::npos) return pid;
-    }
-  }
-  return 0;
 }
 
 bool all_implicit_passed(const report::RunResult& run) {

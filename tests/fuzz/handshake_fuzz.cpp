@@ -25,9 +25,10 @@ class Echo final : public gateway::Handler {
 
   void on_open(gateway::SessionId, Instant) override {}
   void on_message(gateway::SessionId id, std::span<const std::byte> payload, Instant) override {
-    gateway->send(id, gateway::make_frame(payload));
+    (void)gateway->send(id, gateway::make_frame(payload));  // to whoever reads nothing: no answer
   }
   void on_end(gateway::SessionId, gateway::EndReason, Instant) override {}
+  void on_drained(gateway::SessionId, Instant) override {}
   void on_turn_end(Instant) override {}
   gateway::HttpAnswer on_http_get(std::string_view target) override {
     return {.body = std::string{target}};

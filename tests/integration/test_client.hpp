@@ -41,8 +41,13 @@ class TestClient {
  public:
   static constexpr std::chrono::seconds patience{10};
 
-  explicit TestClient(std::uint16_t port) {
+  /// `receive_buffer_bytes` of the socket; 0: as the system has it.
+  explicit TestClient(std::uint16_t port, int receive_buffer_bytes = 0) {
     socket_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (receive_buffer_bytes > 0) {
+      setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
+                 sizeof receive_buffer_bytes);
+    }
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -225,6 +230,8 @@ class TestClient {
 class TestDevice {
  public:
   TestDevice(std::uint64_t user, std::uint32_t device) : user_{user}, device_{device} {}
+  /// From its next connection on little is received that it does not read.
+  void receive_little() { receive_buffer_bytes_ = 4096; }
 
   /// Connects, logs in with its positions and catches up. Returns the number of pages.
   std::size_t come_online(std::uint16_t port) {
@@ -235,7 +242,7 @@ class TestDevice {
   void connect(std::uint16_t port) {
     const auto until = std::chrono::steady_clock::now() + TestClient::patience;
     for (;;) {
-      client_.emplace(port);
+      client_.emplace(port, receive_buffer_bytes_);
       client_->upgrade();
       const std::string token = token_of(user_);
       client_->send(login(token));
@@ -274,7 +281,9 @@ class TestDevice {
   /// Takes one page; whether it was the last.
   bool take_page() {
     const TestClient::Arrived arrived = client_->receive();
-    const auto& page = std::get<protocol::Page>(arrived.message);
+    return take(std::get<protocol::Page>(arrived.message));
+  }
+  bool take(const protocol::Page& page) {
     queue_position_ = page.queue_position;
     for (const protocol::PageItem& item : page.items) {
       if (const auto* record = std::get_if<protocol::RecordFrame>(&item)) keep(*record);
@@ -312,13 +321,19 @@ class TestDevice {
   void say_without_waiting(std::uint64_t channel, std::string_view text) {
     send(channel, ++sent_[channel], text);
   }
-  /// Handles one message of the server: a live record, an ack, or the answer to a change.
+  /// Handles one message of the server: a live record, a page, an ack, or the answer to a change.
   void take_any() {
     const TestClient::Arrived arrived = client_->receive();
     if (const auto* record = std::get_if<protocol::RecordFrame>(&arrived.message)) {
       keep(*record);
+    } else if (const auto* page = std::get_if<protocol::Page>(&arrived.message)) {
+      ++pages_;
+      if (!take(*page)) client_->send(protocol::NextPage{});
     } else if (const auto* ack = std::get_if<protocol::Ack>(&arrived.message)) {
-      hold(ack->channel.value, ack->message_id.value);
+      // A page may have brought the own record before.
+      if (ack->message_id.value > positions_[ack->channel.value] || pages_ == 0) {
+        hold(ack->channel.value, ack->message_id.value);
+      }
       acknowledged_[{ack->channel.value, ack->client_message_id.value}] = ack->message_id.value;
     } else if (!std::holds_alternative<protocol::ChannelChanged>(arrived.message)) {
       throw std::runtime_error("unexpected message " + std::to_string(arrived.message.index()));
@@ -330,6 +345,8 @@ class TestDevice {
   }
   /// Message ids of acks that take_any() took, by (channel, client_message_id).
   [[nodiscard]] const auto& acknowledged() const { return acknowledged_; }
+  /// Pages that take_any() took.
+  [[nodiscard]] std::size_t pages() const { return pages_; }
   [[nodiscard]] std::uint64_t sent(std::uint64_t channel) { return sent_[channel]; }
   /// Reads one live record and keeps it.
   Kept hear() {
@@ -407,6 +424,8 @@ class TestDevice {
 
   std::uint64_t user_;
   std::uint32_t device_;
+  int receive_buffer_bytes_ = 0;
+  std::size_t pages_ = 0;
   std::optional<TestClient> client_;
   std::map<std::uint64_t, std::uint64_t> positions_;
   std::map<std::uint64_t, std::uint64_t> sent_;

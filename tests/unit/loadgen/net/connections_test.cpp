@@ -28,8 +28,9 @@ struct Told final : ConnectionEvents {
   void on_message(std::uint32_t slot, std::span<const std::byte> payload) override {
     lines.push_back("message " + std::to_string(slot) + " of " + std::to_string(payload.size()));
   }
-  void on_closed(std::uint32_t slot, std::uint16_t code) override {
+  void on_closed(std::uint32_t slot, std::uint16_t code, const std::string& why) override {
     lines.push_back("closed " + std::to_string(slot) + " by " + std::to_string(code));
+    reason = why;
   }
   std::vector<std::string> lines;
   std::string reason;
@@ -189,6 +190,7 @@ TEST_F(ConnectionsTest, TellsTheServersCloseCodeAndAnEndWithoutOne) {
   open(0);
   peer.write_close(4409);
   turn_until([this] { return has_told("closed 0 by 4409"); });
+  EXPECT_EQ(told.reason, "why");
   open(1);
   peer.socket.reset();
   turn_until([this] { return has_told("closed 1 by 0"); });

@@ -3,6 +3,7 @@
 #include "server/app/frontend.hpp"
 
 #include "server/app/channels.hpp"
+#include "server/protocol/close.hpp"
 #include "tests/unit/server/gateway/raw_peer.hpp"
 
 #include <boost/asio/post.hpp>
@@ -10,6 +11,7 @@
 
 #include <chrono>
 #include <future>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -41,7 +43,8 @@ class PlayedOwners final : public gateway::Handler, private bus::Bus {
     std::promise<std::uint16_t> started;
     auto port = started.get_future();
     thread_ = std::thread{[this, &started] {
-      gateway::Gateway gateway{io_, {}, *this};
+      const gateway::GatewaySettings edge{.session_limits = {.buffer_bytes = 64 * 1024}};
+      gateway::Gateway gateway{io_, edge, *this};
       gateway_ = &gateway;
       frontend_.attach(gateway);
       frontend_.on_node_up(one, {1});
@@ -91,6 +94,11 @@ class PlayedOwners final : public gateway::Handler, private bus::Bus {
       std::this_thread::yield();
     }
   }
+  [[nodiscard]] Incidents incidents() {
+    Incidents incidents;
+    on_thread([&] { incidents = context_.incidents; });
+    return incidents;
+  }
   template <class M>
   [[nodiscard]] bool has_said() {
     bool said = false;
@@ -118,6 +126,7 @@ class PlayedOwners final : public gateway::Handler, private bus::Bus {
     frontend_.on_message(id, payload);
   }
   void on_end(gateway::SessionId id, gateway::EndReason, Instant) override { frontend_.on_end(id); }
+  void on_drained(gateway::SessionId id, Instant) override { frontend_.on_drained(id); }
   void on_turn_end(Instant) override { frontend_.end_turn(); }
   gateway::HttpAnswer on_http_get(std::string_view) override { return {}; }
 
@@ -146,7 +155,9 @@ class PlayedOwners final : public gateway::Handler, private bus::Bus {
 
 class FrontendAsksOwners : public testing::Test {
  protected:
-  FrontendAsksOwners() : peer_{gateway::RawPeer::upgraded(owners_.port())} {
+  using Ids = std::vector<std::uint64_t>;
+
+  FrontendAsksOwners() : peer_{gateway::RawPeer::upgraded(owners_.port(), 4096)} {
     const auto now = std::chrono::duration_cast<std::chrono::seconds>(
         std::chrono::system_clock::now().time_since_epoch());
     const std::string token = token::mint(token::derive_key(secret), user_, now.count() + 3600);
@@ -192,15 +203,56 @@ class FrontendAsksOwners : public testing::Test {
   /// A record comes live.
   void publish(NodeId owner, ChannelId channel, MessageId id,
                core::RecordKind kind = core::RecordKind::message) {
+    publish(owner, record(channel, id, kind), body());
+  }
+  void publish(NodeId owner, const core::Record& record, const std::vector<std::byte>& body) {
     auto commit = std::make_shared<store::Commit>();
-    commit->add(record(channel, id, kind), body(), {});
+    commit->add(record, body, {});
     owners_.say(owner, bus::Published{.term = {1},
-                                      .number = ++published_,
+                                      .number = ++published_[owner],
                                       .commit = std::move(commit),
                                       .entries = {{.live = true, .answer = {}}}});
   }
+  /// Publishes long records of the first channel, above `head`, until the session, which does not
+  /// read, is behind; returns the id of the first one that it was not sent.
+  MessageId overrun(MessageId head) {
+    const std::vector<std::byte> body(16 * 1024);
+    const std::uint64_t before = owners_.incidents().fell_behind;
+    while (owners_.incidents().fell_behind == before) {
+      publish(one, record(first_, ++head, core::RecordKind::message), body);
+    }
+    return head;
+  }
+  /// Logs in with both channels, of one record each, and catches up.
+  void go_live() {
+    say_channels({first_, second_});
+    expect_login();
+    answer_registration(one, first_, {1});
+    answer_registration(two, second_, {1});
+    EXPECT_EQ(answer_read(one), Ids{1});
+    EXPECT_EQ(answer_read(two), Ids{1});
+    EXPECT_TRUE(read_page().last);
+  }
+  /// The next message, which is a live record.
+  std::pair<ChannelId, std::uint64_t> read_record() {
+    const std::string payload = peer_.read_message();
+    const auto message = protocol::decode_server(std::as_bytes(std::span{payload}));
+    const auto* const frame = std::get_if<protocol::RecordFrame>(&message.value());
+    if (frame == nullptr) {
+      ADD_FAILURE() << "no record";
+      return {};
+    }
+    return {frame->record.channel, frame->record.id.value};
+  }
+  /// Reads live records of the first channel.
+  void read_records(MessageId from, MessageId to) {
+    for (MessageId id = from; id <= to; ++id) {
+      ASSERT_EQ(read_record(), std::pair(first_, id.value));
+    }
+  }
+
   /// Answers a read; its records are returned.
-  std::vector<std::uint64_t> answer_read(NodeId owner) {
+  std::vector<std::uint64_t> answer_read(NodeId owner, std::size_t body_bytes = 8) {
     const auto asked = owners_.take<bus::ReadLog>(owner);
     bus::LogRead read{.session = asked.session,
                       .reading = asked.reading,
@@ -211,7 +263,8 @@ class FrontendAsksOwners : public testing::Test {
     std::vector<std::uint64_t> ids;
     for (MessageId id = asked.after + 1; id <= asked.up_to; ++id) {
       if (read.batch.size() == asked.records_max) break;
-      read.batch.add(record(asked.channel, id, core::RecordKind::message), body());
+      read.batch.add(record(asked.channel, id, core::RecordKind::message),
+                     std::vector<std::byte>(body_bytes));
       ids.push_back(id.value);
     }
     owners_.say(owner, std::move(read));
@@ -251,7 +304,7 @@ class FrontendAsksOwners : public testing::Test {
   gateway::RawPeer peer_;
   bus::Ticket session_;
 
- private:
+ protected:
   [[nodiscard]] static core::Record record(ChannelId channel, MessageId id, core::RecordKind kind) {
     return {.channel = channel, .id = id, .kind = kind, .sender = {99}, .device = {1}};
   }
@@ -261,10 +314,8 @@ class FrontendAsksOwners : public testing::Test {
     append_user(user_, body);
     return body;
   }
-  std::uint64_t published_ = 0;
+  std::map<NodeId, std::uint64_t> published_;  ///< Commits so far, by owner.
 };
-
-using Ids = std::vector<std::uint64_t>;
 
 TEST_F(FrontendAsksOwners, AnAnswerThatBelongsToNoRoundDoesNotStandForOneOfTheNext) {
   say_channels({first_});
@@ -342,6 +393,85 @@ TEST_F(FrontendAsksOwners, ASessionBetweenTwoPagesIsClosedWhenANodeGoes) {
   EXPECT_FALSE(read_page().last);
   owners_.lose(one);
   EXPECT_EQ(peer_.read_close(), static_cast<std::uint16_t>(protocol::CloseCode::internal_error));
+}
+
+TEST_F(FrontendAsksOwners, WhoFellBehindCatchesUpFromWhatItWasSentOnceItHasReadThat) {
+  go_live();
+  const MessageId missed = overrun({1});
+  publish(one, first_, missed + 1);
+  publish(two, second_, {2});
+  EXPECT_FALSE(owners_.has_said<bus::Register>()) << "it has not read what is on its way";
+  read_records({2}, missed - 1);
+  answer_registration(one, first_, missed + 1);
+  publish(two, second_, {3});  // Not planned for yet: not held either.
+  answer_registration(two, second_, {3});
+  EXPECT_EQ(answer_read(one), (Ids{missed.value, missed.value + 1}));
+  EXPECT_EQ(answer_read(two), Ids{2});
+  const Page page = read_page();
+  EXPECT_FALSE(page.last) << "three records a page";
+  EXPECT_EQ(page.records,
+            (std::vector{std::pair{first_, missed.value}, std::pair{first_, missed.value + 1},
+                         std::pair{second_, std::uint64_t{2}}}));
+  publish(two, second_, {4});
+  send(protocol::NextPage{});
+  EXPECT_EQ(answer_read(two), Ids{3});
+  EXPECT_TRUE(read_page().last);
+  EXPECT_EQ(read_record(), std::pair(second_, std::uint64_t{4})) << "held for the pages' end";
+  publish(one, first_, missed + 2);
+  EXPECT_EQ(read_record(), std::pair(first_, missed.value + 2)) << "live again";
+  EXPECT_FALSE(owners_.has_said<bus::UserLogin>());
+  EXPECT_EQ(owners_.incidents().fell_behind, 1U);
+}
+
+TEST_F(FrontendAsksOwners, WhatWaitedForALastPageAndFindsNoRoomBehindItIsReadAgain) {
+  go_live();
+  const MessageId missed = overrun({1});
+  read_records({2}, missed - 1);
+  answer_registration(one, first_, missed);
+  answer_registration(two, second_, {1});
+  publish(one, first_, missed + 1);  // It waits for the page that is being read.
+  EXPECT_EQ(answer_read(one, 80 * 1024), Ids{missed.value});
+  EXPECT_EQ(owners_.incidents().fell_behind, 2U);
+  EXPECT_TRUE(read_page().last);
+  answer_registration(one, first_, missed + 1);
+  answer_registration(two, second_, {1});
+  EXPECT_EQ(answer_read(one), Ids{missed.value + 1});
+  const Page page = read_page();
+  EXPECT_TRUE(page.last);
+  EXPECT_EQ(page.records, (std::vector{std::pair{first_, missed.value + 1}}));
+}
+
+TEST_F(FrontendAsksOwners, AnswersOfWhoIsBehindFollowThePages) {
+  go_live();
+  const MessageId missed = overrun({1});
+  const std::vector<std::byte> too_large(17 * 1024);
+  send(protocol::Send{first_, {1}, {}});
+  const auto asked = owners_.take<bus::SendRequest>(one);
+  owners_.say(one, bus::LateAck{asked.device_ticket, asked.device_incarnation, first_,
+                                asked.client_message_id, missed + 1});
+  publish(one, first_, missed + 1);
+  send(protocol::Send{second_, {1}, too_large});
+  read_records({2}, missed - 1);
+  answer_registration(one, first_, missed + 1);
+  answer_registration(two, second_, {1});
+  EXPECT_EQ(answer_read(one), (Ids{missed.value, missed.value + 1}));
+  EXPECT_TRUE(read_page().last);
+  const std::string ack = peer_.read_message();
+  const auto acknowledged = protocol::decode_server(std::as_bytes(std::span{ack}));
+  EXPECT_EQ(std::get<protocol::Ack>(*acknowledged).message_id, missed + 1);
+  const std::string refusal = peer_.read_message();
+  const auto refused = protocol::decode_server(std::as_bytes(std::span{refusal}));
+  EXPECT_EQ(std::get<protocol::Refused>(*refused).code, protocol::RefusalCode::body_too_large);
+}
+
+TEST_F(FrontendAsksOwners, WhoIsBehindAndAddedToAChannelIsClosedAndComesBack) {
+  go_live();
+  const MessageId missed = overrun({1});
+  owners_.say(self, bus::Joined{session_, of<ChannelId>(one, second_), {7}});
+  read_records({2}, missed - 1);
+  const gateway::RawPeer::Event close = peer_.read_event();
+  EXPECT_EQ(close.close_code, static_cast<std::uint16_t>(protocol::CloseCode::slow_consumer));
+  EXPECT_EQ(protocol::retry_after_of(close.payload), std::chrono::seconds{1});
 }
 
 }  // namespace

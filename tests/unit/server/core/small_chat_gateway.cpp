@@ -83,10 +83,11 @@ std::optional<Down> Gateways::take(DeviceName device, std::uint64_t serial, Inst
   return frame;
 }
 
-/// Queues a frame, or closes a slow consumer's session; false when it was closed.
+/// Queues a frame, or ends the session of a consumer that fell behind, the harder case for its
+/// device; false when it was ended.
 bool Gateways::send(Node& node, DeviceName device, Down frame, Instant now) {
   Session& session = node.sessions.at(device);
-  if (offer(session.buffer, bytes_of(frame), now, limits) == SendDecision::close) {
+  if (offer(session.buffer, bytes_of(frame), now, limits) == SendDecision::fall_back) {
     ++cases_.slow_consumers_closed;
     node.sessions.erase(device);
     return false;

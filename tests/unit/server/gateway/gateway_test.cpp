@@ -200,26 +200,107 @@ TEST(Gateway, NoisyPeersNeverHurtTheirNeighbour) {
   EXPECT_TRUE(live.eventually([](LiveGateway& l) { return l.sessions() == 1; }));
 }
 
-TEST(Gateway, SlowReaderIsClosedAndOthersGoOn) {
+GatewaySettings small_buffers() {
   GatewaySettings settings;
   settings.session_limits.buffer_bytes = 64 * 1024;
-  LiveGateway live{settings};
+  return settings;
+}
+
+std::size_t refused(LiveGateway& live) {
+  return live.ask([](Gateway&, EchoHandler& handler) { return handler.refused; });
+}
+
+/// Reads the messages of a flood up to the one that tells how many there were.
+void read_flood(RawPeer& peer) {
+  for (std::size_t count = 0;; ++count) {
+    const std::string message = peer.read_message();
+    if (message.size() < 16 * 1024) {
+      ASSERT_EQ(message, "flooded by " + std::to_string(count));
+      return;
+    }
+    ASSERT_EQ(message.substr(0, message.find(' ')), std::to_string(count));
+  }
+}
+
+TEST(Gateway, SlowReaderIsRefusedFramesWhileOthersGoOnAndHearsAllThatWasTaken) {
+  LiveGateway live{small_buffers()};
   RawPeer neighbour = RawPeer::upgraded(live.port());
   RawPeer slow = RawPeer::upgraded(live.port(), 4096);
   slow.send(client_frame("flood me"));
   EXPECT_TRUE(live.eventually([&](LiveGateway& l) {
     neighbour.send(client_frame("meanwhile"));
     EXPECT_EQ(neighbour.read_message(), "meanwhile");
+    return refused(l) == 1;
+  }));
+  slow.send(client_frame("refused too"));
+  EXPECT_TRUE(live.eventually([](LiveGateway& l) { return refused(l) == 2; }));
+  read_flood(slow);
+  slow.send(client_frame("on"));
+  EXPECT_EQ(slow.read_message(), "on");
+  EXPECT_EQ(live.sessions(), 2U);
+  EXPECT_EQ(live.ask([](Gateway&, EchoHandler& handler) { return handler.drained; }), 1U);
+}
+
+TEST(Gateway, PingsOfASlowReaderPileUpNoPongsAndTheLatestIsAnswered) {
+  LiveGateway live{small_buffers()};
+  RawPeer slow = RawPeer::upgraded(live.port(), 4096);
+  slow.send(client_frame("flood me"));
+  EXPECT_TRUE(live.eventually([](LiveGateway& l) { return refused(l) == 1; }));
+  for (const char* beat : {"first", "second", "third"}) {
+    slow.send(client_frame(beat, Opcode::ping));
+  }
+  EXPECT_TRUE(live.eventually([](LiveGateway& l) { return l.counters().pings == 3; }));
+  RawPeer::Event event = slow.read_event();
+  while (event.kind == Kind::message && event.payload.size() == 16 * 1024) {
+    event = slow.read_event();
+  }
+  EXPECT_EQ(event.kind, Kind::pong);
+  EXPECT_EQ(event.payload, "third");
+  EXPECT_EQ(slow.read_message().substr(0, 11), "flooded by ");
+}
+
+TEST(Gateway, PeerThatReadsNothingIsClosedAndToldWhenToComeBack) {
+  GatewaySettings settings = small_buffers();
+  settings.session_limits.buffer_age = 100ms;
+  settings.close_grace = 30s;
+  LiveGateway live{settings};
+  RawPeer neighbour = RawPeer::upgraded(live.port());
+  RawPeer deaf = RawPeer::upgraded(live.port(), 4096);
+  deaf.send(client_frame("flood me"));
+  EXPECT_TRUE(live.eventually([&](LiveGateway& l) {
+    neighbour.send(client_frame("meanwhile"));
+    EXPECT_EQ(neighbour.read_message(), "meanwhile");
     return l.ended(EndReason::slow_consumer) == 1;
   }));
+  EXPECT_EQ(refused(live), 1U) << "first it is behind, only then closed";
   EXPECT_EQ(live.sessions(), 1U);
   // Reading on in time, it finds whole frames only, and the reason last.
-  EXPECT_EQ(slow.read_close(), code(CloseCode::slow_consumer));
+  RawPeer::Event event = deaf.read_event();
+  while (event.kind == Kind::message) event = deaf.read_event();
+  EXPECT_EQ(event.kind, Kind::close);
+  EXPECT_EQ(event.close_code, code(CloseCode::slow_consumer));
+  EXPECT_EQ(event.payload, "retry_after=1000; reads nothing");
+}
+
+TEST(Gateway, PeerThatReadsNothingIsClosedAlsoWhereNothingMoreIsSent) {
+  GatewaySettings settings;
+  settings.session_limits.buffer_bytes = std::size_t{64} << 20U;
+  settings.session_limits.buffer_age = 100ms;
+  LiveGateway live{settings};
+  RawPeer deaf = RawPeer::upgraded(live.port(), 4096);
+  EXPECT_TRUE(live.eventually([](LiveGateway& l) { return l.sessions() == 1; }));
+  live.ask([](Gateway& gateway, EchoHandler& handler) {
+    for (int i = 0; i < 512; ++i) {
+      EXPECT_TRUE(gateway.send(*handler.open.begin(), make_frame(Buffer(16 * 1024))));
+    }
+  });
+  EXPECT_TRUE(
+      live.eventually([](LiveGateway& l) { return l.ended(EndReason::slow_consumer) == 1; }));
 }
 
 TEST(Gateway, PeerThatNeverReadsItsCloseIsReset) {
-  GatewaySettings settings;
-  settings.session_limits.buffer_bytes = 64 * 1024;
+  GatewaySettings settings = small_buffers();
+  settings.session_limits.buffer_age = 50ms;
   settings.close_grace = 50ms;
   LiveGateway live{settings};
   RawPeer deaf = RawPeer::upgraded(live.port(), 4096);
@@ -338,7 +419,7 @@ TEST(Gateway, SlotsAreReusedUnderNewNames) {
     // The socket is freed a moment after the session's end: ask by way of another connection.
     EXPECT_TRUE(live.eventually([](LiveGateway& l) { return l.sessions() == 0; }));
     live.ask([&](Gateway& gateway, EchoHandler&) {
-      gateway.send(name, make_frame(bytes_of("to nobody")));
+      EXPECT_TRUE(gateway.send(name, make_frame(bytes_of("to nobody"))));
       gateway.close(name, CloseCode::normal, "");
     });
   }

@@ -22,14 +22,17 @@
 namespace clamor::gateway {
 
 /// Answers every message at once with itself, except for three orders: "close me", "flood me"
-/// (until the session is closed for reading too slowly) and "hold" (answer at the end of the turn
-/// only).
+/// (numbered messages until one is refused, and once the session has read them all how many there
+/// were) and "hold" (answer at the end of the turn only).
 class EchoHandler final : public Handler {
  public:
   Gateway* gateway = nullptr;
   std::set<SessionId> open;
   std::vector<EndReason> ends;
   std::size_t turn_ends = 0;
+  std::size_t floods = 0;   ///< Messages of floods that were taken.
+  std::size_t refused = 0;  ///< Messages that were not, since the session was behind.
+  std::size_t drained = 0;
 
   void on_open(SessionId session, Instant /*now*/) override {
     EXPECT_TRUE(open.insert(session).second) << "opened twice";
@@ -40,14 +43,14 @@ class EchoHandler final : public Handler {
     const std::string_view text{reinterpret_cast<const char*>(payload.data()), payload.size()};
     if (text == "close me") {
       gateway->close(session, protocol::CloseCode::superseded, "as ordered");
-      gateway->send(session, make_frame(payload));  // to nobody
+      EXPECT_TRUE(gateway->send(session, make_frame(payload))) << "to nobody";
       EXPECT_TRUE(open.contains(session)) << "on_end came from inside close()";
     } else if (text == "flood me") {
       flooded_ = session;
     } else if (text == "hold") {
       held_.emplace_back(session, make_frame(payload));
     } else {
-      gateway->send(session, make_frame(payload));
+      refused += gateway->send(session, make_frame(payload)) ? 0 : 1;
     }
   }
   void on_end(SessionId session, EndReason reason, Instant /*now*/) override {
@@ -56,13 +59,28 @@ class EchoHandler final : public Handler {
     ends.push_back(reason);
     if (flooded_ == session) flooded_.reset();
   }
+  void on_drained(SessionId session, Instant /*now*/) override {
+    EXPECT_TRUE(open.contains(session)) << "drained after the end";
+    ++drained;
+    const std::string text = "flooded by " + std::to_string(floods);
+    EXPECT_TRUE(gateway->send(session, make_frame(std::as_bytes(std::span{text}))));
+  }
   void on_turn_end(Instant /*now*/) override {
     ++turn_ends;
-    for (auto& [session, frame] : held_) gateway->send(session, std::move(frame));
+    for (auto& [session, frame] : held_) {
+      EXPECT_TRUE(gateway->send(session, std::move(frame)));
+    }
     held_.clear();
-    if (flooded_) {
-      gateway->send(*flooded_, flood_frame_);
+    if (!flooded_) return;
+    std::string text = std::to_string(floods);
+    text.resize(16 * 1024, ' ');
+    if (gateway->send(*flooded_, make_frame(std::as_bytes(std::span{text})))) {
+      ++floods;
       boost::asio::post(*io, [this] { gateway->begin_turn(); });
+    } else {
+      EXPECT_FALSE(gateway->has_room(*flooded_));
+      flooded_.reset();
+      ++refused;
     }
   }
   HttpAnswer on_http_get(std::string_view target) override {
@@ -76,7 +94,6 @@ class EchoHandler final : public Handler {
   std::set<std::uint32_t> slots_;
   std::vector<std::pair<SessionId, SharedFrame>> held_;
   std::optional<SessionId> flooded_;
-  SharedFrame flood_frame_ = make_frame(std::vector<std::byte>(16 * 1024));
 };
 
 /// A gateway with an EchoHandler on a thread of its own.

@@ -93,7 +93,8 @@ TEST_F(TlsGateway, HttpIsAnsweredAndTheConnectionKeptAlive) {
 
 TEST_F(TlsGateway, ASlowReaderFindsWholeFramesOnlyAndTheReasonLast) {
   GatewaySettings with_limit = settings();
-  with_limit.session_limits.buffer_bytes = 64 * 1024;
+  with_limit.session_limits = {.buffer_bytes = 64 * 1024, .buffer_age = 100ms};
+  with_limit.close_grace = 30s;
   LiveGateway live{with_limit};
   RawPeer neighbour = upgraded(live);
   RawPeer slow = upgraded(live, 4096);
@@ -104,6 +105,23 @@ TEST_F(TlsGateway, ASlowReaderFindsWholeFramesOnlyAndTheReasonLast) {
     return l.ended(EndReason::slow_consumer) == 1;
   }));
   EXPECT_EQ(slow.read_close(), code(CloseCode::slow_consumer));
+}
+
+TEST_F(TlsGateway, ASlowReaderThatGoesOnHearsAllThatWasTaken) {
+  GatewaySettings with_limit = settings();
+  with_limit.session_limits.buffer_bytes = 64 * 1024;
+  LiveGateway live{with_limit};
+  RawPeer slow = upgraded(live, 4096);
+  slow.send(client_frame("flood me"));
+  EXPECT_TRUE(live.eventually([](LiveGateway& l) {
+    return l.ask([](Gateway&, EchoHandler& handler) { return handler.refused; }) == 1;
+  }));
+  std::size_t count = 0;
+  std::string message = slow.read_message();
+  for (; message.size() == 16 * 1024; message = slow.read_message()) {
+    ASSERT_EQ(message.substr(0, message.find(' ')), std::to_string(count++));
+  }
+  EXPECT_EQ(message, "flooded by " + std::to_string(count));
 }
 
 TEST_F(TlsGateway, EndsAreToldOnBothLayers) {
