@@ -2,6 +2,7 @@
 #include "server/gateway/sessions.hpp"
 
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <sys/socket.h>
 #include <utility>
@@ -184,10 +185,23 @@ void Sessions::flush(std::uint32_t slot) {
 ssize_t Sessions::transmit(std::uint32_t slot, std::size_t vectors) {
   const int socket = slots_[slot].socket.native_handle();
   if (tls_) return tls_->send(slot, socket, std::span{vectors_}.first(vectors));
+  constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (vectors == 1) return ::send(socket, vectors_[0].iov_base, vectors_[0].iov_len, flags);
+  // The kernel takes small pieces in more slowly than they are copied into one.
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < vectors && bytes <= joined_.size(); ++i) bytes += vectors_[i].iov_len;
+  if (bytes <= joined_.size()) {
+    std::byte* end = joined_.data();
+    for (std::size_t i = 0; i < vectors; ++i) {
+      std::memcpy(end, vectors_[i].iov_base, vectors_[i].iov_len);
+      end += vectors_[i].iov_len;
+    }
+    return ::send(socket, joined_.data(), bytes, flags);
+  }
   msghdr message{};
   message.msg_iov = vectors_.data();
   message.msg_iovlen = vectors;
-  return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return ::sendmsg(socket, &message, flags);
 }
 
 void Sessions::wait_writable(std::uint32_t slot) {

@@ -153,6 +153,7 @@ class Sessions {
 
   std::vector<std::byte> read_buffer_;
   std::array<iovec, 256> vectors_{};
+  std::array<std::byte, 16 * 1024> joined_;  ///< Small frames of one session, to be sent as one.
 };
 
 }  // namespace clamor::gateway
