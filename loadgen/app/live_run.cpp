@@ -343,6 +343,8 @@ report::RunResult LiveRun::run() {
   }
   if (server_died_) throw LoadError{result_.ledger_unknown_because};
   result_.ledger_complete = true;
+  // To a login that is ahead of the news of a channel, its creation would come as a record.
+  if (!result_.interrupted) created_ = settled_sample("channels");
   if (!result_.interrupted && plan_.prefill_count() > 0) fill();
   if (!result_.interrupted) {
     order_all("connect");
@@ -370,8 +372,6 @@ report::RunResult LiveRun::run() {
 /// anybody stays online: real messages, but none that the ledger waits for. Afterwards every device
 /// holds all of it, by its positions, as it holds a channel's creation.
 void LiveRun::fill() {
-  created_ = settled_sample();
-  if (result_.interrupted) return;
   order_all("fill");
   const Waited waited = await_stage("pre-fill", "filling", fill_timeout);
   if (server_died_) throw LoadError{result_.ledger_unknown_because};
@@ -398,20 +398,22 @@ void LiveRun::fill() {
   for (Worker& worker : workers_) {
     worker.control.send({{"order", "filled"}, {"file", file.string()}});
   }
-  (void)settled_sample();
+  (void)settled_sample("pre-fill");
 }
 
-/// What the servers say once every record has its queue entries; nothing where the run ends before.
-std::optional<ServerSample> LiveRun::settled_sample() {
+/// What the servers say once every record has its queue entries; nothing where the run ends before,
+/// or a target does not say.
+std::optional<ServerSample> LiveRun::settled_sample(const std::string& after) {
   const Instant deadline = monotonic_now() + queues_timeout;
   for (;;) {
     const auto sample = scrape(targets_, 5s);
     if (sample && sample->fan_out_lag_records == 0) return sample;
-    const Waited waited = await("pre-fill: queues", 100ms, [](const Worker&) { return false; });
+    if (!sample && options_.target) return std::nullopt;
+    const Waited waited = await(after + ": queues", 100ms, [](const Worker&) { return false; });
     if (server_died_) throw LoadError{result_.ledger_unknown_because};
     if (waited == Waited::interrupted) return std::nullopt;
     if (monotonic_now() >= deadline) {
-      throw LoadError{fmt::format("the sync queues lag {} records behind {} after the pre-fill",
+      throw LoadError{fmt::format("{}: the sync queues lag {} records behind {} later", after,
                                   sample ? sample->fan_out_lag_records : 0,
                                   scenario::format_duration(queues_timeout))};
     }
@@ -435,7 +437,7 @@ std::vector<MessageId> LiveRun::collect_heads() {
 void LiveRun::run_window() {
   before_ = scrape(targets_, 5s);
   last_sample_ = before_;
-  if (before_ && created_) {
+  if (before_ && created_ && plan_.prefill_count() > 0) {
     const Operations filled = difference(before_->operations, created_->operations);
     result_.prefill = {filled.records, filled.queue_entries, filled.log_bytes + filled.queue_bytes};
   }

@@ -62,7 +62,7 @@ class LiveRun {
   void tell_progress(std::string_view stage, Instant began);
   [[nodiscard]] std::optional<ServerReading> read_server();
   void fill();
-  [[nodiscard]] std::optional<ServerSample> settled_sample();
+  [[nodiscard]] std::optional<ServerSample> settled_sample(const std::string& after);
   /// Highest noted id of each channel, over all workers.
   [[nodiscard]] std::vector<MessageId> collect_heads();
   void run_window();
@@ -89,7 +89,7 @@ class LiveRun {
   std::optional<SeriesBuilder> series_;
   IntervalRecord latest_;                ///< The last full second, for progress.
   std::vector<MessageId> starts_;        ///< Heads after the pre-fill; empty: 1 everywhere.
-  std::optional<ServerSample> created_;  ///< Before the pre-fill.
+  std::optional<ServerSample> created_;  ///< When all channels were there.
   std::optional<ServerSample> before_;
   std::optional<ServerSample> last_sample_;
   bool running_ = false;   ///< In the measured window.

@@ -29,7 +29,9 @@ class Deployment {
 
   /// Of the gateways, in the nodes' order.
   [[nodiscard]] std::vector<std::uint16_t> ports() const;
-  /// Refuses requests, answers the accepted ones, closes every session; returns once all is done.
+  /// Refuses requests, answers those that its nodes have accepted, closes every session; returns
+  /// once all is done. One on its way to a node of another process may end without an answer: its
+  /// client sends it again.
   /// @pre no node is dropped
   void stop();
 

@@ -15,10 +15,12 @@ namespace {
 
 /// Journal rows that are planned at once: runs in them pack into one row a queue.
 constexpr std::size_t rows_per_redo = 1024;
+/// And what their copied records may take, or one: a link to another process has its bound.
+constexpr std::size_t redo_bytes_max = std::size_t{16} << 20U;
 
-/// The records that journal rows name, from the log.
+/// The records that journal rows name, from the log; rows whose records are too much are taken off.
 store::Result<std::shared_ptr<const store::Commit>> records_of(
-    const store::Store& store, std::span<const store::JournalRow> rows) {
+    const store::Store& store, std::vector<store::JournalRow>& rows) {
   std::map<ChannelId, std::vector<MessageId>> ids;
   for (const store::JournalRow& row : rows) ids[row.channel].push_back(row.id);
   auto commit = std::make_shared<store::Commit>();
@@ -30,6 +32,10 @@ store::Result<std::shared_ptr<const store::Commit>> records_of(
     return store::Failure{
         "the journal names a record that the log does not hold: restore the data directory from a "
         "copy"};
+  }
+  if (commit->batch.bytes() > redo_bytes_max && rows.size() > 1) {
+    rows.resize((rows.size() + 1) / 2);
+    return records_of(store, rows);
   }
   return std::shared_ptr<const store::Commit>{std::move(commit)};
 }
@@ -225,10 +231,11 @@ void FanOutSource::begin_stream(Consumer& one, const bus::FanOutCursors& cursors
 
 store::Result<FanOutSource::Redone> FanOutSource::redo(Consumer& one, Channels& channels) {
   Redone redone;
+  std::size_t bytes = 0;  // Of copied records.
   for (const PartitionId partition : own_) {
     const JournalSequence end = ends_[partition.value];
     while (one.sent[partition.value] < end) {
-      if (redone.rows >= rows_per_redo) return redone;
+      if (redone.rows >= rows_per_redo || bytes >= redo_bytes_max) return redone;
       std::vector<store::JournalRow> rows;
       const auto visited = store_.visit_journal(partition, one.sent[partition.value], rows_per_redo,
                                                 [&](const store::JournalRow& row) {
@@ -237,13 +244,18 @@ store::Result<FanOutSource::Redone> FanOutSource::redo(Consumer& one, Channels& 
                                                 });
       if (!visited) return visited.error();
       // Trimmed rows served everybody once: a consumer that is behind them lost its queues.
-      const JournalSequence to = rows.size() < rows_per_redo ? end : rows.back().place.sequence;
-      store::FanOut whole = channels.redo(rows).fan_out;
+      JournalSequence to = rows.size() < rows_per_redo ? end : rows.back().place.sequence;
+      std::shared_ptr<const store::Commit> copied;
       if (node_.settings.payload == QueuePayload::copy) {
+        const std::size_t found = rows.size();
         auto records = records_of(store_, rows);
         if (!records) return records.error();
-        whole.records = std::move(*records);
+        copied = std::move(*records);
+        if (rows.size() < found) to = rows.back().place.sequence;
+        bytes += copied->batch.bytes();
       }
+      store::FanOut whole = channels.redo(rows).fan_out;
+      whole.records = std::move(copied);
       store::FanOut part = part_of(whole, one.node);
       const store::JournalPlace place{partition, to};
       redone.rows += std::max<std::uint64_t>(rows.size(), 1);
@@ -257,6 +269,10 @@ store::Result<FanOutSource::Redone> FanOutSource::redo(Consumer& one, Channels& 
   if (one.state == State::redoing) {
     one.state = State::live;
     node_.bus.send(one.node, bus::FanOutCaughtUp{});
+    // It may have applied more than it could say: this is answered once all of it is.
+    std::vector<store::JournalPlace> all;
+    for (const PartitionId partition : own_) all.push_back({partition, one.sent[partition.value]});
+    if (!all.empty()) send(one, {}, all);
   }
   return redone;
 }

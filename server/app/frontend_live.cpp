@@ -55,6 +55,7 @@ void Frontend::acknowledge(const core::Record& record, std::span<const std::byte
 }
 
 void Frontend::acknowledge_device(const bus::LateAck& ack) {
+  if (!sessions_.has_device(ack.device_ticket)) return;  // It came over the wire.
   const auto id = sessions_.device(ack.device_ticket).session;
   if (!id || sessions_.find(*id)->device_incarnation != ack.device_incarnation) return;
   send_ack(*id, ack.channel, ack.message_id,

@@ -26,7 +26,7 @@ void Frontend::on_node_up(NodeId node, Term term) {
   sessions_.for_each_logged_in([&](gateway::SessionId id) {
     const Device& device = sessions_.device(sessions_.find(id)->device);
     if (node_.directory.owner(device.user) != node) return;
-    node_.bus.send(node, bus::UserLogin{ticket_of(id), device.user, device.id});
+    node_.bus.send(node, bus::UserLogin{ticket_of(id), device.user, device.id, true});
   });
 }
 

@@ -108,6 +108,9 @@ void Owner::on_node_up(NodeId node) {
 void Owner::on_node_down(NodeId node) {
   source_.on_node_down(node);
   users_.forget(node);
+  if (!sink_.complete() && sink_.lacks_node()) {
+    users_.for_each_login([&](UserId, const SessionPlace& place) { refuse_waiting(place); });
+  }
   const std::uint64_t others = ~(std::uint64_t{1} << place_of(node));
   for (std::uint64_t& nodes : interest_) nodes &= others;
   // Its names of devices and sessions mean others once it is back.

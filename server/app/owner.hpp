@@ -103,6 +103,8 @@ class Owner {
   /// Whether no login can be served now; then it was refused.
   [[nodiscard]] bool refuse_login(NodeId from, bus::Ticket session);
   void answer_login(UserId user, const SessionPlace& place);
+  /// Refuses a login that waits for a node that is down; a live session lets it pass.
+  void refuse_waiting(const SessionPlace& place);
   /// Notes whom the records that were just added to the open commit answer.
   void note_requests(NodeId from, const bus::Answer& answer);
   /// The channel as the user finds it; appends the user's intervals.

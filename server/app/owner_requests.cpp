@@ -120,6 +120,13 @@ bool Owner::refuse_login(NodeId from, bus::Ticket session) {
 void Owner::handle(NodeId from, bus::UserLogin&& login) {
   if (refuse_login(from, login.session)) return;
   const SessionPlace place{from, login.session};
+  if (login.again) {
+    const auto known = users_.session_of(login.user, login.device);
+    if (known && *known != place) {
+      node_.bus.send(from, bus::Supersede{login.session});
+      return;
+    }
+  }
   const auto superseded = users_.login(login.user, login.device, place);
   // A gateway sees for itself that its own session is superseded.
   if (superseded && superseded->node != from) {
@@ -128,10 +135,13 @@ void Owner::handle(NodeId from, bus::UserLogin&& login) {
   if (sink_.complete()) return answer_login(login.user, place);
   // Answered once it is. Meanwhile a catch-up would know of some channels only, and hand out the
   // others' history again later.
-  if (!sink_.lacks_node()) return;
-  node_.bus.send(from, bus::Refusal{.session = login.session,
-                                    .code = RefusalCode::unavailable,
-                                    .retry_after = retry_when_unavailable});
+  if (sink_.lacks_node()) refuse_waiting(place);
+}
+
+void Owner::refuse_waiting(const SessionPlace& place) {
+  node_.bus.send(place.node, bus::Refusal{.session = place.ticket,
+                                          .code = RefusalCode::unavailable,
+                                          .retry_after = retry_when_unavailable});
 }
 
 void Owner::answer_login(UserId user, const SessionPlace& place) {

@@ -67,6 +67,7 @@ class Sessions {
   /// Ties a device to a connected session. Returns the device's session so far: superseded now.
   std::optional<gateway::SessionId> login(gateway::SessionId id, UserId user, DeviceId device,
                                           std::uint32_t device_incarnation);
+  [[nodiscard]] bool has_device(DeviceIndex index) const { return index < devices_.size(); }
   [[nodiscard]] const Device& device(DeviceIndex index) const { return devices_[index]; }
   /// The user whose device the session is, while no newer login superseded it.
   [[nodiscard]] std::optional<UserId> user_of(gateway::SessionId id) const;

@@ -19,6 +19,15 @@ std::span<const ChannelId> Users::channels_of(UserId user) const {
   return found->second.channels;
 }
 
+std::optional<SessionPlace> Users::session_of(UserId user, DeviceId device) const {
+  const auto found = users_.find(user);
+  if (found == users_.end()) return std::nullopt;
+  for (const Login& login : found->second.logins) {
+    if (login.device == device) return login.place;
+  }
+  return std::nullopt;
+}
+
 std::optional<SessionPlace> Users::login(UserId user, DeviceId device, SessionPlace place) {
   auto& logins = users_[user].logins;
   const auto known = std::find_if(logins.begin(), logins.end(),

@@ -26,6 +26,7 @@ class Users {
   /// By id. Valid until the next call.
   [[nodiscard]] std::span<const ChannelId> channels_of(UserId user) const;
 
+  [[nodiscard]] std::optional<SessionPlace> session_of(UserId user, DeviceId device) const;
   /// Enters a device's session. Returns the session that it had, if it is another one.
   std::optional<SessionPlace> login(UserId user, DeviceId device, SessionPlace place);
   /// Nothing where the device has logged in elsewhere since.

@@ -95,6 +95,9 @@ struct UserLogin {
   Ticket session;
   UserId user;
   DeviceId device;
+  /// Said again to an owner that could not be reached meanwhile: a session that it knows elsewhere
+  /// is the later one.
+  bool again = false;
 };
 struct UserLogout {
   Ticket session;

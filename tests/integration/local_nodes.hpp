@@ -32,28 +32,34 @@ class LocalNodes {
 
   void drop(std::uint32_t node) { deployment_->drop({node}); }
   void start(std::uint32_t node) { deployment_->start({node}); }
-  /// Ends them all as an operator would: from here on their data can be read.
-  void stop() {
+  /// Ends them all as an operator would: from here on their data can be read. 0, as of a process.
+  int stop() {
     deployment_->stop();
     deployment_.reset();
+    return 0;
   }
 
   [[nodiscard]] std::vector<std::uint16_t> ports() const { return deployment_->ports(); }
   [[nodiscard]] std::uint16_t port(std::uint32_t node) const { return ports().at(node); }
   [[nodiscard]] std::string data() const { return directory_ / "data"; }
 
-  /// The first user, or channel, from `from` on that a node owns.
-  [[nodiscard]] static std::uint64_t user_of(std::uint32_t node, std::uint64_t from = 1) {
-    return first_of<UserId>(node, from);
+  /// The first user, or channel, from `from` on that a node of so many owns.
+  [[nodiscard]] static std::uint64_t user_of(std::uint32_t node, std::uint64_t from = 1,
+                                             std::uint32_t nodes = count) {
+    return first_of<UserId>(node, from, nodes);
   }
-  [[nodiscard]] static std::uint64_t channel_of(std::uint32_t node, std::uint64_t from = 1) {
-    return first_of<ChannelId>(node, from);
+  [[nodiscard]] static std::uint64_t channel_of(std::uint32_t node, std::uint64_t from = 1,
+                                                std::uint32_t nodes = count) {
+    return first_of<ChannelId>(node, from, nodes);
   }
 
  private:
   template <class Which>
-  [[nodiscard]] static std::uint64_t first_of(std::uint32_t node, std::uint64_t from) {
-    const directory::Directory directory{{{0}, {1}, {2}}, core::partition_count(count)};
+  [[nodiscard]] static std::uint64_t first_of(std::uint32_t node, std::uint64_t from,
+                                              std::uint32_t nodes) {
+    std::vector<NodeId> ids;
+    for (std::uint32_t id = 0; id < nodes; ++id) ids.push_back({id});
+    const directory::Directory directory{ids, core::partition_count(nodes)};
     while (directory.owner(Which{from}) != NodeId{node}) ++from;
     return from;
   }

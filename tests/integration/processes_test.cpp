@@ -1,5 +1,6 @@
 // Nodes in several processes: how they find one another, and what happens where they must not.
 
+#include "tests/integration/local_nodes.hpp"
 #include "tests/integration/server_processes.hpp"
 #include "tests/integration/test_client.hpp"
 
@@ -53,6 +54,50 @@ TEST(Processes, AMessageReachesTheMembersAtEveryNodeAndARestartOfAllKeepsIt) {
   for (std::uint64_t channel = first_channel; channel <= last_channel; ++channel) {
     EXPECT_EQ(phone.ids(channel), ids_from(1, 2));
   }
+}
+
+// What goes on while two processes do not reach each other, and after.
+class ACableIsCut : public testing::Test {
+ protected:
+  static constexpr std::uint32_t linger_ms = 300;
+  ServerProcesses servers_{
+      "durability: os\nstore: {queue_linger: " + std::to_string(linger_ms) + "ms}\n", 2, true};
+  /// The user of node 1 whom a channel of node 0 has.
+  const std::uint64_t far_user_ = LocalNodes::user_of(1, 1, 2);
+  const std::uint64_t near_channel_ = LocalNodes::channel_of(0, 10, 2);
+};
+
+TEST_F(ACableIsCut, EntriesThatWereAppliedMeanwhileAreSaidSoAfterwards) {
+  TestDevice alice{LocalNodes::user_of(0, 1, 2), 1};
+  alice.come_online(servers_.port(0));
+  alice.create(near_channel_, {alice.user(), far_user_});
+  for (const std::uint16_t port : servers_.ports()) wait_for_queues(port);
+  const double applied = metric(servers_.port(1), "clamor_queue_entries_total");
+  alice.say(near_channel_, "its entry is under way");
+  servers_.cable().cut();  // The consumer has it, and lingers.
+  servers_.await_links(1);
+  while (metric(servers_.port(1), "clamor_queue_entries_total") == applied) {
+    std::this_thread::sleep_for(5ms);
+  }
+  ASSERT_EQ(metric(servers_.port(0), "clamor_fan_out_lag_records"), 1) << "cut too late";
+  servers_.cable().mend();
+  wait_for_queues(servers_.port(0));  // Nobody sends anything more.
+  EXPECT_EQ(servers_.stop(), 0);
+}
+
+TEST_F(ACableIsCut, TheDeviceThatLoggedInElsewhereMeanwhileKeepsItsLaterSession) {
+  const std::uint64_t user = LocalNodes::user_of(0, 1, 2);
+  TestDevice before{user, 1};
+  TestDevice after{user, 1};
+  before.come_online(servers_.port(1));
+  servers_.cable().cut();
+  servers_.await_links(1);
+  after.come_online(servers_.port(0));
+  servers_.cable().mend();
+  EXPECT_EQ(before.client().expect_close().code, 4409);
+  after.create(near_channel_, {user, far_user_});
+  EXPECT_EQ(after.say(near_channel_, "still here"), MessageId{2});
+  EXPECT_EQ(servers_.stop(), 0);
 }
 
 /// A `clamor serve` that does not start: what it says.

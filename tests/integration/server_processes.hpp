@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tests/chaos/fixed_port.hpp"
+#include "tests/integration/link_relay.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
 #include "tests/temporary_directory.hpp"
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -22,17 +24,16 @@ namespace clamor::test {
 /// directory that outlives their restarts.
 class ServerProcesses {
  public:
-  /// `settings` are further lines of the settings file.
-  explicit ServerProcesses(const std::string& settings, std::uint32_t nodes)
-      : first_port_{fixed_port(2 * nodes)}, processes_(nodes) {
-    std::ofstream out{config()};
-    out << "data: " << data() << "\nsecret: " << test_secret << "\nnodes:\n";
-    for (std::uint32_t node = 0; node < nodes; ++node) {
-      out << "  - {listen: 127.0.0.1:" << port(node) << ", bus: 127.0.0.1:" << port(nodes + node)
-          << "}\n";
+  /// `settings` are further lines of the settings file. With a cable the other nodes' links to node
+  /// 0 go through it.
+  explicit ServerProcesses(const std::string& settings, std::uint32_t nodes,
+                           bool with_cable = false)
+      : first_port_{fixed_port(2 * nodes + 1)}, processes_(nodes) {
+    write_config(config(), settings, port(nodes));
+    if (with_cable) {
+      cable_.emplace(port(2 * nodes), port(nodes));
+      write_config(config_of_others(), settings, port(2 * nodes));
     }
-    out << settings;
-    out.close();
     start_all();
   }
   void start_all() {
@@ -44,15 +45,31 @@ class ServerProcesses {
   /// Kills a node's process.
   void drop(std::uint32_t node) {
     processes_[node]->signal(SIGKILL);
-    processes_[node]->wait();
+    const int code = processes_[node]->wait();
+    if (code == -SIGKILL) return;
+    throw std::runtime_error("node " + std::to_string(node) +
+                             " had ended before it was killed: " + processes_[node]->log());
   }
   void start(std::uint32_t node) {
     launch(node);
     await_listening(node);
     await_links();
   }
+  /// Waits until every node reaches so many, itself included; all, unless said otherwise.
+  void await_links(std::size_t reached = 0) const {
+    if (reached == 0) reached = processes_.size();
+    const auto until = std::chrono::steady_clock::now() + TestClient::patience;
+    for (const std::uint16_t port : ports()) {
+      while (metric(port, "clamor_nodes_up") != static_cast<double>(reached)) {
+        if (std::chrono::steady_clock::now() > until) throw std::runtime_error("a link is missing");
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
+      }
+    }
+  }
+  /// @pre there is one
+  [[nodiscard]] LinkRelay& cable() { return *cable_; }
   /// Ends them all at the same time, as an operator would; the exit code that is no 0, or 0.
-  int stop() {
+  [[nodiscard]] int stop() {
     for (const auto& process : processes_) process->signal(SIGTERM);
     int code = 0;
     for (const auto& process : processes_) {
@@ -77,9 +94,22 @@ class ServerProcesses {
   [[nodiscard]] std::string data() const { return directory_ / "data"; }
 
  private:
+  [[nodiscard]] std::string config_of_others() const { return directory_ / "others.yaml"; }
+  void write_config(const std::string& file, const std::string& settings,
+                    std::uint16_t bus_of_first) const {
+    const auto nodes = static_cast<std::uint32_t>(processes_.size());
+    std::ofstream out{file};
+    out << "data: " << data() << "\nsecret: " << test_secret << "\nnodes:\n";
+    for (std::uint32_t node = 0; node < nodes; ++node) {
+      out << "  - {listen: 127.0.0.1:" << port(node)
+          << ", bus: 127.0.0.1:" << (node == 0 ? bus_of_first : port(nodes + node)) << "}\n";
+    }
+    out << settings;
+  }
   void launch(std::uint32_t node) {
+    const std::string file = cable_ && node != 0 ? config_of_others() : config();
     processes_[node] = std::make_unique<ChildProcess>(
-        std::vector<std::string>{CLAMOR_BINARY, "serve", "--config", config(), "--host",
+        std::vector<std::string>{CLAMOR_BINARY, "serve", "--config", file, "--host",
                                  std::to_string(node)},
         directory_ / ("node-" + std::to_string(node) + ".log"));
   }
@@ -89,19 +119,9 @@ class ServerProcesses {
     throw std::runtime_error("node " + std::to_string(node) + " did not start: " + line +
                              processes_[node]->log());
   }
-  /// Waits until every node reaches all.
-  void await_links() const {
-    const auto until = std::chrono::steady_clock::now() + TestClient::patience;
-    for (const std::uint16_t port : ports()) {
-      while (metric(port, "clamor_nodes_up") != static_cast<double>(processes_.size())) {
-        if (std::chrono::steady_clock::now() > until) throw std::runtime_error("a link is missing");
-        std::this_thread::sleep_for(std::chrono::milliseconds{5});
-      }
-    }
-  }
-
   TemporaryDirectory directory_;
   std::uint16_t first_port_;
+  std::optional<LinkRelay> cable_;
   std::vector<std::unique_ptr<ChildProcess>> processes_;
 };
 
