@@ -242,6 +242,11 @@ void Swarm::take(std::uint32_t slot, const protocol::Refused& refused) {
   tell(slot, Disconnected{may_return ? Ended::back_off : Ended::for_good, refused.retry_after});
 }
 
+void Swarm::take(std::uint32_t slot, const protocol::Unread&) {
+  find_once("unread", "client " + std::to_string(clients_[slot].user.client) +
+                          " was told what is unread, and never asked");
+}
+
 void Swarm::take_record(std::uint32_t slot, const protocol::RecordFrame& frame, bool in_page) {
   Client& client = clients_[slot];
   const core::Record& record = frame.record;

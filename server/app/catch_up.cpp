@@ -40,6 +40,14 @@ void hold(CatchUp& catch_up, CatchUp::Waiting frame, std::size_t records_max) {
   }
 }
 
+protocol::Unread unread_of(const CatchUp& catch_up) {
+  protocol::Unread found;
+  for (const CatchUp::Progress& progress : catch_up.channels) {
+    if (progress.unread.unread != 0) found.channels.push_back(progress.unread);
+  }
+  return found;
+}
+
 void CatchUpReader::learn(CatchUp& catch_up, const bus::ChannelState& state,
                           core::Intervals intervals) {
   CatchUp::Progress& progress = catch_up.add(state.channel);
@@ -47,6 +55,7 @@ void CatchUpReader::learn(CatchUp& catch_up, const bus::ChannelState& state,
   progress.design = state.design;
   progress.covered = state.covered;
   progress.queue_from = state.queue_from;
+  progress.unread = state.unread;
   progress.intervals_begin = static_cast<std::uint32_t>(catch_up.intervals.size());
   catch_up.intervals.insert(catch_up.intervals.end(), intervals.begin(), intervals.end());
   progress.intervals_end = static_cast<std::uint32_t>(catch_up.intervals.size());

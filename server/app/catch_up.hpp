@@ -35,6 +35,7 @@ struct CatchUp {
     MessageId queue_from;
     std::uint32_t intervals_begin = 0;
     std::uint32_t intervals_end = 0;
+    protocol::UnreadState unread;
   };
   /// Records that a queue names and that are still to be fetched from the log.
   struct Reference {
@@ -105,6 +106,9 @@ struct CatchUp {
   bool overflowed = true;
   bool page_due = false;  ///< The device asked for a page, or is owed its first.
 };
+
+/// What is not read, of the channels where there is any, as registrations found it.
+[[nodiscard]] protocol::Unread unread_of(const CatchUp& catch_up);
 
 /// Adds a frame to what waits for the end of the catch-up. Once more than `records_max` wait,
 /// waiting records are dropped, to be scanned again; acks stay.

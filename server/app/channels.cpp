@@ -59,15 +59,16 @@ Channels::SendAnswer Channels::send(UserId user, DeviceId device, std::uint32_t 
   const core::Accepted accepted =
       core::accept(channel.head, row.row, row.ring, device_incarnation, send.client_message_id);
   if (accepted.outcome == core::AcceptOutcome::accepted) {
-    const core::Record record{.channel = channel.id,
-                              .id = accepted.id,
-                              .kind = RecordKind::message,
-                              .sender = user,
-                              .device = device,
-                              .device_incarnation = device_incarnation,
-                              .client_message_id = send.client_message_id,
-                              .accepted_at = now};
-    commit.add(record, send.body, {channel.partition, ++journal_ends_[channel.partition.value]});
+    add(channel,
+        {.channel = channel.id,
+         .id = accepted.id,
+         .kind = RecordKind::message,
+         .sender = user,
+         .device = device,
+         .device_incarnation = device_incarnation,
+         .client_message_id = send.client_message_id,
+         .accepted_at = now},
+        send.body, commit);
   }
   return {.accepted = accepted, .refused = std::nullopt};
 }
@@ -130,9 +131,15 @@ ChangeResult Channels::leave(ChannelId id, UserId user, Instant now, store::Comm
 MessageId Channels::append(Channel& channel, RecordKind kind, std::span<const std::byte> body,
                            Instant now, store::Commit& commit) {
   const MessageId id = ++channel.head.head;
-  commit.add({.channel = channel.id, .id = id, .kind = kind, .accepted_at = now}, body,
-             {channel.partition, ++journal_ends_[channel.partition.value]});
+  add(channel, {.channel = channel.id, .id = id, .kind = kind, .accepted_at = now}, body, commit);
   return id;
+}
+
+void Channels::add(Channel& channel, core::Record record, std::span<const std::byte> body,
+                   store::Commit& commit) {
+  if (!core::is_countable(record.kind)) ++channel.uncountable;
+  record.uncountable = channel.uncountable;
+  commit.add(record, body, {channel.partition, ++journal_ends_[channel.partition.value]});
 }
 
 void Channels::follow_design(Channel& channel, Instant now, store::Commit& commit) {
@@ -151,7 +158,8 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
   core::RecordRun run;
   for (std::size_t i = 0; i < commit.batch.size(); ++i) {
     const core::Record& record = commit.batch.record(i);
-    Channel& channel = known(record.channel);
+    const ChannelIndex index = channel_index_.at(record.channel);
+    Channel& channel = channels_[index];
     CLAMOR_ASSERT(record.id == channel.head.durable_head + 1);
     const bool continues = run.count != 0 && run.channel == record.channel &&
                            record.kind != RecordKind::design_changed;
@@ -170,8 +178,10 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
     }
     ++run.count;
     channel.head.durable_head = record.id;
+    mark_read(index, record, commit.batch.body(i));
   }
   if (run.count != 0) plan_run(known(run.channel), run, out);
+  for (const store::ReadCursor& cursor : commit.reads) restore(cursor);
   for (const store::JournalPlace& place : commit.places) {
     auto& cursors = out.fan_out.cursors;
     const auto same = std::find_if(cursors.begin(), cursors.end(), [&](const auto& cursor) {
@@ -184,6 +194,21 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
     }
   }
   return out;
+}
+
+void Channels::mark_read(ChannelIndex index, const core::Record& record,
+                         std::span<const std::byte> body) {
+  const core::CountedId at{record.id, record.uncountable};
+  if (core::is_countable(record.kind)) {
+    marks_.advance(index, record.sender, at);
+  } else if (record.kind == RecordKind::join && record.id != MessageId{1}) {
+    for_each_user(body, [&](UserId user) { marks_.advance(index, user, at); });
+  }
+}
+
+void Channels::restore(const store::ReadCursor& cursor) {
+  const auto index = find(cursor.channel);
+  if (index) marks_.advance(*index, cursor.user, cursor.read);
 }
 
 void Channels::plan_run(Channel& channel, const core::RecordRun& run, Planned& out) {
@@ -219,7 +244,9 @@ void Channels::restore(const core::Record& record, std::span<const std::byte> bo
   const ChannelIndex index = known ? *known : add_channel(record.channel);
   channels_[index].head.head = record.id;
   channels_[index].head.durable_head = record.id;
-  channels_[index].announced = record.id;
+  channels_[index].uncountable = record.uncountable;
+  set_announced(index, record);
+  mark_read(index, record, body);
   switch (record.kind) {
     case RecordKind::message: {
       Sender& row = sender(index, record.sender, record.device);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/app/read_marks.hpp"
 #include "server/base/id.hpp"
 #include "server/base/queue_design.hpp"
 #include "server/base/time.hpp"
@@ -8,6 +9,7 @@
 #include "server/core/fan_out.hpp"
 #include "server/core/membership.hpp"
 #include "server/core/record.hpp"
+#include "server/core/unread.hpp"
 #include "server/protocol/message.hpp"
 #include "server/store/commit.hpp"
 #include "server/store/queue_writer.hpp"
@@ -31,17 +33,21 @@ using UserIndex = std::uint32_t;
 struct Channel {
   ChannelId id;
   PartitionId partition;
-  core::ChannelHead head;  ///< `design` is the one that durable records have.
-  MessageId announced;     ///< Highest id given to live fan-out.
-  MessageId covered;       ///< Highest id whose queue entries are applied, or will be by redo.
-  MessageId settled;       ///< Highest id whose ack waits for no queue entry.
-  MessageId owed;          ///< Highest durable id that queue entries were planned for.
-  MessageId last_join;     ///< No join lies above it.
-  MessageId queue_from;    ///< The latest design_changed; 0: never changed.
+  core::ChannelHead head;                   ///< `design` is the one that durable records have.
+  MessageId announced;                      ///< Highest id given to live fan-out.
+  std::uint32_t uncountable = 0;            ///< Of records up to the head, tentative ones too.
+  std::uint32_t announced_uncountable = 0;  ///< Of records up to `announced`.
+  MessageId covered;     ///< Highest id whose queue entries are applied, or will be by redo.
+  MessageId settled;     ///< Highest id whose ack waits for no queue entry.
+  MessageId owed;        ///< Highest durable id that queue entries were planned for.
+  MessageId last_join;   ///< No join lies above it.
+  MessageId queue_from;  ///< The latest design_changed; 0: never changed.
   core::ChannelDesign next_design = core::ChannelDesign::per_user;  ///< After tentative records.
   std::uint32_t members_now = 0;                                    ///< After tentative records.
   std::vector<core::MemberRow> members;  ///< One row an interval, by (partition, user, join).
 
+  /// Up to which record unread ones are counted.
+  [[nodiscard]] core::CountedId counted_head() const { return {announced, announced_uncountable}; }
   /// Whether the ack of a durable record may wait for queue entries.
   [[nodiscard]] bool lags(MessageId of) const { return settled < of && of <= owed; }
 };
@@ -90,8 +96,11 @@ class Channels {
     std::vector<core::RecordRun> runs;  ///< As in fan_out, for covered() once it is applied.
   };
   [[nodiscard]] Planned apply(const store::Commit& commit);
-  /// Live fan-out has the channel's records up to `id`.
-  void set_announced(ChannelIndex channel, MessageId id) { channels_[channel].announced = id; }
+  /// Live fan-out has the channel's records up to this one.
+  void set_announced(ChannelIndex channel, const core::Record& record) {
+    channels_[channel].announced = record.id;
+    channels_[channel].announced_uncountable = record.uncountable;
+  }
   /// Acks of these runs wait for no queue entry any more.
   void set_settled(std::span<const core::RecordRun> runs);
   /// Every queue entry of these runs is applied.
@@ -100,6 +109,8 @@ class Channels {
   // --- recovery
   /// Folds one record of the log, by (channel, id), into an empty or growing state.
   void restore(const core::Record& record, std::span<const std::byte> body);
+  /// Folds a read cursor. Call after the fold of the log.
+  void restore(const store::ReadCursor& cursor);
   /// Sets where a partition's journal goes on. Call after the fold.
   void set_journal_end(PartitionId partition, JournalSequence end);
   /// Tentative ones included.
@@ -118,6 +129,14 @@ class Channels {
   [[nodiscard]] std::size_t size() const { return channels_.size(); }
   /// Appends the user's intervals in the channel to `out`. O(log members).
   void add_intervals(ChannelIndex channel, UserId user, std::vector<core::Interval>& out) const;
+  /// Whether the user is in the channel, tentative joins and leaves included. O(log members).
+  [[nodiscard]] bool is_member(ChannelIndex channel, UserId user) const {
+    return is_member(channels_[channel], user);
+  }
+  /// How far the user has read the channel: as told, or the user's own latest message. O(1).
+  [[nodiscard]] core::CountedId read_mark(ChannelIndex channel, UserId user) const {
+    return marks_.of(channel, user);
+  }
   [[nodiscard]] std::uint32_t partitions() const { return settings_.partitions; }
 
  private:
@@ -148,6 +167,11 @@ class Channels {
   [[nodiscard]] bool is_member(const Channel& channel, UserId user) const;
   void open_interval(ChannelIndex index, UserId user, MessageId at);
   void close_interval(Channel& channel, UserId user, MessageId at);
+  /// Adds a record to the commit, its countable index and its place in the journal.
+  void add(Channel& channel, core::Record record, std::span<const std::byte> body,
+           store::Commit& commit);
+  /// What a record that is in the log says of who has read what.
+  void mark_read(ChannelIndex channel, const core::Record& record, std::span<const std::byte> body);
   /// Appends a server-made record as the channel's next.
   MessageId append(Channel& channel, core::RecordKind kind, std::span<const std::byte> body,
                    Instant now, store::Commit& commit);
@@ -162,6 +186,7 @@ class Channels {
   std::unordered_map<ChannelId, ChannelIndex> channel_index_;
   std::unordered_map<UserId, UserIndex> user_index_;
   std::unordered_map<SenderKey, Sender, SenderHash> senders_;
+  ReadMarks marks_;
   std::vector<JournalSequence> journal_ends_;  ///< By partition; tentative.
   core::DurablePlan plan_;
   std::vector<core::Interval> scratch_;

@@ -58,6 +58,7 @@ class Frontend {
   void handle(NodeId from, bus::MemberQueueRead&& read);
   void handle(NodeId from, bus::UserChannels&& channels);
   void handle(NodeId from, bus::Joined&& joined);
+  void handle(NodeId from, bus::UnreadChanged&& changed);
   void handle(NodeId from, bus::Supersede&& supersede);
   void handle(NodeId from, bus::Rebuilt&& rebuilt);
 
@@ -74,6 +75,7 @@ class Frontend {
   void handle(gateway::SessionId id, Session& session, const protocol::Leave& leave);
   void handle(gateway::SessionId id, Session& session, const protocol::DeviceAck& ack);
   void handle(gateway::SessionId id, Session& session, const protocol::NextPage& next);
+  void handle(gateway::SessionId id, Session& session, const protocol::Read& read);
   void handle(gateway::SessionId id, Session& session, const protocol::Heartbeat& heartbeat);
   /// Whether a request that appends to the channel cannot be taken: then it was refused.
   [[nodiscard]] bool refuse_append(gateway::SessionId id, const protocol::Refused& naming);

@@ -107,6 +107,7 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::L
   std::stable_sort(catch_up.held.begin(), catch_up.held.end(),
                    [](const auto& a, const auto& b) { return a.channel < b.channel; });
   catch_up.page_due = true;
+  session.wants_unread = login.wants_unread;
   report(session, login.positions, true);
   begin_round(id, catch_up);
 }
@@ -154,6 +155,18 @@ void Frontend::report(const Session& session, std::span<const protocol::HeldPosi
 }
 
 void Frontend::handle(gateway::SessionId, Session&, const protocol::Heartbeat&) {}
+
+void Frontend::handle(gateway::SessionId, Session& session, const protocol::Read& read) {
+  node_.bus.send(node_.directory.owner(read.channel),
+                 bus::ReadRequest{sessions_.device(session.device).user, read.channel, read.up_to});
+}
+
+void Frontend::handle(NodeId, bus::UnreadChanged&& changed) {
+  const gateway::SessionId id = session_of(changed.session);
+  Session* const session = sessions_.find(id);
+  if (session == nullptr || !session->wants_unread) return;
+  send_after_pages(id, *session, {frame_of(protocol::Unread{{changed.state}}), {}, {}});
+}
 
 // --- requests that append ------------------------------------------------------------------------
 

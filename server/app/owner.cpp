@@ -51,7 +51,7 @@ Owner::~Owner() = default;
 void Owner::end_turn() {
   tail_.expire(node_.now);
   sink_.end_turn();
-  if (open_.requests.empty()) return;
+  if (open_.commit->empty()) return;
   committer_->submit(open_.commit);
   ++node_.operations.posts;
   pending_.push_back(std::move(open_));
@@ -67,7 +67,7 @@ void Owner::drain(std::function<void()> drained) {
 }
 
 void Owner::finish_drain() {
-  if (!draining_ || !drained_ || !pending_.empty() || !open_.requests.empty()) return;
+  if (!draining_ || !drained_ || !pending_.empty() || !open_.commit->empty()) return;
   if (!due_acks_.empty() && !store_failed_) return;
   std::exchange(drained_, nullptr)();
 }

@@ -19,6 +19,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -54,6 +55,7 @@ class Owner {
   void handle(NodeId from, bus::CreateRequest&& create);
   void handle(NodeId from, bus::JoinRequest&& join);
   void handle(NodeId from, bus::LeaveRequest&& leave);
+  void handle(NodeId from, bus::ReadRequest&& read);
   void handle(NodeId from, bus::Register&& wanted);
   void handle(NodeId from, bus::ReadLog&& read);
   void handle(NodeId from, bus::UserLogin&& login);
@@ -62,6 +64,7 @@ class Owner {
   void handle(NodeId from, bus::ReadUserQueue&& read);
   void handle(NodeId from, bus::ReadMemberQueue&& read);
   void handle(NodeId from, bus::UsersJoined&& joined);
+  void handle(NodeId from, bus::ReadMoved&& moved);
   // --- durable fan-out
   void handle(NodeId from, bus::FanOutBatch&& batch) { sink_.handle(from, std::move(batch)); }
   void handle(NodeId from, bus::FanOutAsk&& ask) { sink_.handle(from, std::move(ask)); }
@@ -98,6 +101,8 @@ class Owner {
   // --- requests
   /// Answers a change that was accepted or refused.
   void answer(NodeId from, bus::Ticket session, ChannelId channel, const ChangeResult& result);
+  /// Why nothing can be appended now, and for how long; nothing where it can.
+  [[nodiscard]] std::optional<bus::Refusal> cannot_append() const;
   /// Whether no request that appends can be taken now; then it was refused.
   [[nodiscard]] bool refuse_append(NodeId from, const bus::Refusal& naming);
   /// Whether no login can be served now; then it was refused.
@@ -110,6 +115,9 @@ class Owner {
   /// The channel as the user finds it; appends the user's intervals.
   [[nodiscard]] bus::ChannelState state_of(ChannelIndex index, UserId user,
                                            std::vector<core::Interval>& intervals) const;
+  [[nodiscard]] protocol::UnreadState unread_of(ChannelIndex channel, UserId user) const;
+  /// Up to where a user has read who says `up_to`, counted; nothing where the log cannot say.
+  [[nodiscard]] std::optional<core::CountedId> counted(const Channel& channel, MessageId up_to);
   /// Whether the node gets the channel's records; sets it.
   bool set_interest(ChannelIndex channel, NodeId node);
 
@@ -125,6 +133,8 @@ class Owner {
   void settle();
   void send_due_acks(std::size_t count);
   void send_published(const std::shared_ptr<store::Commit>& commit);
+  /// Tells the owners of the users who have read.
+  void tell_read(std::span<const store::ReadCursor> reads);
   /// Tells the owners of the users whom a join names.
   void tell_joined(const core::Record& record, std::span<const std::byte> body);
   void fail(const PendingCommit& pending);

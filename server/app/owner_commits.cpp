@@ -30,7 +30,7 @@ void Owner::on_committed(const store::CommitOutcome& outcome) {
       publish(pending);
     }
   }
-  if (store_failed_ && !open_.requests.empty()) {
+  if (store_failed_ && !open_.commit->empty()) {
     fail(open_);
     open_ = {.commit = std::make_shared<store::Commit>(), .requests = {}};
   }
@@ -44,6 +44,8 @@ void Owner::publish(const PendingCommit& pending) {
   const store::RecordBatch& batch = pending.commit->batch;
   auto planned = channels_->apply(*pending.commit);
   node_.operations.records += batch.size();
+  tell_read(pending.commit->reads);
+  if (batch.empty()) return;
   node_.operations.record_user_partition_pairs += planned.user_partition_pairs;
   if (node_.settings.payload == QueuePayload::copy) planned.fan_out.records = pending.commit;
   source_.publish(std::move(planned), batch.size());
@@ -61,7 +63,7 @@ void Owner::publish(const PendingCommit& pending) {
     }
     // An ack that comes later would leave a gap meanwhile: the sender gets the record first.
     add_live(index, i, !answered);
-    channels_->set_announced(index, record.id);
+    channels_->set_announced(index, record);
   }
   send_published(pending.commit);
   source_.hold_acks(acks_held);
@@ -140,6 +142,14 @@ void Owner::tell_joined(const core::Record& record, std::span<const std::byte> b
     if (joined_[i].empty()) continue;
     node_.bus.send(nodes[i],
                    bus::UsersJoined{record.channel, record.id, std::exchange(joined_[i], {})});
+  }
+}
+
+void Owner::tell_read(std::span<const store::ReadCursor> reads) {
+  for (const store::ReadCursor& cursor : reads) {
+    const ChannelIndex index = *channels_->find(cursor.channel);
+    node_.bus.send(node_.directory.owner(cursor.user),
+                   bus::ReadMoved{cursor.user, unread_of(index, cursor.user)});
   }
 }
 

@@ -71,6 +71,33 @@ void Owner::handle(NodeId from, bus::LeaveRequest&& leave) {
          channels_->leave(leave.channel, leave.user, node_.now, *open_.commit));
 }
 
+void Owner::handle(NodeId, bus::ReadRequest&& read) {
+  const auto index = channels_->find(read.channel);
+  if (!index || !channels_->is_member(*index, read.user) || cannot_append()) return;
+  const core::CountedId known = channels_->read_mark(*index, read.user);
+  if (read.up_to <= known.id) return;
+  const auto at = counted(channels_->channel(*index), read.up_to);
+  if (at && at->id > known.id) open_.commit->reads.push_back({read.channel, read.user, *at});
+}
+
+std::optional<core::CountedId> Owner::counted(const Channel& channel, MessageId up_to) {
+  // Who has read it all, as most have, costs no read of the log.
+  if (up_to >= channel.announced) return channel.counted_head();
+  store::RecordBatch found;
+  if (!store_.get_log(channel.id, std::span{&up_to, 1}, found) || found.empty()) return {};
+  return core::CountedId{up_to, found.record(0).uncountable};
+}
+
+protocol::UnreadState Owner::unread_of(ChannelIndex index, UserId user) const {
+  const Channel& channel = channels_->channel(index);
+  const core::CountedId read = channels_->read_mark(index, user);
+  const core::CountedId head = channel.counted_head();
+  return {.channel = channel.id,
+          .read = read.id,
+          .at = head.id,
+          .unread = static_cast<std::uint32_t>(core::unread(head, read))};
+}
+
 void Owner::answer(NodeId from, bus::Ticket session, ChannelId channel,
                    const ChangeResult& result) {
   if (result) return note_requests(from, {bus::Answer::Kind::change, 0, session});
@@ -84,25 +111,30 @@ void Owner::note_requests(NodeId from, const bus::Answer& answer) {
   open_.requests.resize(open_.commit->batch.size());
 }
 
-bool Owner::refuse_append(NodeId from, const bus::Refusal& naming) {
-  bus::Refusal refusal = naming;
+std::optional<bus::Refusal> Owner::cannot_append() const {
   const Settings& settings = node_.settings;
   if (draining_) {
-    refusal.code = RefusalCode::shutting_down;
-    refusal.retry_after = retry_when_draining;
-  } else if (store_failed_) {
-    refusal.code = RefusalCode::store_failed;
-    refusal.retry_after = rebuild_retry;
-  } else if (committer_->pending_bytes() + open_.commit->batch.bytes() >
-                 settings.commit_queue_bytes ||
-             source_.lag_records() > settings.fan_out_lag_records ||
-             source_.lag_entries() > settings.fan_out_lag_entries) {
-    refusal.code = RefusalCode::overloaded;
-    refusal.retry_after = core::retry_when_overloaded;
-  } else {
-    return false;
+    return bus::Refusal{.code = RefusalCode::shutting_down, .retry_after = retry_when_draining};
   }
-  node_.bus.send(from, refusal);
+  if (store_failed_) {
+    return bus::Refusal{.code = RefusalCode::store_failed, .retry_after = rebuild_retry};
+  }
+  if (committer_->pending_bytes() + open_.commit->bytes() > settings.commit_queue_bytes ||
+      source_.lag_records() > settings.fan_out_lag_records ||
+      source_.lag_entries() > settings.fan_out_lag_entries) {
+    return bus::Refusal{.code = RefusalCode::overloaded,
+                        .retry_after = core::retry_when_overloaded};
+  }
+  return std::nullopt;
+}
+
+bool Owner::refuse_append(NodeId from, const bus::Refusal& naming) {
+  const auto refusal = cannot_append();
+  if (!refusal) return false;
+  bus::Refusal named = naming;
+  named.code = refusal->code;
+  named.retry_after = refusal->retry_after;
+  node_.bus.send(from, named);
   return true;
 }
 
@@ -185,6 +217,14 @@ void Owner::handle(NodeId, bus::UsersJoined&& joined) {
   }
 }
 
+void Owner::handle(NodeId, bus::ReadMoved&& moved) {
+  std::vector<SessionPlace> places;  // What is sent may come back to users_ at once.
+  users_.for_each_session(moved.user, [&](const SessionPlace& place) { places.push_back(place); });
+  for (const SessionPlace& place : places) {
+    node_.bus.send(place.node, bus::UnreadChanged{place.ticket, moved.state});
+  }
+}
+
 void Owner::handle(NodeId from, bus::Register&& wanted) {
   if (refuse_login(from, wanted.session)) return;
   bus::Registered answer{
@@ -195,6 +235,7 @@ void Owner::handle(NodeId from, bus::Register&& wanted) {
     if (!index) continue;
     bus::ChannelState state = state_of(*index, wanted.user, answer.intervals);
     if (wanted.session == bus::no_session) state.registered = true;
+    if (state.registered && wanted.wants_unread) state.unread = unread_of(*index, wanted.user);
     if (state.registered && !set_interest(*index, from)) ++node_.operations.interest_updates;
     answer.channels.push_back(state);
   }

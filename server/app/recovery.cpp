@@ -23,6 +23,9 @@ store::Result<std::unique_ptr<Channels>> recover(const store::Store& store,
       });
   if (!visited) return visited.error();
   if (!fault.empty()) return store::Failure{fault};
+  const auto read =
+      store.visit_read_cursors([&](const store::ReadCursor& cursor) { channels->restore(cursor); });
+  if (!read) return read.error();
   for (std::uint32_t partition = 0; partition < settings.partitions; ++partition) {
     const auto end = store.journal_end({partition});
     if (!end) return end.error();

@@ -33,6 +33,7 @@ inline constexpr DeviceIndex no_device = 0xFFFFFFFFU;
 struct Session {
   std::uint32_t generation = 0;
   Phase phase = Phase::closed;
+  bool wants_unread = false;
   std::uint32_t device_incarnation = 0;
   DeviceIndex device = no_device;
   QueueSequence queue_position;       ///< When live: of its last page.

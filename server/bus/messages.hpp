@@ -66,6 +66,14 @@ struct Register {
   std::uint32_t round = 0;  ///< Of the session's catch-up; 0: none waits for the answer.
   UserId user;
   std::vector<ChannelId> channels;
+  bool wants_unread = false;  ///< Of the session: the answer counts what its user has not read.
+};
+/// A device says how far its user has read. Not answered: what can not be done is left out, the
+/// next one says it again.
+struct ReadRequest {
+  UserId user;
+  ChannelId channel;
+  MessageId up_to;
 };
 /// Whom an answered read is for.
 enum class Reading : std::uint8_t {
@@ -131,6 +139,12 @@ struct UsersJoined {
   ChannelId channel;
   MessageId at;  ///< The join.
   std::vector<UserId> users;
+};
+
+/// A user's read cursor of a channel has moved and is durable.
+struct ReadMoved {
+  UserId user;
+  protocol::UnreadState state;
 };
 
 // --- durable fan-out: from the owner of channels, the source, to owners of users -----------------
@@ -227,6 +241,7 @@ struct ChannelState {
   core::ChannelDesign design = core::ChannelDesign::per_user;
   bool registered = false;          ///< The user is in it: the sender gets its records.
   std::uint32_t intervals_end = 0;  ///< The user's end here; they begin where the last ended.
+  protocol::UnreadState unread;     ///< Where the session wants it.
 };
 struct Registered {
   Ticket session;
@@ -274,6 +289,11 @@ struct Joined {
   ChannelId channel;
   MessageId at;
 };
+/// The session's user has read a channel.
+struct UnreadChanged {
+  Ticket session;
+  protocol::UnreadState state;
+};
 /// The session's device has logged in at another node.
 struct Supersede {
   Ticket session;
@@ -282,10 +302,11 @@ struct Supersede {
 struct Rebuilt {};
 
 using Message =
-    std::variant<SendRequest, CreateRequest, JoinRequest, LeaveRequest, Register, ReadLog,
-                 UserLogin, UserLogout, DeviceHolds, ReadUserQueue, ReadMemberQueue, UsersJoined,
-                 FanOutBatch, FanOutAsk, FanOutCursors, FanOutApplied, FanOutCaughtUp,
-                 FanOutFlushed, Published, LateAck, Duplicate, Refusal, Registered, LogRead,
-                 UserQueueRead, MemberQueueRead, UserChannels, Joined, Supersede, Rebuilt>;
+    std::variant<SendRequest, CreateRequest, JoinRequest, LeaveRequest, ReadRequest, Register,
+                 ReadLog, UserLogin, UserLogout, DeviceHolds, ReadUserQueue, ReadMemberQueue,
+                 UsersJoined, ReadMoved, FanOutBatch, FanOutAsk, FanOutCursors, FanOutApplied,
+                 FanOutCaughtUp, FanOutFlushed, Published, LateAck, Duplicate, Refusal, Registered,
+                 LogRead, UserQueueRead, MemberQueueRead, UserChannels, Joined, UnreadChanged,
+                 Supersede, Rebuilt>;
 
 }  // namespace clamor::bus

@@ -21,8 +21,9 @@ struct Record {
   ChannelId channel;
   MessageId id;
   RecordKind kind = RecordKind::message;
-  UserId sender;    ///< {0} for server-made records.
-  DeviceId device;  ///< {0} for server-made records.
+  std::uint32_t uncountable = 0;  ///< Records of the channel up to this one that are not countable.
+  UserId sender;                  ///< {0} for server-made records.
+  DeviceId device;                ///< {0} for server-made records.
   std::uint32_t device_incarnation = 0;
   ClientMessageId client_message_id;  ///< {0} for server-made records.
   Instant accepted_at;
@@ -30,6 +31,6 @@ struct Record {
 };
 
 /// Whether a record counts as unread.
-[[nodiscard]] constexpr bool countable(RecordKind kind) { return kind == RecordKind::message; }
+[[nodiscard]] constexpr bool is_countable(RecordKind kind) { return kind == RecordKind::message; }
 
 }  // namespace clamor::core

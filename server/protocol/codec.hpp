@@ -22,6 +22,7 @@ enum class MessageType : std::uint8_t {
   join = 0x06,
   leave = 0x07,
   next_page = 0x08,
+  read = 0x09,
   login_accepted = 0x81,
   ack = 0x82,
   record = 0x83,
@@ -30,6 +31,7 @@ enum class MessageType : std::uint8_t {
   refused = 0x86,
   interval_start = 0x87,     ///< Inside a page only.
   history_truncated = 0x88,  ///< Inside a page only.
+  unread = 0x89,
 };
 
 /// Bytes of an encoded record before its body.
@@ -49,6 +51,7 @@ void encode(const CreateChannel& message, std::vector<std::byte>& out);
 void encode(const Join& message, std::vector<std::byte>& out);
 void encode(const Leave& message, std::vector<std::byte>& out);
 void encode(const NextPage& message, std::vector<std::byte>& out);
+void encode(const Read& message, std::vector<std::byte>& out);
 void encode(const ClientMessage& message, std::vector<std::byte>& out);
 
 void encode(const LoginAccepted& message, std::vector<std::byte>& out);
@@ -59,6 +62,7 @@ void encode(const Page& message, std::vector<std::byte>& out);
 void encode(const ChannelChanged& message, std::vector<std::byte>& out);
 /// `detail` is cut to 65,535 bytes.
 void encode(const Refused& message, std::vector<std::byte>& out);
+void encode(const Unread& message, std::vector<std::byte>& out);
 void encode(const ServerMessage& message, std::vector<std::byte>& out);
 
 /// Builds a page item by item at the end of `out`, so that no vector of items is needed.

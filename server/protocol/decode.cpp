@@ -85,6 +85,12 @@ Duration get_milliseconds(Reader& reader) {
   return std::chrono::milliseconds{reader.get<std::uint32_t>()};
 }
 
+bool get_flag(Reader& reader) {
+  const auto value = reader.get<std::uint8_t>();
+  if (value > 1) reader.fail(DecodeError::bad_value);
+  return value == 1;
+}
+
 std::vector<HeldPosition> get_positions(Reader& reader) {
   std::vector<HeldPosition> positions(reader.get_count(20));
   for (HeldPosition& position : positions) {
@@ -113,6 +119,7 @@ Login get_login(Reader& reader) {
   login.queue_position = get_id<QueueSequence>(reader);
   login.token = get_token(reader);
   login.positions = get_positions(reader);
+  login.wants_unread = get_flag(reader);
   return login;
 }
 
@@ -172,9 +179,7 @@ PageItem get_page_item(Reader& reader) {
 
 Page get_page(Reader& reader) {
   Page page;
-  const auto last = reader.get<std::uint8_t>();
-  if (last > 1) reader.fail(DecodeError::bad_value);
-  page.last = last == 1;
+  page.last = get_flag(reader);
   page.queue_position = get_id<QueueSequence>(reader);
   const std::uint32_t count = reader.get_count(17);  // The least item, interval_start, is 17 bytes.
   page.items.reserve(count);
@@ -182,6 +187,16 @@ Page get_page(Reader& reader) {
     page.items.push_back(get_page_item(reader));
   }
   return page;
+}
+
+Unread get_unread(Reader& reader) {
+  Unread unread;
+  unread.channels.resize(reader.get_count(28));
+  for (UnreadState& state : unread.channels) {
+    state = {get_id<ChannelId>(reader), get_id<MessageId>(reader), get_id<MessageId>(reader),
+             reader.get<std::uint32_t>()};
+  }
+  return unread;
 }
 
 Refused get_refused(Reader& reader) {
@@ -218,6 +233,9 @@ result<ClientMessage, DecodeError> decode_client(Bytes bytes) {
       return reader.finish<ClientMessage>(Leave{get_id<ChannelId>(reader)});
     case MessageType::next_page:
       return reader.finish<ClientMessage>(NextPage{});
+    case MessageType::read:
+      return reader.finish<ClientMessage>(
+          Read{get_id<ChannelId>(reader), get_id<MessageId>(reader)});
     default:
       return DecodeError::unknown_type;
   }
@@ -243,6 +261,8 @@ result<ServerMessage, DecodeError> decode_server(Bytes bytes) {
           ChannelChanged{get_id<ChannelId>(reader), get_id<MessageId>(reader)});
     case MessageType::refused:
       return reader.finish<ServerMessage>(get_refused(reader));
+    case MessageType::unread:
+      return reader.finish<ServerMessage>(get_unread(reader));
     default:
       return DecodeError::unknown_type;
   }

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t position_bytes = 20;
 constexpr std::size_t page_header_bytes = 14;
+constexpr std::size_t unread_bytes = 28;
 
 Writer begin(std::vector<std::byte>& out, MessageType type, std::size_t fields_bytes) {
   Writer writer{out, 1 + fields_bytes};
@@ -45,7 +46,7 @@ void put_positions(Writer& writer, const std::vector<HeldPosition>& positions) {
 void encode(const Login& message, std::vector<std::byte>& out) {
   CLAMOR_ASSERT(message.token.size() <= token_bytes_max);
   const std::size_t lists = message.token.size() + position_bytes * message.positions.size();
-  Writer writer = begin(out, MessageType::login, 23 + lists);
+  Writer writer = begin(out, MessageType::login, 24 + lists);
   writer.put(version)
       .put(message.device.value)
       .put(message.device_incarnation)
@@ -53,6 +54,7 @@ void encode(const Login& message, std::vector<std::byte>& out) {
       .put(static_cast<std::uint16_t>(message.token.size()))
       .put(message.token);
   put_positions(writer, message.positions);
+  writer.put(static_cast<std::uint8_t>(message.wants_unread));
 }
 
 void encode(const Send& message, std::vector<std::byte>& out) {
@@ -90,6 +92,10 @@ void encode(const Leave& message, std::vector<std::byte>& out) {
 
 void encode(const NextPage& /*message*/, std::vector<std::byte>& out) {
   begin(out, MessageType::next_page, 0);
+}
+
+void encode(const Read& message, std::vector<std::byte>& out) {
+  begin(out, MessageType::read, 16).put(message.channel.value).put(message.up_to.value);
 }
 
 void encode(const LoginAccepted& message, std::vector<std::byte>& out) {
@@ -141,6 +147,14 @@ void encode(const Refused& message, std::vector<std::byte>& out) {
       .put(message.expected.value)
       .put(static_cast<std::uint16_t>(detail.size()))
       .put(detail);
+}
+
+void encode(const Unread& message, std::vector<std::byte>& out) {
+  Writer writer = begin(out, MessageType::unread, 4 + unread_bytes * message.channels.size());
+  writer.put(wire_count(message.channels.size()));
+  for (const UnreadState& state : message.channels) {
+    writer.put(state.channel.value).put(state.read.value).put(state.at.value).put(state.unread);
+  }
 }
 
 void encode(const Page& message, std::vector<std::byte>& out) {

@@ -33,6 +33,7 @@ struct Login {
   std::uint32_t device_incarnation = 1;  ///< Drawn anew when a device starts empty.
   QueueSequence queue_position;          ///< Where the last queue scan ended; 0: from the start.
   std::vector<HeldPosition> positions;
+  bool wants_unread = false;  ///< The session is told what its user has not read.
 };
 /// A message to a channel; `client_message_id` is dense from 1 per (device incarnation, channel).
 struct Send {
@@ -62,9 +63,15 @@ struct Leave {
 };
 /// Asks for the next catch-up page after a Page without `last`.
 struct NextPage {};
+/// The user has read the channel up to here (cumulative; a message of the user's own says it too).
+/// Not answered; sessions of the user that want it are told by Unread.
+struct Read {
+  ChannelId channel;
+  MessageId up_to;
+};
 
 using ClientMessage =
-    std::variant<Login, Send, DeviceAck, Heartbeat, CreateChannel, Join, Leave, NextPage>;
+    std::variant<Login, Send, DeviceAck, Heartbeat, CreateChannel, Join, Leave, NextPage, Read>;
 
 // --- server to client ----------------------------------------------------------------------------
 
@@ -112,6 +119,21 @@ struct ChannelChanged {
   MessageId message_id;
 };
 
+/// What the user has not read of a channel, counted up to record `at`: the device adds what it gets
+/// above it.
+struct UnreadState {
+  ChannelId channel;
+  MessageId read;  ///< Up to here the user has read.
+  MessageId at;
+  std::uint32_t unread = 0;  ///< Messages in (read, at].
+  bool operator==(const UnreadState&) const = default;
+};
+/// To sessions that want it: after the last page every channel that has unread messages; later a
+/// channel that a device of the user has read.
+struct Unread {
+  std::vector<UnreadState> channels;
+};
+
 /// Why a request was not carried out; values are on the wire.
 enum class RefusalCode : std::uint16_t {
   malformed = 1,            ///< The session is closed after it (close code 4400).
@@ -142,7 +164,8 @@ struct Refused {
   std::string_view detail;            ///< For people.
 };
 
-using ServerMessage = std::variant<LoginAccepted, Ack, RecordFrame, Page, ChannelChanged, Refused>;
+using ServerMessage =
+    std::variant<LoginAccepted, Ack, RecordFrame, Page, ChannelChanged, Refused, Unread>;
 
 /// WebSocket close codes of our own; 4000-4099: reconnect at once, 4100-4199: reconnect with
 /// back-off, 4400-4499: do not reconnect unchanged.

@@ -3,6 +3,7 @@
 #include "server/base/assert.hpp"
 #include "server/base/id.hpp"
 #include "server/core/record.hpp"
+#include "server/core/unread.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -57,14 +58,29 @@ struct JournalPlace {
   bool operator==(const JournalPlace&) const = default;
 };
 
+/// How far a user has read a channel, by a device's word. What own sends say is not kept: the log
+/// says it again.
+struct ReadCursor {
+  ChannelId channel;
+  UserId user;
+  core::CountedId read;
+  bool operator==(const ReadCursor&) const = default;
+};
+
 /// What one turn accepted: becomes durable as a whole or not at all.
 struct Commit {
   RecordBatch batch;
   std::vector<JournalPlace> places;  ///< One a record.
+  std::vector<ReadCursor> reads;
 
   void add(const core::Record& record, std::span<const std::byte> body, JournalPlace place) {
     batch.add(record, body);
     places.push_back(place);
+  }
+  [[nodiscard]] bool empty() const { return batch.empty() && reads.empty(); }
+  /// Memory that the content takes.
+  [[nodiscard]] std::size_t bytes() const {
+    return batch.bytes() + reads.size() * sizeof(ReadCursor);
   }
 };
 

@@ -20,7 +20,7 @@ Committer::~Committer() {
 }
 
 void Committer::submit(std::shared_ptr<const Commit> commit) {
-  pending_bytes_.fetch_add(commit->batch.bytes(), std::memory_order_relaxed);
+  pending_bytes_.fetch_add(commit->bytes(), std::memory_order_relaxed);
   bool first = false;
   {
     const std::lock_guard lock{mutex_};
@@ -64,7 +64,7 @@ void Committer::run() {
     }
     outcome.took = std::chrono::steady_clock::now() - began;
     std::size_t bytes = 0;
-    for (const auto& commit : batch) bytes += commit->batch.bytes();
+    for (const auto& commit : batch) bytes += commit->bytes();
     batch.clear();
     pending_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     done_(std::move(outcome));

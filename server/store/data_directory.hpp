@@ -36,6 +36,7 @@ class DataDirectory {
 
   // @pre is_open()
   [[nodiscard]] rocksdb::DB& db() const { return *db_; }
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* facts() const { return handles_[0]; }
   [[nodiscard]] rocksdb::ColumnFamilyHandle* log() const { return handles_[1]; }
   [[nodiscard]] rocksdb::ColumnFamilyHandle* journal() const { return handles_[2]; }
   [[nodiscard]] rocksdb::ColumnFamilyHandle* queues() const { return handles_[3]; }

@@ -62,6 +62,7 @@ void write_log_value(const core::Record& record, std::span<const std::byte> body
   to = put_little(to, record.device.value);
   to = put_little(to, record.device_incarnation);
   to = put_little(to, record.client_message_id.value);
+  to = put_little(to, record.uncountable);
   put_little(to, static_cast<std::uint64_t>(to_ns(record.accepted_at)));
   out.append(reinterpret_cast<const char*>(body.data()), body.size());
 }
@@ -78,6 +79,7 @@ std::optional<LogRow> read_log_row(std::string_view key, std::string_view value)
   row.record.device = {take_little<std::uint32_t>(from)};
   row.record.device_incarnation = take_little<std::uint32_t>(from);
   row.record.client_message_id = {take_little<std::uint64_t>(from)};
+  row.record.uncountable = take_little<std::uint32_t>(from);
   row.record.accepted_at =
       instant_from_ns(static_cast<std::int64_t>(take_little<std::uint64_t>(from)));
   row.body = std::as_bytes(std::span{value}.subspan(log_header_bytes));
@@ -100,6 +102,28 @@ std::optional<JournalRow> read_journal_row(std::string_view key, std::string_vie
       {{get_big<std::uint32_t>(key.data())}, {get_big<std::uint64_t>(key.data() + 4)}},
       {get_big<std::uint64_t>(value.data())},
       {get_big<std::uint64_t>(value.data() + 8)}};
+}
+
+Key<17> read_cursor_key(ChannelId channel, UserId user) {
+  Key<17> key;
+  key.bytes[0] = read_cursor_tag;
+  put_big(key.bytes.data() + 1, channel.value);
+  put_big(key.bytes.data() + 9, user.value);
+  return key;
+}
+
+void write_read_cursor(const core::CountedId& read, std::string& out) {
+  out.resize(12);
+  put_little(put_little(out.data(), read.id.value), read.uncountable);
+}
+
+std::optional<ReadCursor> read_cursor_row(std::string_view key, std::string_view value) {
+  if (key.size() != 17 || value.size() != 12) return std::nullopt;
+  const char* from = value.data();
+  ReadCursor cursor{{big_endian_at(key, 1)}, {big_endian_at(key, 9)}, {}};
+  cursor.read.id = {take_little<std::uint64_t>(from)};
+  cursor.read.uncountable = take_little<std::uint32_t>(from);
+  return cursor;
 }
 
 Key<17> user_queue_key(UserId user, QueueSequence last) {

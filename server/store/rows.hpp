@@ -18,7 +18,7 @@
 /// `data_format`.
 namespace clamor::store {
 
-inline constexpr std::uint32_t data_format = 3;
+inline constexpr std::uint32_t data_format = 4;
 
 /// A key of fixed size, comparable by bytes.
 template <std::size_t size>
@@ -30,7 +30,7 @@ struct Key {
 // --- log: (channel, message_id) -> record without the two, body at the end
 [[nodiscard]] Key<16> log_key(ChannelId channel, MessageId id);
 /// Bytes of a log value before the body.
-inline constexpr std::size_t log_header_bytes = 33;
+inline constexpr std::size_t log_header_bytes = 37;
 void write_log_value(const core::Record& record, std::span<const std::byte> body, std::string& out);
 /// Nothing where key or value is not a record: the row is damaged.
 struct LogRow {
@@ -49,6 +49,14 @@ struct JournalRow {
 };
 [[nodiscard]] std::optional<JournalRow> read_journal_row(std::string_view key,
                                                          std::string_view value);
+
+// --- read cursors, beside the directory's facts: tag, channel, user -> id, uncountable
+inline constexpr char read_cursor_tag = 'R';
+[[nodiscard]] Key<17> read_cursor_key(ChannelId channel, UserId user);
+void write_read_cursor(const core::CountedId& read, std::string& out);
+/// Nothing where key or value is not a read cursor.
+[[nodiscard]] std::optional<ReadCursor> read_cursor_row(std::string_view key,
+                                                        std::string_view value);
 
 // --- queues: first byte of the key tells rows apart
 inline constexpr char user_queue_tag = 'U';

@@ -86,6 +86,11 @@ Result<std::size_t> Store::append(std::span<const std::shared_ptr<const Commit>>
       batch.Put(impl_->directory.journal(), slice(journal_key(commit->places[i]).view()),
                 slice(key.view()));
     }
+    for (const ReadCursor& cursor : commit->reads) {
+      write_read_cursor(cursor.read, value);
+      batch.Put(impl_->directory.facts(),
+                slice(read_cursor_key(cursor.channel, cursor.user).view()), value);
+    }
   }
   rocksdb::WriteOptions options;
   options.sync = impl_->directory.settings().durability == Durability::fsync;
@@ -149,6 +154,20 @@ Result<void> Store::visit_log(
     const auto found = read_log_row(view(row->key()), view(row->value()));
     if (!found) return damaged("log");
     visit(found->record, found->body);
+  }
+  if (!row->status().ok()) return failure(row->status());
+  return {};
+}
+
+Result<void> Store::visit_read_cursors(const std::function<void(const ReadCursor&)>& visit) const {
+  if (!impl_->is_open()) return closed();
+  const std::unique_ptr<rocksdb::Iterator> row{
+      impl_->db().NewIterator(across(), impl_->directory.facts())};
+  const std::string_view tag{&read_cursor_tag, 1};
+  for (row->Seek(slice(tag)); row->Valid() && view(row->key()).starts_with(tag); row->Next()) {
+    const auto found = read_cursor_row(view(row->key()), view(row->value()));
+    if (!found) return damaged("read cursors");
+    visit(*found);
   }
   if (!row->status().ok()) return failure(row->status());
   return {};

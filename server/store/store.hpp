@@ -120,6 +120,9 @@ class Store {
   /// Calls `visit` for every record, by (channel, id). For recovery: a fold of the whole log.
   [[nodiscard]] Result<void> visit_log(
       const std::function<void(const core::Record&, std::span<const std::byte>)>& visit) const;
+  /// Calls `visit` for every read cursor that a commit brought, by (channel, user).
+  [[nodiscard]] Result<void> visit_read_cursors(
+      const std::function<void(const ReadCursor&)>& visit) const;
   /// Calls `visit` for a partition's journal rows above `after`, ascending, at most `rows_max`.
   [[nodiscard]] Result<void> visit_journal(
       PartitionId partition, JournalSequence after, std::size_t rows_max,

@@ -266,7 +266,8 @@ class TestDevice {
                           .device = {device_},
                           .device_incarnation = 1,
                           .queue_position = queue_position_,
-                          .positions = {}};
+                          .positions = {},
+                          .wants_unread = wants_unread_};
     for (const auto& [channel, at] : positions_) {
       login.positions.push_back({{channel}, {1, {at}}});
     }
@@ -371,6 +372,24 @@ class TestDevice {
       return changed->message_id;
     }
   }
+  /// From the next login on it is told what its user has not read.
+  void want_unread() { wants_unread_ = true; }
+  /// Reads until it is told; live records before that are kept.
+  std::vector<protocol::UnreadState> take_unread() {
+    for (;;) {
+      const TestClient::Arrived arrived = client_->receive();
+      if (const auto* record = std::get_if<protocol::RecordFrame>(&arrived.message)) {
+        keep(*record);
+        continue;
+      }
+      const auto* const unread = std::get_if<protocol::Unread>(&arrived.message);
+      if (unread == nullptr) throw std::runtime_error("expected Unread");
+      return unread->channels;
+    }
+  }
+  void read(std::uint64_t channel, std::uint64_t up_to) {
+    client_->send(protocol::Read{{channel}, {up_to}});
+  }
   void acknowledge() {
     protocol::DeviceAck ack{.queue_position = queue_position_, .positions = {}};
     for (const auto& [channel, at] : positions_) ack.positions.push_back({{channel}, {1, {at}}});
@@ -426,6 +445,7 @@ class TestDevice {
   std::uint32_t device_;
   int receive_buffer_bytes_ = 0;
   std::size_t pages_ = 0;
+  bool wants_unread_ = false;
   std::optional<TestClient> client_;
   std::map<std::uint64_t, std::uint64_t> positions_;
   std::map<std::uint64_t, std::uint64_t> sent_;

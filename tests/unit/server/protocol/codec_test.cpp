@@ -46,6 +46,7 @@ RecordFrame any_record(const Buffer& body) {
   frame.record = {{any<std::uint64_t>()},
                   {any<std::uint64_t>()},
                   static_cast<core::RecordKind>(*rc::gen::inRange(1, 6)),
+                  0,
                   {any<std::uint64_t>()},
                   {any<std::uint32_t>()},
                   any<std::uint32_t>(),
@@ -59,14 +60,12 @@ RecordFrame any_record(const Buffer& body) {
 Duration any_milliseconds() { return std::chrono::milliseconds{any<std::uint32_t>()}; }
 
 ClientMessage any_client_message(Arena& arena) {
-  switch (*rc::gen::inRange(0, 8)) {
+  switch (*rc::gen::inRange(0, 9)) {
     case 0:
       arena.text = any<std::string>();
-      return Login{arena.text,
-                   {any<std::uint32_t>()},
-                   any<std::uint32_t>(),
-                   {any<std::uint64_t>()},
-                   any_positions()};
+      return Login{arena.text,           {any<std::uint32_t>()},
+                   any<std::uint32_t>(), {any<std::uint64_t>()},
+                   any_positions(),      any<bool>()};
     case 1:
       arena.body = any_bytes(300);
       return Send{{any<std::uint64_t>()}, {any<std::uint64_t>()}, arena.body};
@@ -83,6 +82,8 @@ ClientMessage any_client_message(Arena& arena) {
       return Join{{any<std::uint64_t>()}};
     case 6:
       return Leave{{any<std::uint64_t>()}};
+    case 7:
+      return Read{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
     default:
       return NextPage{};
   }
@@ -109,7 +110,7 @@ Page any_page(Arena& arena) {
 }
 
 ServerMessage any_server_message(Arena& arena) {
-  switch (*rc::gen::inRange(0, 6)) {
+  switch (*rc::gen::inRange(0, 7)) {
     case 0:
       return LoginAccepted{{any<std::uint64_t>()},
                            {any<std::uint32_t>()},
@@ -124,6 +125,16 @@ ServerMessage any_server_message(Arena& arena) {
       return any_page(arena);
     case 4:
       return ChannelChanged{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
+    case 5: {
+      Unread unread{std::vector<UnreadState>(*rc::gen::inRange<std::size_t>(0, 20))};
+      for (UnreadState& state : unread.channels) {
+        state = {{any<std::uint64_t>()},
+                 {any<std::uint64_t>()},
+                 {any<std::uint64_t>()},
+                 any<std::uint32_t>()};
+      }
+      return unread;
+    }
     default:
       arena.text = any<std::string>();
       return Refused{static_cast<RefusalCode>(any<std::uint16_t>()),
@@ -237,6 +248,10 @@ TEST(Codec, EachKindOfBadBytesHasItsError) {
   Buffer page = encoded(Page{});
   page[1] = std::byte{2};
   EXPECT_EQ(decode_server(page).error(), DecodeError::bad_value);
+
+  Buffer wants = encoded(Login{});
+  wants.back() = std::byte{2};
+  EXPECT_EQ(decode_client(wants).error(), DecodeError::bad_value);
 
   Buffer nested = encoded(Page{});
   nested[10] = std::byte{1};

@@ -70,6 +70,7 @@ RecordFrame record(std::uint64_t id, std::uint64_t client_message_id, std::int64
   frame.record = {{9},
                   {id},
                   core::RecordKind::message,
+                  0,
                   {17},
                   {1},
                   3,
@@ -92,9 +93,10 @@ TEST(ProtocolDocument, DumpsAreWhatTheCodecMakesOfTheStory) {
   Buffer send_frame;
   append_client_frame(Opcode::binary, send, 0x3D21FA37, send_frame);
   const std::vector<Block> expected{
-      {"client", encoded(Login{token, {1}, 7, {0}, {{{9}, {1, {3}}}}})},
+      {"client", encoded(Login{token, {1}, 7, {0}, {{{9}, {1, {3}}}}, true})},
       {"server", encoded(LoginAccepted{{42}, {1}, std::chrono::seconds{5}, resume})},
       {"server", encoded(Page{true, {12}, {record(4, 1, 5'000'000'000, question)}})},
+      {"server", encoded(Unread{{{{9}, {2}, {4}, 2}}})},
       {"client", encoded(DeviceAck{{12}, {{{9}, {1, {4}}}}})},
       {"client", send},
       {"frame", send_frame},

@@ -20,6 +20,7 @@ TEST(Rows, LogValueReadsBackAsTheRecordItWasMadeOf) {
   const core::Record record{.channel = {7},
                             .id = {1ULL << 40U},
                             .kind = core::RecordKind::leave,
+                            .uncountable = 0x80000002U,
                             .sender = {0xFFEEDDCCBBAA9988ULL},
                             .device = {3},
                             .device_incarnation = 0x80000001U,
@@ -33,6 +34,7 @@ TEST(Rows, LogValueReadsBackAsTheRecordItWasMadeOf) {
   EXPECT_EQ(row->record.channel, record.channel);
   EXPECT_EQ(row->record.id, record.id);
   EXPECT_EQ(row->record.kind, record.kind);
+  EXPECT_EQ(row->record.uncountable, record.uncountable);
   EXPECT_EQ(row->record.sender, record.sender);
   EXPECT_EQ(row->record.device, record.device);
   EXPECT_EQ(row->record.device_incarnation, record.device_incarnation);
@@ -40,6 +42,16 @@ TEST(Rows, LogValueReadsBackAsTheRecordItWasMadeOf) {
   EXPECT_EQ(row->record.accepted_at, record.accepted_at);
   EXPECT_EQ(row->record.body_bytes, 4U);
   EXPECT_EQ(text_of(row->body), "body");
+}
+
+TEST(Rows, AReadCursorReadsBackAsItWasWritten) {
+  const ReadCursor cursor{{1ULL << 50U}, {0xFFEEDDCCBBAA9988ULL}, {{1ULL << 40U}, 0x80000001U}};
+  const auto key = read_cursor_key(cursor.channel, cursor.user);
+  std::string value = "stale";
+  write_read_cursor(cursor.read, value);
+  EXPECT_EQ(read_cursor_row(key.view(), value), cursor);
+  EXPECT_FALSE(read_cursor_row(key.view().substr(1), value));
+  EXPECT_FALSE(read_cursor_row(key.view(), std::string_view{value}.substr(1)));
 }
 
 TEST(Rows, DamagedRowsAreRefusedNotGuessed) {
