@@ -152,6 +152,7 @@ class Swarm final : private ConnectionEvents {
   void take(std::uint32_t slot, const protocol::ChannelChanged& changed);
   void take(std::uint32_t slot, const protocol::Refused& refused);
   void take(std::uint32_t slot, const protocol::Unread& unread);
+  void take(std::uint32_t /*slot*/, const protocol::UserTyping& /*typing*/) {}
   void take_record(std::uint32_t slot, const protocol::RecordFrame& frame, bool in_page);
   void judge_hole(std::uint32_t slot, std::uint32_t channel, std::uint64_t hole,
                   bool in_page = false);

@@ -264,7 +264,9 @@ void Swarm::take_record(std::uint32_t slot, const protocol::RecordFrame& frame, 
   const Receiving received = ledger_.receive(client.user.client, observed);
   judge_hole(slot, observed.channel, received.hole, in_page);
   if (received.receipt != Receipt::first && received.receipt != Receipt::reordered) return;
-  if (record.kind != core::RecordKind::message || observed.sender == client.user.client) return;
+  // A stub and a record about another carry no stamp.
+  const bool stamped = record.kind == core::RecordKind::message && !record.redacted;
+  if (!stamped || observed.sender == client.user.client) return;
   measure_delivery(client, frame.body, observed.channel, in_page);
 }
 

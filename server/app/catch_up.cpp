@@ -28,6 +28,11 @@ CatchUp::Progress& CatchUp::add(ChannelId channel) {
   return *channels.insert(place, {.channel = channel});
 }
 
+MessageId CatchUp::holds(ChannelId channel) const {
+  const auto place = place_of(held, channel);
+  return place != held.end() && place->channel == channel ? place->held.message_id : MessageId{};
+}
+
 void hold(CatchUp& catch_up, CatchUp::Waiting frame, std::size_t records_max) {
   auto& waiting = catch_up.waiting;
   if (!frame.is_record()) {
@@ -65,6 +70,14 @@ void CatchUpReader::learn(CatchUp& catch_up, const bus::ChannelState& state,
   if (held->held.incarnation == state.incarnation) {
     progress.at = std::max(progress.at, held->held.message_id);
   }
+}
+
+void CatchUpReader::learn_redacted(CatchUp& catch_up, std::span<const core::HeldUpTo> redacted) {
+  if (redacted.empty()) return;
+  auto& all = catch_up.redacted;
+  all.insert(all.end(), redacted.begin(), redacted.end());
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
 }
 
 void CatchUpReader::plan(CatchUp& catch_up) {

@@ -59,6 +59,8 @@ struct CatchUp {
 
   /// The user's progress in a channel, or nullptr. O(log channels).
   [[nodiscard]] Progress* find(ChannelId channel);
+  /// What the device said that it holds of the channel.
+  [[nodiscard]] MessageId holds(ChannelId channel) const;
   /// As find(), added where it was missing.
   [[nodiscard]] Progress& add(ChannelId channel);
   /// The user's intervals in the channel.
@@ -74,6 +76,8 @@ struct CatchUp {
   std::vector<protocol::HeldPosition> held;  ///< By channel, as the device sent them, or was sent.
   std::vector<Progress> channels;            ///< By channel id.
   std::vector<core::Interval> intervals;
+  /// Records whose copies in queues are out of date (`payload: copy`); by channel, id.
+  std::vector<core::HeldUpTo> redacted;
   std::uint32_t round = 0;      ///< Rounds so far, this one included.
   std::size_t answers_due = 0;  ///< The round's registrations under way; the plan needs them all.
   bool round_due = false;       ///< The user's owner was asked for the channels of a round.
@@ -122,6 +126,8 @@ class CatchUpReader {
  public:
   CatchUpReader(NodeContext& node, const core::PageLimits& limits) : node_{node}, limits_{limits} {}
 
+  /// Takes what a channels' owner said of redacted records.
+  static void learn_redacted(CatchUp& catch_up, std::span<const core::HeldUpTo> redacted);
   /// Takes what a channel's owner said of it, to be planned with.
   void learn(CatchUp& catch_up, const bus::ChannelState& state, core::Intervals intervals);
   /// Plans a round, from what is held or written to pages to every channel's `up_to`.

@@ -339,8 +339,17 @@ CatchUpReader::Step CatchUpReader::emit_copies(const Context& context) {
       CatchUp::Progress* const progress = catch_up.find(record.channel);
       if (progress == nullptr) continue;
       if (record.id > (user_queue ? progress->queued : context.scan().up_to)) continue;
+      const auto& gone = catch_up.redacted;
+      const bool redacted =
+          std::binary_search(gone.begin(), gone.end(), core::HeldUpTo{record.channel, record.id});
+      core::Record stub = record;
+      if (redacted) {
+        stub.redacted = true;
+        stub.has_about = false;
+      }
+      const auto body = redacted ? std::span<const std::byte>{} : row.body(catch_up.copy);
       // Checked like any other: what is not the channel's next id of an interval is passed over.
-      if (!emit(context, *progress, record, row.body(catch_up.copy))) return Step::page_full;
+      if (!emit(context, *progress, stub, body)) return Step::page_full;
     }
   }
   return Step::again;

@@ -2,7 +2,9 @@
 
 #include "server/base/assert.hpp"
 #include "server/base/hash.hpp"
+#include "server/core/limits.hpp"
 #include "server/core/placement.hpp"
+#include "server/protocol/about.hpp"
 #include "server/protocol/byte_order.hpp"
 
 #include <algorithm>
@@ -13,7 +15,6 @@
 namespace clamor::server {
 
 using core::ChannelDesign;
-using core::Interval;
 using core::MemberRow;
 using core::RecordKind;
 using protocol::RefusalCode;
@@ -48,40 +49,93 @@ Channels::Channels(const ChannelsSettings& settings)
 // --- decisions -----------------------------------------------------------------------------------
 
 Channels::SendAnswer Channels::send(UserId user, DeviceId device, std::uint32_t device_incarnation,
-                                    const protocol::Send& send, Instant now,
-                                    store::Commit& commit) {
+                                    const protocol::Send& send, Instant now, store::Commit& commit,
+                                    const Target* target) {
   const auto index = find(send.channel);
   if (!index) return {.refused = RefusalCode::no_such_channel};
   Channel& channel = channels_[*index];
   if (!is_member(channel, user)) return {.refused = RefusalCode::not_member};
   Sender& row = sender(*index, user, device);
   row.make_room();
+  // A resend is answered as it was, whatever became of its target since.
+  if (core::is_next(row.row, device_incarnation, send.client_message_id)) {
+    if (const auto fault = fault_of(channel, user, send, target)) return {.refused = fault};
+  }
   const core::Accepted accepted =
       core::accept(channel.head, row.row, row.ring, device_incarnation, send.client_message_id);
   if (accepted.outcome == core::AcceptOutcome::accepted) {
     add(channel,
         {.channel = channel.id,
          .id = accepted.id,
-         .kind = RecordKind::message,
+         .kind = send.kind,
          .sender = user,
          .device = device,
          .device_incarnation = device_incarnation,
          .client_message_id = send.client_message_id,
          .accepted_at = now},
-        send.body, commit);
+        send, target, commit);
   }
   return {.accepted = accepted, .refused = std::nullopt};
 }
 
-ChangeResult Channels::create(ChannelId id, std::span<const UserId> members, Instant now,
-                              store::Commit& commit) {
+std::optional<RefusalCode> Channels::fault_of(const Channel& channel, UserId user,
+                                              const protocol::Send& send,
+                                              const Target* target) const {
+  if (send.mentions.size() > core::mentions_max) return RefusalCode::too_many_mentions;
+  const auto& mentions = send.mentions;
+  const bool all =
+      std::find(mentions.begin(), mentions.end(), protocol::everyone) != mentions.end();
+  if (all && user != channel.admin) return RefusalCode::not_allowed;
+  if (send.target == MessageId{} && !core::needs_target(send.kind)) return std::nullopt;
+  if (target == nullptr || target->record.kind != RecordKind::message || target->record.redacted) {
+    return RefusalCode::no_such_message;
+  }
+  const bool own = target->record.sender == user;
+  const bool edits = send.kind == RecordKind::edit;
+  const bool deletes = send.kind == RecordKind::deletion;
+  if (!edits && !deletes) return std::nullopt;
+  if (!own && !(deletes && user == channel.admin)) return RefusalCode::not_allowed;
+  if (edits && target->edits.size() >= core::edits_max) return RefusalCode::too_many_edits;
+  if (busy_targets_.contains({channel.id, send.target})) return RefusalCode::too_many_pending;
+  return std::nullopt;
+}
+
+void Channels::add(Channel& channel, core::Record record, const protocol::Send& send,
+                   const Target* target, store::Commit& commit) {
+  if (!send.is_about()) return add(channel, record, send.body, commit);
+  std::vector<std::byte> body;
+  protocol::append_about(send.target, send.mentions, send.body, body);
+  record.has_about = true;
+  add(channel, record, body, commit);
+  if (send.kind != RecordKind::edit && send.kind != RecordKind::deletion) return;
+  busy_targets_.emplace(channel.id, send.target);
+  if (send.kind == RecordKind::edit) {
+    return commit.edits.push_back({channel.id, send.target, record.id});
+  }
+  const auto redact = [&](core::Record stub, const std::vector<UserId>& mentioned) {
+    stub.redacted = true;
+    stub.has_about = false;
+    stub.body_bytes = 0;
+    commit.redactions.push_back({stub, mentioned});
+  };
+  redact(target->record, target->mentioned);
+  for (const core::Record& edit : target->edits) redact(edit, {});
+}
+
+ChangeResult Channels::create(ChannelId id, UserId admin, std::span<const UserId> members,
+                              Instant now, store::Commit& commit) {
   if (find(id)) return RefusalCode::channel_exists;
   if (members.size() > settings_.group_members_max) return RefusalCode::group_too_large;
   const ChannelIndex index = add_channel(id);
   std::vector<std::byte> body;
   body.reserve(members.size() * 8);
   for (const UserId user : members) append_user(user, body);
-  const MessageId first = append(channels_[index], RecordKind::join, body, now, commit);
+  Channel& created = channels_[index];
+  created.admin = admin;
+  const MessageId first = ++created.head.head;
+  add(created,
+      {.channel = id, .id = first, .kind = RecordKind::join, .sender = admin, .accepted_at = now},
+      body, commit);
   channels_[index].members.reserve(members.size());
   for (const UserId user : members) open_interval(index, user, first);
   Channel& channel = channels_[index];
@@ -179,6 +233,16 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
     ++run.count;
     channel.head.durable_head = record.id;
     mark_read(index, record, commit.batch.body(i));
+    if (record.kind == RecordKind::edit || record.kind == RecordKind::deletion) {
+      busy_targets_.erase({record.channel, protocol::read_about(commit.batch.body(i))->target});
+    }
+  }
+  for (const store::Redaction& redaction : commit.redactions) {
+    const ChannelIndex index = channel_index_.at(redaction.stub.channel);
+    for (const UserId user : redaction.mentioned) {
+      marks_.forget_mention(index, user, redaction.stub.id);
+    }
+    list_redacted(index, redaction.stub.id);
   }
   if (run.count != 0) plan_run(known(run.channel), run, out);
   for (const store::ReadCursor& cursor : commit.reads) restore(cursor);
@@ -194,21 +258,6 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
     }
   }
   return out;
-}
-
-void Channels::mark_read(ChannelIndex index, const core::Record& record,
-                         std::span<const std::byte> body) {
-  const core::CountedId at{record.id, record.uncountable};
-  if (core::is_countable(record.kind)) {
-    marks_.advance(index, record.sender, at);
-  } else if (record.kind == RecordKind::join && record.id != MessageId{1}) {
-    for_each_user(body, [&](UserId user) { marks_.advance(index, user, at); });
-  }
-}
-
-void Channels::restore(const store::ReadCursor& cursor) {
-  const auto index = find(cursor.channel);
-  if (index) marks_.advance(*index, cursor.user, cursor.read);
 }
 
 void Channels::plan_run(Channel& channel, const core::RecordRun& run, Planned& out) {
@@ -234,84 +283,6 @@ void Channels::set_settled(std::span<const core::RecordRun> runs) {
 void Channels::set_covered(std::span<const core::RecordRun> runs) {
   for (const core::RecordRun& run : runs) {
     known(run.channel).covered = run.first + (run.count - 1);
-  }
-}
-
-// --- recovery ------------------------------------------------------------------------------------
-
-void Channels::restore(const core::Record& record, std::span<const std::byte> body) {
-  const auto known = find(record.channel);
-  const ChannelIndex index = known ? *known : add_channel(record.channel);
-  channels_[index].head.head = record.id;
-  channels_[index].head.durable_head = record.id;
-  channels_[index].uncountable = record.uncountable;
-  set_announced(index, record);
-  mark_read(index, record, body);
-  switch (record.kind) {
-    case RecordKind::message: {
-      Sender& row = sender(index, record.sender, record.device);
-      row.make_room();
-      core::restore(row.row, row.ring, record.device_incarnation, record.client_message_id,
-                    record.id);
-      break;
-    }
-    case RecordKind::join:
-      for_each_user(body, [&](UserId user) { open_interval(index, user, record.id); });
-      break;
-    case RecordKind::leave:
-    case RecordKind::kick:
-      for_each_user(body, [&](UserId user) { close_interval(channels_[index], user, record.id); });
-      break;
-    case RecordKind::design_changed:
-      channels_[index].next_design = static_cast<ChannelDesign>(body[0]);
-      channels_[index].queue_from = record.id;
-      break;
-  }
-  Channel& channel = channels_[index];
-  if (record.id == MessageId{1}) {
-    channel.next_design =
-        core::effective_design(settings_.design, ChannelDesign::per_user, channel.members_now);
-  }
-  channel.head.design = channel.next_design;
-}
-
-void Channels::set_journal_end(PartitionId partition, JournalSequence end) {
-  journal_ends_[partition.value] = end;
-}
-
-Channels::Planned Channels::redo(std::span<const store::JournalRow> rows) {
-  Planned out;
-  core::RecordRun run;
-  const auto plan = [&] {
-    if (run.count != 0) plan_run(known(run.channel), run, out);
-  };
-  for (const store::JournalRow& row : rows) {
-    add_joins(known(row.channel), row.id, out.fan_out.joins);
-    // Below the latest change of design queues are not looked at, so nothing is owed to them.
-    if (row.id < known(row.channel).queue_from) continue;
-    if (run.channel != row.channel || run.first + run.count != row.id) {
-      plan();
-      run = {row.channel, row.id, 0};
-    }
-    ++run.count;
-  }
-  plan();
-  if (!rows.empty()) out.fan_out.cursors.push_back(rows.back().place);
-  return out;
-}
-
-void Channels::add_joins(const Channel& channel, MessageId id,
-                         std::vector<store::UserChannel>& out) {
-  if (id > channel.last_join) return;
-  for (const MemberRow& row : channel.members) {
-    if (row.interval.join == id) out.push_back({row.user, channel.id});
-  }
-}
-
-void Channels::set_all_covered() {
-  for (Channel& channel : channels_) {
-    channel.covered = channel.head.durable_head;
-    channel.settled = channel.head.durable_head;
   }
 }
 

@@ -19,8 +19,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace clamor::server {
@@ -44,6 +46,7 @@ struct Channel {
   MessageId queue_from;  ///< The latest design_changed; 0: never changed.
   core::ChannelDesign next_design = core::ChannelDesign::per_user;  ///< After tentative records.
   std::uint32_t members_now = 0;                                    ///< After tentative records.
+  UserId admin;                                                     ///< Who created it.
   std::vector<core::MemberRow> members;  ///< One row an interval, by (partition, user, join).
 
   /// Up to which record unread ones are counted.
@@ -56,6 +59,14 @@ struct ChannelsSettings {
   DesignSpec design;
   std::uint32_t partitions = 4;  ///< A power of two.
   std::uint32_t group_members_max = 10'000;
+  bool lists_redacted = false;  ///< Copies of records must be checked (`payload: copy`).
+};
+
+/// The message that a send is about, as the log has it.
+struct Target {
+  core::Record record;
+  std::vector<UserId> mentioned;
+  std::vector<core::Record> edits;  ///< Of what is edited or deleted.
 };
 
 /// A request that was accepted (its record is in the commit), or why not.
@@ -72,14 +83,17 @@ class Channels {
   // --- decisions; `now` becomes the records' accepted_at
   struct SendAnswer {
     core::Accepted accepted;
-    std::optional<protocol::RefusalCode> refused;  ///< no_such_channel, not_member.
+    std::optional<protocol::RefusalCode> refused;
   };
-  /// Decides on a device's send. O(log members).
+  /// Decides on a device's send. `target`: the durable record that it is about, where it names one
+  /// and the log has it. O(log members).
   [[nodiscard]] SendAnswer send(UserId user, DeviceId device, std::uint32_t device_incarnation,
-                                const protocol::Send& send, Instant now, store::Commit& commit);
-  /// Creates a channel; record 1 is the join of all `members`. @pre members are distinct, not
-  /// empty.
-  [[nodiscard]] ChangeResult create(ChannelId channel, std::span<const UserId> members, Instant now,
+                                const protocol::Send& send, Instant now, store::Commit& commit,
+                                const Target* target = nullptr);
+  /// Creates a channel; record 1 is the join of all `members`, its sender the admin. @pre members
+  /// are distinct, not empty.
+  [[nodiscard]] ChangeResult create(ChannelId channel, UserId admin,
+                                    std::span<const UserId> members, Instant now,
                                     store::Commit& commit);
   [[nodiscard]] ChangeResult join(ChannelId channel, UserId user, Instant now,
                                   store::Commit& commit);
@@ -137,6 +151,12 @@ class Channels {
   [[nodiscard]] core::CountedId read_mark(ChannelIndex channel, UserId user) const {
     return marks_.of(channel, user);
   }
+  /// Unread messages up to `head` that mention the user.
+  [[nodiscard]] std::uint32_t mentions(ChannelIndex channel, UserId user, MessageId head) const {
+    return marks_.mentions(channel, user, head);
+  }
+  /// Records above `after` whose bodies are gone, ascending; none unless they are listed.
+  [[nodiscard]] std::span<const MessageId> redacted(ChannelIndex channel, MessageId after) const;
   [[nodiscard]] std::uint32_t partitions() const { return settings_.partitions; }
 
  private:
@@ -167,11 +187,20 @@ class Channels {
   [[nodiscard]] bool is_member(const Channel& channel, UserId user) const;
   void open_interval(ChannelIndex index, UserId user, MessageId at);
   void close_interval(Channel& channel, UserId user, MessageId at);
+  /// Why a new send cannot be accepted, if it cannot.
+  [[nodiscard]] std::optional<protocol::RefusalCode> fault_of(const Channel& channel, UserId user,
+                                                              const protocol::Send& send,
+                                                              const Target* target) const;
+  /// Adds an accepted send.
+  void add(Channel& channel, core::Record record, const protocol::Send& send, const Target* target,
+           store::Commit& commit);
   /// Adds a record to the commit, its countable index and its place in the journal.
   void add(Channel& channel, core::Record record, std::span<const std::byte> body,
            store::Commit& commit);
   /// What a record that is in the log says of who has read what.
   void mark_read(ChannelIndex channel, const core::Record& record, std::span<const std::byte> body);
+  void add_mentions(ChannelIndex channel, MessageId id, std::span<const std::byte> body);
+  void list_redacted(ChannelIndex channel, MessageId id);
   /// Appends a server-made record as the channel's next.
   MessageId append(Channel& channel, core::RecordKind kind, std::span<const std::byte> body,
                    Instant now, store::Commit& commit);
@@ -187,7 +216,10 @@ class Channels {
   std::unordered_map<UserId, UserIndex> user_index_;
   std::unordered_map<SenderKey, Sender, SenderHash> senders_;
   ReadMarks marks_;
-  std::vector<JournalSequence> journal_ends_;  ///< By partition; tentative.
+  /// Messages with an edit or deletion that is not durable: the next one must know of it.
+  std::set<std::pair<ChannelId, MessageId>> busy_targets_;
+  std::unordered_map<ChannelIndex, std::vector<MessageId>> redacted_;  ///< Where listed; sorted.
+  std::vector<JournalSequence> journal_ends_;                          ///< By partition; tentative.
   core::DurablePlan plan_;
   std::vector<core::Interval> scratch_;
 };

@@ -59,6 +59,7 @@ class Frontend {
   void handle(NodeId from, bus::UserChannels&& channels);
   void handle(NodeId from, bus::Joined&& joined);
   void handle(NodeId from, bus::UnreadChanged&& changed);
+  void handle(NodeId from, bus::MemberTyping&& typing);
   void handle(NodeId from, bus::Supersede&& supersede);
   void handle(NodeId from, bus::Rebuilt&& rebuilt);
 
@@ -76,9 +77,13 @@ class Frontend {
   void handle(gateway::SessionId id, Session& session, const protocol::DeviceAck& ack);
   void handle(gateway::SessionId id, Session& session, const protocol::NextPage& next);
   void handle(gateway::SessionId id, Session& session, const protocol::Read& read);
+  void handle(gateway::SessionId id, Session& session, const protocol::Typing& typing);
   void handle(gateway::SessionId id, Session& session, const protocol::Heartbeat& heartbeat);
   /// Whether a request that appends to the channel cannot be taken: then it was refused.
   [[nodiscard]] bool refuse_append(gateway::SessionId id, const protocol::Refused& naming);
+  /// Whether the session's user is in as many channels as it may join: then it was refused.
+  [[nodiscard]] bool refuse_channel(gateway::SessionId id, const Session& session,
+                                    ChannelId channel);
   void refuse(gateway::SessionId id, const protocol::Refused& refusal);
   void refuse_and_close(gateway::SessionId id, const protocol::Refused& refusal,
                         protocol::CloseCode code);

@@ -88,6 +88,10 @@ void Frontend::register_channels(gateway::SessionId id, CatchUp& catch_up,
     if (!node_.bus.is_up(node)) return refuse_unavailable(id);
     wanted.round = catch_up.round;
     wanted.wants_unread = sessions_.find(id)->wants_unread;
+    if (node_.settings.payload == QueuePayload::copy) {
+      for (const ChannelId channel : wanted.channels)
+        wanted.held.push_back(catch_up.holds(channel));
+    }
   }
   catch_up.answers_due += asked.size();
   // Each may be answered at once; `catch_up` is not to be looked at from here on.
@@ -221,7 +225,7 @@ void Frontend::finish_catch_up(gateway::SessionId id, Session& session) {
   std::span<const CatchUp::Waiting> unsent{catch_up->waiting};
   // One that is not sent now is out of date by the end of the next pages, which have their own.
   const bool told =
-      !session.wants_unread || send_live(id, {frame_of(unread_of(*catch_up)), {}, {}});
+      !session.wants_unread || send_live(id, {.frame = frame_of(unread_of(*catch_up))});
   if (!told) return fall_behind(id, session, unsent);
   for (; !unsent.empty(); unsent = unsent.subspan(1)) {
     if (!send_live(id, unsent.front())) return fall_behind(id, session, unsent);

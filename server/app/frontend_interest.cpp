@@ -216,6 +216,7 @@ void Frontend::handle(NodeId, bus::Registered&& registered) {
   Session* const session = sessions_.find(id);
   if (session == nullptr || session->catch_up == nullptr) return;
   CatchUp& catch_up = *session->catch_up;
+  CatchUpReader::learn_redacted(catch_up, registered.redacted);
   // refresh() asks for no round; its answer may come when another is open.
   if (registered.round != catch_up.round) return;
   // A channel that the user joined meanwhile may be known before all others are.

@@ -110,7 +110,7 @@ void Frontend::deliver(LiveIndex index, const core::Record& record, std::span<co
   live.relayed = record.id;
   if (!live.slots.empty()) {
     const gateway::SharedFrame frame = frame_of(protocol::RecordFrame{record, body});
-    const auto sender = record.kind == core::RecordKind::message
+    const auto sender = core::is_sent(record.kind)
                             ? sessions_.find_device(record.sender, record.device)
                             : std::nullopt;
     for (std::size_t i = 0; i < live.slots.size(); ++i) {
@@ -133,6 +133,21 @@ void Frontend::deliver(LiveIndex index, const core::Record& record, std::span<co
       progress->up_to = record.id;  // What is relayed from here on is not the user's.
     });
   });
+}
+
+void Frontend::handle(NodeId, bus::MemberTyping&& typing) {
+  const auto index = live_.find(typing.channel);
+  if (!index || live_.at(*index).slots.empty()) return;
+  const gateway::SharedFrame frame = frame_of(protocol::UserTyping{typing.channel, typing.user});
+  for (const std::uint32_t slot : live_.at(*index).slots) {
+    const Session& session = sessions_.at(slot);
+    // Nothing waits for who is still catching up: it would be stale.
+    if (session.phase != Phase::live || sessions_.device(session.device).user == typing.user) {
+      continue;
+    }
+    // Nor for who reads too slowly.
+    node_.incidents.typing_sent += gateway_->send(sessions_.id_at(slot), frame) ? 1 : 0;
+  }
 }
 
 void Frontend::send_after_pages(gateway::SessionId id, Session& session, CatchUp::Waiting frame) {

@@ -1,6 +1,7 @@
 // What clients ask of a node: one function a message.
 
 #include "server/app/frontend.hpp"
+#include "server/core/limits.hpp"
 #include "server/gateway/clock.hpp"
 #include "server/protocol/close.hpp"
 
@@ -24,6 +25,14 @@ std::string_view fault_of(std::span<const UserId> members) {
     return "a member is listed twice";
   }
   return {};
+}
+
+/// Everybody once.
+std::vector<UserId> distinct(std::vector<UserId> mentions) {
+  std::sort(mentions.begin(), mentions.end());
+  mentions.erase(std::unique(mentions.begin(), mentions.end()), mentions.end());
+  if (!mentions.empty() && mentions.back() == protocol::everyone) return {protocol::everyone};
+  return mentions;
 }
 
 }  // namespace
@@ -161,11 +170,21 @@ void Frontend::handle(gateway::SessionId, Session& session, const protocol::Read
                  bus::ReadRequest{sessions_.device(session.device).user, read.channel, read.up_to});
 }
 
+void Frontend::handle(gateway::SessionId, Session& session, const protocol::Typing& typing) {
+  if (node_.now < session.may_type_at) {
+    ++node_.incidents.typing_dropped;
+    return;
+  }
+  session.may_type_at = node_.now + core::typing_interval;
+  node_.bus.send(node_.directory.owner(typing.channel),
+                 bus::TypingRequest{sessions_.device(session.device).user, typing.channel});
+}
+
 void Frontend::handle(NodeId, bus::UnreadChanged&& changed) {
   const gateway::SessionId id = session_of(changed.session);
   Session* const session = sessions_.find(id);
   if (session == nullptr || !session->wants_unread) return;
-  send_after_pages(id, *session, {frame_of(protocol::Unread{{changed.state}}), {}, {}});
+  send_after_pages(id, *session, {.frame = frame_of(protocol::Unread{{changed.state}})});
 }
 
 // --- requests that append ------------------------------------------------------------------------
@@ -177,6 +196,16 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::S
     refusal.code = RefusalCode::body_too_large;
     return refuse(id, refusal);
   }
+  const bool reacts =
+      send.kind == core::RecordKind::reaction || send.kind == core::RecordKind::reaction_removed;
+  if (reacts && send.body.size() > core::reaction_bytes_max) {
+    refusal.code = RefusalCode::body_too_large;
+    return refuse(id, refusal);
+  }
+  if (send.mentions.size() > core::mentions_max) {
+    refusal.code = RefusalCode::too_many_mentions;
+    return refuse(id, refusal);
+  }
   const Device& device = sessions_.device(session.device);
   node_.bus.send(node_.directory.owner(send.channel),
                  bus::SendRequest{.session = ticket_of(id),
@@ -186,10 +215,14 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::S
                                   .device_incarnation = session.device_incarnation,
                                   .channel = send.channel,
                                   .client_message_id = send.client_message_id,
+                                  .kind = send.kind,
+                                  .target = send.target,
+                                  .mentions = distinct(send.mentions),
                                   .body = {send.body.begin(), send.body.end()}});
 }
 
-void Frontend::handle(gateway::SessionId id, Session&, const protocol::CreateChannel& create) {
+void Frontend::handle(gateway::SessionId id, Session& session,
+                      const protocol::CreateChannel& create) {
   if (refuse_append(id, {.channel = create.channel})) return;
   std::string_view fault = fault_of(create.members);
   if (create.channel == ChannelId{}) fault = "channels are numbered from 1";
@@ -198,12 +231,17 @@ void Frontend::handle(gateway::SessionId id, Session&, const protocol::CreateCha
         id, {.code = RefusalCode::malformed, .channel = create.channel, .detail = fault},
         CloseCode::malformed);
   }
+  const UserId user = sessions_.device(session.device).user;
+  const bool joins =
+      std::find(create.members.begin(), create.members.end(), user) != create.members.end();
+  if (joins && refuse_channel(id, session, create.channel)) return;
   node_.bus.send(node_.directory.owner(create.channel),
-                 bus::CreateRequest{ticket_of(id), create.channel, create.members});
+                 bus::CreateRequest{ticket_of(id), create.channel, create.members, user});
 }
 
 void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Join& join) {
   if (refuse_append(id, {.channel = join.channel})) return;
+  if (refuse_channel(id, session, join.channel)) return;
   const UserId user = sessions_.device(session.device).user;
   node_.bus.send(node_.directory.owner(join.channel),
                  bus::JoinRequest{ticket_of(id), user, join.channel});
@@ -225,6 +263,12 @@ bool Frontend::refuse_append(gateway::SessionId id, const protocol::Refused& nam
   refusal.code = draining_ ? RefusalCode::shutting_down : RefusalCode::unavailable;
   refusal.retry_after = draining_ ? retry_when_draining : retry_when_unavailable;
   refuse(id, refusal);
+  return true;
+}
+
+bool Frontend::refuse_channel(gateway::SessionId id, const Session& session, ChannelId channel) {
+  if (session.channels.size() < node_.settings.channels_per_user_max) return false;
+  refuse(id, {.code = RefusalCode::too_many_channels, .channel = channel});
   return true;
 }
 

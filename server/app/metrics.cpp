@@ -60,6 +60,16 @@ std::string_view name_of(RefusalCode code) {
       return "store_failed";
     case RefusalCode::unavailable:
       return "unavailable";
+    case RefusalCode::no_such_message:
+      return "no_such_message";
+    case RefusalCode::not_allowed:
+      return "not_allowed";
+    case RefusalCode::too_many_edits:
+      return "too_many_edits";
+    case RefusalCode::too_many_mentions:
+      return "too_many_mentions";
+    case RefusalCode::too_many_channels:
+      return "too_many_channels";
   }
   return "";
 }
@@ -151,7 +161,12 @@ void add_incidents(const Incidents& incidents, Families& out) {
       .counter("clamor_queues_expired_total",
                "Users whose queues were dropped, longer than their bound: the log serves them.",
                number(incidents.queues_expired))
-      .counter("clamor_pages_total", "Catch-up pages sent.", number(incidents.pages));
+      .counter("clamor_pages_total", "Catch-up pages sent.", number(incidents.pages))
+      .counter("clamor_typing_sent_total", "Typing notices sent to sessions.",
+               number(incidents.typing_sent))
+      .counter("clamor_typing_dropped_total",
+               "Typing notices that came too soon after another one of the session.",
+               number(incidents.typing_dropped));
 }
 
 /// Counters of one name follow one another: labels make one family of them.

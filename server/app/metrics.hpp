@@ -13,7 +13,7 @@ namespace clamor::server {
 
 /// What went wrong or was refused, counted by kind. Plain counters of the I/O thread.
 struct Incidents {
-  static constexpr std::size_t refusal_codes = 19;  ///< RefusalCode values are below it.
+  static constexpr std::size_t refusal_codes = 24;  ///< RefusalCode values are below it.
   static constexpr std::size_t decode_errors = 7;   ///< protocol::DecodeError values are below it.
   std::array<std::uint64_t, refusal_codes> refused{};
   std::array<std::uint64_t, decode_errors> malformed{};
@@ -31,6 +31,8 @@ struct Incidents {
   std::uint64_t devices_expired = 0;         ///< Silent for too long: queues do not wait for them.
   std::uint64_t queues_expired = 0;          ///< Dropped: longer than their bound.
   std::uint64_t pages = 0;
+  std::uint64_t typing_sent = 0;     ///< Notices to sessions.
+  std::uint64_t typing_dropped = 0;  ///< That came too soon after another of the session.
 };
 
 /// Everything that /metrics shows, at one instant.

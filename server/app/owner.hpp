@@ -56,6 +56,7 @@ class Owner {
   void handle(NodeId from, bus::JoinRequest&& join);
   void handle(NodeId from, bus::LeaveRequest&& leave);
   void handle(NodeId from, bus::ReadRequest&& read);
+  void handle(NodeId from, bus::TypingRequest&& typing);
   void handle(NodeId from, bus::Register&& wanted);
   void handle(NodeId from, bus::ReadLog&& read);
   void handle(NodeId from, bus::UserLogin&& login);
@@ -115,6 +116,8 @@ class Owner {
   /// The channel as the user finds it; appends the user's intervals.
   [[nodiscard]] bus::ChannelState state_of(ChannelIndex index, UserId user,
                                            std::vector<core::Interval>& intervals) const;
+  /// What a send is about, from the log: nothing where it names nothing that is there.
+  [[nodiscard]] store::Result<std::optional<Target>> target_of(const protocol::Send& send) const;
   [[nodiscard]] protocol::UnreadState unread_of(ChannelIndex channel, UserId user) const;
   /// Up to where a user has read who says `up_to`, counted; nothing where the log cannot say.
   [[nodiscard]] std::optional<core::CountedId> counted(const Channel& channel, MessageId up_to);

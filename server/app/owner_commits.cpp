@@ -48,6 +48,9 @@ void Owner::publish(const PendingCommit& pending) {
   if (batch.empty()) return;
   node_.operations.record_user_partition_pairs += planned.user_partition_pairs;
   if (node_.settings.payload == QueuePayload::copy) planned.fan_out.records = pending.commit;
+  for (const store::Redaction& redaction : pending.commit->redactions) {
+    tail_.redact(*channels_->find(redaction.stub.channel), redaction.stub.id);
+  }
   source_.publish(std::move(planned), batch.size());
   std::size_t acks_held = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {

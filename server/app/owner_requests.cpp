@@ -2,6 +2,7 @@
 
 #include "server/app/owner.hpp"
 #include "server/core/limits.hpp"
+#include "server/protocol/about.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -17,11 +18,21 @@ void Owner::handle(NodeId from, bus::SendRequest&& send) {
                        .channel = send.channel,
                        .client_message_id = send.client_message_id};
   if (refuse_append(from, refusal)) return;
-  const auto decided =
-      channels_->send(send.user, send.device, send.device_incarnation,
-                      {send.channel, send.client_message_id, send.body}, node_.now, *open_.commit);
+  const protocol::Send said{send.channel, send.client_message_id,  send.body, send.kind,
+                            send.target,  std::move(send.mentions)};
+  const auto target = target_of(said);
+  if (!target) {
+    refusal.code = RefusalCode::store_failed;
+    refusal.retry_after = rebuild_retry;
+    return node_.bus.send(from, refusal);
+  }
+  const auto decided = channels_->send(send.user, send.device, send.device_incarnation, said,
+                                       node_.now, *open_.commit, *target ? &**target : nullptr);
   if (decided.refused) {
     refusal.code = *decided.refused;
+    if (refusal.code == RefusalCode::too_many_pending) {
+      refusal.retry_after = core::retry_when_overloaded;
+    }
     return node_.bus.send(from, refusal);
   }
   switch (decided.accepted.outcome) {
@@ -53,10 +64,34 @@ void Owner::handle(NodeId from, bus::SendRequest&& send) {
   node_.bus.send(from, refusal);
 }
 
+store::Result<std::optional<Target>> Owner::target_of(const protocol::Send& send) const {
+  const auto index = channels_->find(send.channel);
+  const bool none = send.target == MessageId{} || !index;
+  if (none || send.target > channels_->channel(*index).announced) return std::optional<Target>{};
+  store::RecordBatch found;
+  const auto read = store_.get_log(send.channel, std::span{&send.target, 1}, found);
+  if (!read) return read.error();
+  if (found.empty()) return std::optional<Target>{};
+  Target target{found.record(0), {}, {}};
+  if (target.record.has_about) {
+    if (auto about = protocol::read_about(found.body(0))) target.mentioned = about->mentions;
+  }
+  if (send.kind != core::RecordKind::edit && send.kind != core::RecordKind::deletion) {
+    return std::optional{std::move(target)};
+  }
+  const auto edits = store_.edits_of(send.channel, send.target, core::edits_max);
+  if (!edits) return edits.error();
+  found.clear();
+  const auto edits_read = store_.get_log(send.channel, *edits, found);
+  if (!edits_read) return edits_read.error();
+  target.edits.assign(found.records().begin(), found.records().end());
+  return std::optional{std::move(target)};
+}
+
 void Owner::handle(NodeId from, bus::CreateRequest&& create) {
   if (refuse_append(from, {.session = create.session, .channel = create.channel})) return;
   answer(from, create.session, create.channel,
-         channels_->create(create.channel, create.members, node_.now, *open_.commit));
+         channels_->create(create.channel, create.admin, create.members, node_.now, *open_.commit));
 }
 
 void Owner::handle(NodeId from, bus::JoinRequest&& join) {
@@ -80,6 +115,17 @@ void Owner::handle(NodeId, bus::ReadRequest&& read) {
   if (at && at->id > known.id) open_.commit->reads.push_back({read.channel, read.user, *at});
 }
 
+void Owner::handle(NodeId, bus::TypingRequest&& typing) {
+  const auto index = channels_->find(typing.channel);
+  if (!index || !channels_->is_member(*index, typing.user) || store_failed_) return;
+  if (channels_->channel(*index).members_now > core::typing_members_max) return;
+  const std::uint64_t interest = *index < interest_.size() ? interest_[*index] : 0;
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    if ((interest >> i & 1U) == 0) continue;
+    node_.bus.send(links_[i].node, bus::MemberTyping{typing.channel, typing.user});
+  }
+}
+
 std::optional<core::CountedId> Owner::counted(const Channel& channel, MessageId up_to) {
   // Who has read it all, as most have, costs no read of the log.
   if (up_to >= channel.announced) return channel.counted_head();
@@ -95,7 +141,8 @@ protocol::UnreadState Owner::unread_of(ChannelIndex index, UserId user) const {
   return {.channel = channel.id,
           .read = read.id,
           .at = head.id,
-          .unread = static_cast<std::uint32_t>(core::unread(head, read))};
+          .unread = static_cast<std::uint32_t>(core::unread(head, read)),
+          .mentions = channels_->mentions(index, user, head.id)};
 }
 
 void Owner::answer(NodeId from, bus::Ticket session, ChannelId channel,
@@ -227,12 +274,21 @@ void Owner::handle(NodeId, bus::ReadMoved&& moved) {
 
 void Owner::handle(NodeId from, bus::Register&& wanted) {
   if (refuse_login(from, wanted.session)) return;
-  bus::Registered answer{
-      .session = wanted.session, .round = wanted.round, .channels = {}, .intervals = {}};
+  bus::Registered answer{.session = wanted.session,
+                         .round = wanted.round,
+                         .channels = {},
+                         .intervals = {},
+                         .redacted = {}};
   answer.channels.reserve(wanted.channels.size());
-  for (const ChannelId id : wanted.channels) {
+  for (std::size_t i = 0; i < wanted.channels.size(); ++i) {
+    const ChannelId id = wanted.channels[i];
     const auto index = channels_->find(id);
     if (!index) continue;
+    if (i < wanted.held.size()) {
+      for (const MessageId gone : channels_->redacted(*index, wanted.held[i])) {
+        answer.redacted.push_back({id, gone});
+      }
+    }
     bus::ChannelState state = state_of(*index, wanted.user, answer.intervals);
     if (wanted.session == bus::no_session) state.registered = true;
     if (state.registered && wanted.wants_unread) state.unread = unread_of(*index, wanted.user);

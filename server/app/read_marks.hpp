@@ -2,16 +2,19 @@
 
 #include "server/base/hash.hpp"
 #include "server/base/id.hpp"
+#include "server/core/limits.hpp"
 #include "server/core/unread.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 namespace clamor::server {
 
-/// How far users have read channels: one mark a (channel, user) who sent, joined late or said so.
-/// Durable ones only; a fold of log and read cursors. One I/O thread.
+/// How far users have read channels, and which messages mention them: one mark a (channel, user)
+/// who sent, joined late or said so, one list where there are mentions. Durable ones only; a fold
+/// of log and read cursors. One I/O thread.
 class ReadMarks {
  public:
   /// Where everybody begins: the record that created the channel.
@@ -27,6 +30,14 @@ class ReadMarks {
     return found == marks_.end() ? at_creation : found->second;
   }
 
+  /// A message mentions a member, or protocol::everyone: one list for all. @pre ids ascend. O(1):
+  /// of each list the latest core::mentions_counted_max are kept.
+  void mention(std::uint32_t channel, UserId user, MessageId id);
+  /// The message was deleted: it mentions nobody any more.
+  void forget_mention(std::uint32_t channel, UserId user, MessageId id);
+  /// Messages up to `head` that mention the user and are not read, mentions_counted_max at most.
+  [[nodiscard]] std::uint32_t mentions(std::uint32_t channel, UserId user, MessageId head) const;
+
  private:
   struct Key {
     std::uint32_t channel = 0;
@@ -38,7 +49,10 @@ class ReadMarks {
       return combine64(key.user.value, key.channel);
     }
   };
+  using Ids = std::vector<MessageId>;
+
   std::unordered_map<Key, core::CountedId, Hash> marks_;
+  std::unordered_map<Key, Ids, Hash> mentions_;
 };
 
 }  // namespace clamor::server

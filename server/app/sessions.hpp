@@ -37,6 +37,7 @@ struct Session {
   std::uint32_t device_incarnation = 0;
   DeviceIndex device = no_device;
   QueueSequence queue_position;       ///< When live: of its last page.
+  Instant may_type_at;                ///< Typing notices before are dropped.
   std::unique_ptr<CatchUp> catch_up;  ///< While catching up.
   std::vector<LiveIndex> channels;    ///< Whose live records it gets.
 };

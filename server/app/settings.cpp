@@ -96,6 +96,7 @@ void read_limits(Faults& faults, const Node& node, Settings& settings) {
   map.read_whole("message_bytes", settings.message_bytes_max, 1024U, 16U << 20U);
   map.read_whole("body_bytes", settings.body_bytes_max, 0U, 512U << 10U);
   map.read_whole("group_members", settings.group_members_max, 2U, 1'000'000U);
+  map.read_whole("channels_per_user", settings.channels_per_user_max, 1U, 1'000'000U);
   map.read_whole("session_buffer_bytes", settings.session_buffer_bytes, 4096U, u32_max);
   map.read_duration("session_buffer_age", settings.session_buffer_age, 1ms);
   map.read_whole("commit_queue_bytes", settings.commit_queue_bytes, mebibyte, 4096 * mebibyte);
@@ -304,9 +305,8 @@ std::string print_settings(const Settings& s) {
   const std::string design = s.design.design == QueueDesign::hybrid
                                  ? fmt::format("{{hybrid: {{threshold: {}}}}}", s.design.threshold)
                                  : std::string{name_of(s.design.design)};
-  return print_nodes(s) +
-         fmt::format(
-             R"(data: {}
+  return print_nodes(s) + fmt::format(
+                              R"(data: {}
 # secret: {}
 design: {}
 durability: {}
@@ -320,6 +320,7 @@ limits:
   message_bytes: {}
   body_bytes: {}
   group_members: {}
+  channels_per_user: {}
   session_buffer_bytes: {}
   session_buffer_age: {}
   commit_queue_bytes: {}
@@ -339,15 +340,17 @@ store:
   block_cache_bytes: {}
   write_buffer_bytes: {}
 )",
-             quoted(s.data), s.secret.empty() ? "not set" : "set, not shown", design,
-             s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
-             name_of(s.payload), tls_text(s), text(s.resume_for), text(s.heartbeat_interval),
-             text(s.offline_after), s.sessions_max, s.message_bytes_max, s.body_bytes_max,
-             s.group_members_max, s.session_buffer_bytes, text(s.session_buffer_age),
-             s.commit_queue_bytes, s.fan_out_lag_records, s.fan_out_lag_entries,
-             s.catch_up_held_records, s.queue_entries_max, text(s.device_expires_after),
-             s.page.records, s.page.bytes, s.tail_records, text(s.tail_age), text(s.queue_linger),
-             s.queue_flush_records, s.block_cache_bytes, s.write_buffer_bytes);
+                              quoted(s.data), s.secret.empty() ? "not set" : "set, not shown",
+                              design, s.durability == store::Durability::fsync ? "fsync" : "os",
+                              name_of(s.ack_after), name_of(s.payload), tls_text(s),
+                              text(s.resume_for), text(s.heartbeat_interval), text(s.offline_after),
+                              s.sessions_max, s.message_bytes_max, s.body_bytes_max,
+                              s.group_members_max, s.channels_per_user_max, s.session_buffer_bytes,
+                              text(s.session_buffer_age), s.commit_queue_bytes,
+                              s.fan_out_lag_records, s.fan_out_lag_entries, s.catch_up_held_records,
+                              s.queue_entries_max, text(s.device_expires_after), s.page.records,
+                              s.page.bytes, s.tail_records, text(s.tail_age), text(s.queue_linger),
+                              s.queue_flush_records, s.block_cache_bytes, s.write_buffer_bytes);
 }
 
 }  // namespace clamor::server

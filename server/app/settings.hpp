@@ -49,6 +49,8 @@ struct Settings {
   std::uint32_t message_bytes_max = 128 * 1024;
   std::uint32_t body_bytes_max = 16 * 1024;
   std::uint32_t group_members_max = 10'000;
+  /// Beyond it a user's own joins and creations are refused; being added by others is not.
+  std::uint32_t channels_per_user_max = 10'000;
   std::uint32_t session_buffer_bytes = 256 * 1024;
   Duration session_buffer_age = 10s;
   std::uint64_t commit_queue_bytes = std::uint64_t{64} << 20U;

@@ -15,7 +15,7 @@ void Tail::add(ChannelIndex channel, std::shared_ptr<const store::Commit> commit
   if (channel >= last_.size()) last_.resize(std::max<std::size_t>(channel + 1, last_.size() * 2));
   bytes_ += bytes_of(commit->batch.record(i));
   const std::uint64_t number = first_ + entries_.size();
-  entries_.push_back({std::move(commit), static_cast<std::uint32_t>(i),
+  entries_.push_back({std::move(commit), static_cast<std::uint32_t>(i), false,
                       std::exchange(last_[channel], number), now});
 }
 
@@ -25,6 +25,17 @@ void Tail::expire(Instant now) {
     bytes_ -= bytes_of(entries_.front().commit->batch.record(entries_.front().index));
     entries_.pop_front();
     ++first_;
+  }
+}
+
+void Tail::redact(ChannelIndex channel, MessageId id) {
+  // Beyond records_per_channel nothing is read.
+  std::uint64_t number = last_of(channel);
+  for (std::size_t steps = 0; steps < settings_.records_per_channel; ++steps) {
+    if (number < first_) return;
+    Entry& found = entries_[number - first_];
+    if (found.commit->batch.record(found.index).id == id) found.redacted = true;
+    number = found.previous;
   }
 }
 
@@ -42,7 +53,7 @@ const Tail::Entry* Tail::entry(std::uint64_t number) const {
 bool Tail::read(ChannelIndex channel, MessageId after, MessageId up_to,
                 std::vector<store::SharedRecord>& out) const {
   out.clear();
-  std::uint64_t number = channel < last_.size() ? last_[channel] : none;
+  std::uint64_t number = last_of(channel);
   MessageId lowest = up_to + 1;
   for (std::size_t steps = 0; lowest > after + 1 && steps < settings_.records_per_channel;
        ++steps) {
@@ -51,7 +62,7 @@ bool Tail::read(ChannelIndex channel, MessageId after, MessageId up_to,
     number = found->previous;
     const MessageId id = found->commit->batch.record(found->index).id;
     if (id > up_to) continue;
-    if (id + 1 != lowest) return false;
+    if (id + 1 != lowest || found->redacted) return false;
     lowest = id;
     out.push_back({found->commit, found->index});
   }

@@ -31,6 +31,9 @@ class Tail {
            Instant now);
   /// Forgets what is older than the age, or beyond the memory bound.
   void expire(Instant now);
+  /// A record's body has left the log: from here on the tail does not serve it.
+  /// O(records_per_channel).
+  void redact(ChannelIndex channel, MessageId id);
   void clear();
 
   /// Replaces `out` by the channel's records with ids in (after, up_to], ascending; false where the
@@ -43,10 +46,14 @@ class Tail {
   struct Entry {
     std::shared_ptr<const store::Commit> commit;
     std::uint32_t index = 0;
+    bool redacted = false;
     std::uint64_t previous = none;  ///< The channel's entry before this one.
     Instant at;
   };
   [[nodiscard]] const Entry* entry(std::uint64_t number) const;
+  [[nodiscard]] std::uint64_t last_of(ChannelIndex channel) const {
+    return channel < last_.size() ? last_[channel] : none;
+  }
 
   const TailSettings settings_;
   std::deque<Entry> entries_;        ///< Number first_ + i at i.

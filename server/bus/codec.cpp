@@ -58,6 +58,10 @@ bool is_known(core::RecordKind value) {
     case core::RecordKind::leave:
     case core::RecordKind::kick:
     case core::RecordKind::design_changed:
+    case core::RecordKind::edit:
+    case core::RecordKind::deletion:
+    case core::RecordKind::reaction:
+    case core::RecordKind::reaction_removed:
       return true;
   }
   return false;
@@ -84,6 +88,11 @@ bool is_known(protocol::RefusalCode value) {
     case shutting_down:
     case store_failed:
     case unavailable:
+    case no_such_message:
+    case not_allowed:
+    case too_many_edits:
+    case too_many_mentions:
+    case too_many_channels:
       return true;
   }
   return false;

@@ -40,6 +40,9 @@ struct SendRequest {
   std::uint32_t device_incarnation = 0;
   ChannelId channel;
   ClientMessageId client_message_id;
+  core::RecordKind kind = core::RecordKind::message;
+  MessageId target;
+  std::vector<UserId> mentions;  ///< Distinct; or protocol::everyone alone.
   std::vector<std::byte> body;
 };
 /// The channel's record 1 becomes the join of `members`, who are distinct and not empty.
@@ -47,6 +50,7 @@ struct CreateRequest {
   Ticket session;
   ChannelId channel;
   std::vector<UserId> members;
+  UserId admin;
 };
 struct JoinRequest {
   Ticket session;
@@ -66,6 +70,9 @@ struct Register {
   std::uint32_t round = 0;  ///< Of the session's catch-up; 0: none waits for the answer.
   UserId user;
   std::vector<ChannelId> channels;
+  /// `payload: copy`: what the session's device holds of each, so that the answer lists redacted
+  /// records above.
+  std::vector<MessageId> held;
   bool wants_unread = false;  ///< Of the session: the answer counts what its user has not read.
 };
 /// A device says how far its user has read. Not answered: what can not be done is left out, the
@@ -74,6 +81,11 @@ struct ReadRequest {
   UserId user;
   ChannelId channel;
   MessageId up_to;
+};
+/// A member writes something. Lossy.
+struct TypingRequest {
+  UserId user;
+  ChannelId channel;
 };
 /// Whom an answered read is for.
 enum class Reading : std::uint8_t {
@@ -248,6 +260,7 @@ struct Registered {
   std::uint32_t round = 0;  ///< As it was asked.
   std::vector<ChannelState> channels;
   std::vector<core::Interval> intervals;
+  std::vector<core::HeldUpTo> redacted;  ///< By channel as they were asked for, and id.
 };
 /// Records in order, as references into shared commits or in a batch of its own.
 struct LogRead {
@@ -289,6 +302,11 @@ struct Joined {
   ChannelId channel;
   MessageId at;
 };
+/// A member of a channel that the gateway registered writes something.
+struct MemberTyping {
+  ChannelId channel;
+  UserId user;
+};
 /// The session's user has read a channel.
 struct UnreadChanged {
   Ticket session;
@@ -302,11 +320,11 @@ struct Supersede {
 struct Rebuilt {};
 
 using Message =
-    std::variant<SendRequest, CreateRequest, JoinRequest, LeaveRequest, ReadRequest, Register,
-                 ReadLog, UserLogin, UserLogout, DeviceHolds, ReadUserQueue, ReadMemberQueue,
-                 UsersJoined, ReadMoved, FanOutBatch, FanOutAsk, FanOutCursors, FanOutApplied,
-                 FanOutCaughtUp, FanOutFlushed, Published, LateAck, Duplicate, Refusal, Registered,
-                 LogRead, UserQueueRead, MemberQueueRead, UserChannels, Joined, UnreadChanged,
-                 Supersede, Rebuilt>;
+    std::variant<SendRequest, CreateRequest, JoinRequest, LeaveRequest, ReadRequest, TypingRequest,
+                 Register, ReadLog, UserLogin, UserLogout, DeviceHolds, ReadUserQueue,
+                 ReadMemberQueue, UsersJoined, ReadMoved, FanOutBatch, FanOutAsk, FanOutCursors,
+                 FanOutApplied, FanOutCaughtUp, FanOutFlushed, Published, LateAck, Duplicate,
+                 Refusal, Registered, LogRead, UserQueueRead, MemberQueueRead, UserChannels, Joined,
+                 MemberTyping, UnreadChanged, Supersede, Rebuilt>;
 
 }  // namespace clamor::bus

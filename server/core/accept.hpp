@@ -33,6 +33,13 @@ struct Accepted {
   ClientMessageId expected;  ///< expected_next.
 };
 
+/// Whether accept() would take this as a new send.
+[[nodiscard]] constexpr bool is_next(const DedupRow& row, std::uint32_t device_incarnation,
+                                     ClientMessageId client_message_id) {
+  const bool same_device = row.device_incarnation == device_incarnation;
+  return client_message_id == (same_device ? row.last : ClientMessageId{}) + 1;
+}
+
 /// Decides on one send of a member. Tentative: advances `channel.head`, `row` and `ring` when
 /// accepted, and only then, so that they stay a fold of the log; after a failed append the
 /// partition's state must be rebuilt from the log, not patched. O(1).

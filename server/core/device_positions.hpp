@@ -13,7 +13,7 @@ namespace clamor::core {
 struct HeldUpTo {
   ChannelId channel;
   MessageId id;
-  bool operator==(const HeldUpTo&) const = default;
+  auto operator<=>(const HeldUpTo&) const = default;
 };
 
 /// What a device says of itself: at its login all it holds, later what has moved, at its end that

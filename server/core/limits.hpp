@@ -41,6 +41,20 @@ inline constexpr Duration device_expires_after = std::chrono::hours{30 * 24};
 /// Entries that a user's queues hold for devices that are away; beyond, reading logs costs less.
 inline constexpr std::uint64_t queue_entries_max = 100'000;
 
+/// Users whom one message mentions.
+inline constexpr std::uint32_t mentions_max = 50;
+/// Edits of one message: a deletion takes them all with it.
+inline constexpr std::uint32_t edits_max = 64;
+/// Bytes of a reaction's text.
+inline constexpr std::uint32_t reaction_bytes_max = 64;
+/// Unread mentions of a user in a channel that are counted; there may be more.
+inline constexpr std::uint32_t mentions_counted_max = 100;
+
+/// A session's typing notices that come sooner after the last one are dropped.
+inline constexpr Duration typing_interval = std::chrono::seconds{1};
+/// In a channel with more members nobody is told who writes: it would cost what messages do.
+inline constexpr std::uint32_t typing_members_max = 100;
+
 /// So many live records wait for a session's last catch-up page; one more, and all of them are
 /// dropped and read again in another round.
 inline constexpr std::uint32_t catch_up_held_records = 256;

@@ -23,6 +23,8 @@ enum class MessageType : std::uint8_t {
   leave = 0x07,
   next_page = 0x08,
   read = 0x09,
+  send_about = 0x0A,
+  typing = 0x0B,
   login_accepted = 0x81,
   ack = 0x82,
   record = 0x83,
@@ -32,6 +34,7 @@ enum class MessageType : std::uint8_t {
   interval_start = 0x87,     ///< Inside a page only.
   history_truncated = 0x88,  ///< Inside a page only.
   unread = 0x89,
+  user_typing = 0x8A,
 };
 
 /// Bytes of an encoded record before its body.
@@ -44,6 +47,7 @@ inline constexpr std::size_t token_bytes_max = 1024;
 /// Append one message to `out`. Exactly one growth of `out`; O(size). Durations travel in whole
 /// milliseconds, rounded up and held within 32 bits.
 void encode(const Login& message, std::vector<std::byte>& out);
+/// A send, or a send_about where it is one.
 void encode(const Send& message, std::vector<std::byte>& out);
 void encode(const DeviceAck& message, std::vector<std::byte>& out);
 void encode(const Heartbeat& message, std::vector<std::byte>& out);
@@ -52,6 +56,7 @@ void encode(const Join& message, std::vector<std::byte>& out);
 void encode(const Leave& message, std::vector<std::byte>& out);
 void encode(const NextPage& message, std::vector<std::byte>& out);
 void encode(const Read& message, std::vector<std::byte>& out);
+void encode(const Typing& message, std::vector<std::byte>& out);
 void encode(const ClientMessage& message, std::vector<std::byte>& out);
 
 void encode(const LoginAccepted& message, std::vector<std::byte>& out);
@@ -63,6 +68,7 @@ void encode(const ChannelChanged& message, std::vector<std::byte>& out);
 /// `detail` is cut to 65,535 bytes.
 void encode(const Refused& message, std::vector<std::byte>& out);
 void encode(const Unread& message, std::vector<std::byte>& out);
+void encode(const UserTyping& message, std::vector<std::byte>& out);
 void encode(const ServerMessage& message, std::vector<std::byte>& out);
 
 /// Builds a page item by item at the end of `out`, so that no vector of items is needed.

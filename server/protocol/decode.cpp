@@ -129,27 +129,47 @@ Send get_send(Reader& reader) {
   return send;
 }
 
+std::vector<UserId> get_users(Reader& reader) {
+  std::vector<UserId> users(reader.get_count(8));
+  for (UserId& user : users) user = get_id<UserId>(reader);
+  return users;
+}
+
+Send get_send_about(Reader& reader) {
+  core::Record kind;
+  const bool known = core::set_kind(kind, reader.get<std::uint8_t>());
+  Send send{get_id<ChannelId>(reader), get_id<ClientMessageId>(reader), {}};
+  send.kind = kind.kind;
+  send.target = get_id<MessageId>(reader);
+  send.mentions = get_users(reader);
+  send.body = reader.get_bytes(reader.get<std::uint32_t>());
+  const bool marked = kind.redacted || kind.has_about;
+  const bool message = send.kind == core::RecordKind::message;
+  // A plain message is a send: nothing is said in two ways.
+  if (!known || marked || !core::is_sent(send.kind) || !send.is_about() ||
+      (!message && !send.mentions.empty()) ||
+      (send.kind == core::RecordKind::deletion && !send.body.empty())) {
+    reader.fail(DecodeError::bad_value);
+  }
+  return send;
+}
+
 DeviceAck get_device_ack(Reader& reader) {
   return {get_id<QueueSequence>(reader), get_positions(reader)};
 }
 
 CreateChannel get_create_channel(Reader& reader) {
-  CreateChannel create{get_id<ChannelId>(reader), {}};
-  create.members.resize(reader.get_count(8));
-  for (UserId& member : create.members) member = get_id<UserId>(reader);
-  return create;
+  return {get_id<ChannelId>(reader), get_users(reader)};
 }
 
 RecordFrame get_record(Reader& reader) {
   RecordFrame frame;
   core::Record& record = frame.record;
   const auto kind = reader.get<std::uint8_t>();
-  if (kind < static_cast<std::uint8_t>(core::RecordKind::message) ||
-      kind > static_cast<std::uint8_t>(core::RecordKind::design_changed)) {
+  if (!core::set_kind(record, kind)) {
     reader.fail(DecodeError::bad_value);
     return frame;
   }
-  record.kind = static_cast<core::RecordKind>(kind);
   record.channel = get_id<ChannelId>(reader);
   record.id = get_id<MessageId>(reader);
   record.sender = get_id<UserId>(reader);
@@ -191,10 +211,10 @@ Page get_page(Reader& reader) {
 
 Unread get_unread(Reader& reader) {
   Unread unread;
-  unread.channels.resize(reader.get_count(28));
+  unread.channels.resize(reader.get_count(32));
   for (UnreadState& state : unread.channels) {
     state = {get_id<ChannelId>(reader), get_id<MessageId>(reader), get_id<MessageId>(reader),
-             reader.get<std::uint32_t>()};
+             reader.get<std::uint32_t>(), reader.get<std::uint32_t>()};
   }
   return unread;
 }
@@ -221,6 +241,8 @@ result<ClientMessage, DecodeError> decode_client(Bytes bytes) {
       return reader.finish<ClientMessage>(get_login(reader));
     case MessageType::send:
       return reader.finish<ClientMessage>(get_send(reader));
+    case MessageType::send_about:
+      return reader.finish<ClientMessage>(get_send_about(reader));
     case MessageType::device_ack:
       return reader.finish<ClientMessage>(get_device_ack(reader));
     case MessageType::heartbeat:
@@ -233,6 +255,8 @@ result<ClientMessage, DecodeError> decode_client(Bytes bytes) {
       return reader.finish<ClientMessage>(Leave{get_id<ChannelId>(reader)});
     case MessageType::next_page:
       return reader.finish<ClientMessage>(NextPage{});
+    case MessageType::typing:
+      return reader.finish<ClientMessage>(Typing{get_id<ChannelId>(reader)});
     case MessageType::read:
       return reader.finish<ClientMessage>(
           Read{get_id<ChannelId>(reader), get_id<MessageId>(reader)});
@@ -261,6 +285,9 @@ result<ServerMessage, DecodeError> decode_server(Bytes bytes) {
           ChannelChanged{get_id<ChannelId>(reader), get_id<MessageId>(reader)});
     case MessageType::refused:
       return reader.finish<ServerMessage>(get_refused(reader));
+    case MessageType::user_typing:
+      return reader.finish<ServerMessage>(
+          UserTyping{get_id<ChannelId>(reader), get_id<UserId>(reader)});
     case MessageType::unread:
       return reader.finish<ServerMessage>(get_unread(reader));
     default:

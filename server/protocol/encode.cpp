@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t position_bytes = 20;
 constexpr std::size_t page_header_bytes = 14;
-constexpr std::size_t unread_bytes = 28;
+constexpr std::size_t unread_bytes = 32;
 
 Writer begin(std::vector<std::byte>& out, MessageType type, std::size_t fields_bytes) {
   Writer writer{out, 1 + fields_bytes};
@@ -41,6 +41,22 @@ void put_positions(Writer& writer, const std::vector<HeldPosition>& positions) {
   }
 }
 
+void put_users(Writer& writer, const std::vector<UserId>& users) {
+  writer.put(wire_count(users.size()));
+  for (const UserId user : users) writer.put(user.value);
+}
+
+void encode_about(const Send& message, std::vector<std::byte>& out) {
+  Writer writer =
+      begin(out, MessageType::send_about, 33 + 8 * message.mentions.size() + message.body.size());
+  writer.put(static_cast<std::uint8_t>(message.kind))
+      .put(message.channel.value)
+      .put(message.client_message_id.value)
+      .put(message.target.value);
+  put_users(writer, message.mentions);
+  writer.put(wire_count(message.body.size())).put(message.body);
+}
+
 }  // namespace
 
 void encode(const Login& message, std::vector<std::byte>& out) {
@@ -58,6 +74,7 @@ void encode(const Login& message, std::vector<std::byte>& out) {
 }
 
 void encode(const Send& message, std::vector<std::byte>& out) {
+  if (message.is_about()) return encode_about(message, out);
   begin(out, MessageType::send, 20 + message.body.size())
       .put(message.channel.value)
       .put(message.client_message_id.value)
@@ -78,8 +95,8 @@ void encode(const Heartbeat& /*message*/, std::vector<std::byte>& out) {
 
 void encode(const CreateChannel& message, std::vector<std::byte>& out) {
   Writer writer = begin(out, MessageType::create_channel, 12 + 8 * message.members.size());
-  writer.put(message.channel.value).put(wire_count(message.members.size()));
-  for (const UserId member : message.members) writer.put(member.value);
+  writer.put(message.channel.value);
+  put_users(writer, message.members);
 }
 
 void encode(const Join& message, std::vector<std::byte>& out) {
@@ -96,6 +113,10 @@ void encode(const NextPage& /*message*/, std::vector<std::byte>& out) {
 
 void encode(const Read& message, std::vector<std::byte>& out) {
   begin(out, MessageType::read, 16).put(message.channel.value).put(message.up_to.value);
+}
+
+void encode(const Typing& message, std::vector<std::byte>& out) {
+  begin(out, MessageType::typing, 8).put(message.channel.value);
 }
 
 void encode(const LoginAccepted& message, std::vector<std::byte>& out) {
@@ -118,7 +139,7 @@ void encode(const Ack& message, std::vector<std::byte>& out) {
 void encode(const RecordFrame& message, std::vector<std::byte>& out) {
   const core::Record& record = message.record;
   begin(out, MessageType::record, record_header_bytes - 1 + message.body.size())
-      .put(static_cast<std::uint8_t>(record.kind))
+      .put(core::kind_byte(record))
       .put(record.channel.value)
       .put(record.id.value)
       .put(record.sender.value)
@@ -153,8 +174,16 @@ void encode(const Unread& message, std::vector<std::byte>& out) {
   Writer writer = begin(out, MessageType::unread, 4 + unread_bytes * message.channels.size());
   writer.put(wire_count(message.channels.size()));
   for (const UnreadState& state : message.channels) {
-    writer.put(state.channel.value).put(state.read.value).put(state.at.value).put(state.unread);
+    writer.put(state.channel.value)
+        .put(state.read.value)
+        .put(state.at.value)
+        .put(state.unread)
+        .put(state.mentions);
   }
+}
+
+void encode(const UserTyping& message, std::vector<std::byte>& out) {
+  begin(out, MessageType::user_typing, 16).put(message.channel.value).put(message.user.value);
 }
 
 void encode(const Page& message, std::vector<std::byte>& out) {

@@ -35,11 +35,23 @@ struct Login {
   std::vector<HeldPosition> positions;
   bool wants_unread = false;  ///< The session is told what its user has not read.
 };
-/// A message to a channel; `client_message_id` is dense from 1 per (device incarnation, channel).
+/// A mention of every member of the channel.
+inline constexpr UserId everyone{0xFFFFFFFFFFFFFFFFU};
+
+/// A message to a channel, or a record about one; `client_message_id` is dense from 1 per (device
+/// incarnation, channel). On the wire it is a `send`, or a `send_about` where it is about
+/// something.
 struct Send {
   ChannelId channel;
   ClientMessageId client_message_id;
   Bytes body;
+  core::RecordKind kind = core::RecordKind::message;  ///< A sent one.
+  MessageId target{};                 ///< What it edits, deletes, reacts or replies to; 0: nothing.
+  std::vector<UserId> mentions = {};  ///< Whom a message mentions.
+
+  [[nodiscard]] bool is_about() const {
+    return kind != core::RecordKind::message || target != MessageId{} || !mentions.empty();
+  }
 };
 /// The device now holds everything up to these positions (cumulative): queues need not keep it. Not
 /// answered.
@@ -70,8 +82,14 @@ struct Read {
   MessageId up_to;
 };
 
-using ClientMessage =
-    std::variant<Login, Send, DeviceAck, Heartbeat, CreateChannel, Join, Leave, NextPage, Read>;
+/// The user writes something in the channel. Lossy: not answered, not kept, dropped where it comes
+/// too often.
+struct Typing {
+  ChannelId channel;
+};
+
+using ClientMessage = std::variant<Login, Send, DeviceAck, Heartbeat, CreateChannel, Join, Leave,
+                                   NextPage, Read, Typing>;
 
 // --- server to client ----------------------------------------------------------------------------
 
@@ -89,7 +107,8 @@ struct Ack {
   ClientMessageId client_message_id;
   MessageId message_id;
 };
-/// A record, live or inside a page. Body of a join, leave or kick: the user ids, 8 bytes each.
+/// A record, live or inside a page. Body of a join, leave or kick: the user ids, 8 bytes each. Of
+/// one that has_about: see About.
 struct RecordFrame {
   core::Record record;
   Bytes body;
@@ -126,12 +145,20 @@ struct UnreadState {
   MessageId read;  ///< Up to here the user has read.
   MessageId at;
   std::uint32_t unread = 0;  ///< Messages in (read, at].
+  std::uint32_t mentions =
+      0;  ///< So many of them mention the user, core::mentions_counted_max at most.
   bool operator==(const UnreadState&) const = default;
 };
 /// To sessions that want it: after the last page every channel that has unread messages; later a
 /// channel that a device of the user has read.
 struct Unread {
   std::vector<UnreadState> channels;
+};
+
+/// A user writes something in a channel; to live sessions of its other members.
+struct UserTyping {
+  ChannelId channel;
+  UserId user;
 };
 
 /// Why a request was not carried out; values are on the wire.
@@ -152,8 +179,13 @@ enum class RefusalCode : std::uint16_t {
   too_many_pending = 14,  ///< Come again after retry_after.
   overloaded = 15,        ///< Come again after retry_after.
   shutting_down = 16,
-  store_failed = 17,  ///< The append failed; nothing was accepted.
-  unavailable = 18,   ///< The node that it concerns is down. Come again after retry_after.
+  store_failed = 17,     ///< The append failed; nothing was accepted.
+  unavailable = 18,      ///< The node that it concerns is down. Come again after retry_after.
+  no_such_message = 19,  ///< The target is no message of the channel, or was deleted.
+  not_allowed = 20,      ///< Of another user's message, or for the channel's admin only.
+  too_many_edits = 21,
+  too_many_mentions = 22,
+  too_many_channels = 23,  ///< The user is in as many as it may join.
 };
 struct Refused {
   RefusalCode code = RefusalCode::malformed;
@@ -164,8 +196,8 @@ struct Refused {
   std::string_view detail;            ///< For people.
 };
 
-using ServerMessage =
-    std::variant<LoginAccepted, Ack, RecordFrame, Page, ChannelChanged, Refused, Unread>;
+using ServerMessage = std::variant<LoginAccepted, Ack, RecordFrame, Page, ChannelChanged, Refused,
+                                   Unread, UserTyping>;
 
 /// WebSocket close codes of our own; 4000-4099: reconnect at once, 4100-4199: reconnect with
 /// back-off, 4400-4499: do not reconnect unchanged.

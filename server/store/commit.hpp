@@ -67,11 +67,26 @@ struct ReadCursor {
   bool operator==(const ReadCursor&) const = default;
 };
 
+/// An edit is added to what a deletion of its target takes with it.
+struct Edit {
+  ChannelId channel;
+  MessageId target;
+  MessageId id;
+};
+
+/// A record whose body leaves the log.
+struct Redaction {
+  core::Record stub;
+  std::vector<UserId> mentioned;  ///< By the body that goes.
+};
+
 /// What one turn accepted: becomes durable as a whole or not at all.
 struct Commit {
   RecordBatch batch;
   std::vector<JournalPlace> places;  ///< One a record.
   std::vector<ReadCursor> reads;
+  std::vector<Edit> edits;
+  std::vector<Redaction> redactions;
 
   void add(const core::Record& record, std::span<const std::byte> body, JournalPlace place) {
     batch.add(record, body);
@@ -80,7 +95,8 @@ struct Commit {
   [[nodiscard]] bool empty() const { return batch.empty() && reads.empty(); }
   /// Memory that the content takes.
   [[nodiscard]] std::size_t bytes() const {
-    return batch.bytes() + reads.size() * sizeof(ReadCursor);
+    return batch.bytes() + reads.size() * sizeof(ReadCursor) +
+           redactions.size() * sizeof(Redaction);
   }
 };
 

@@ -39,11 +39,6 @@ T take_little(const char*& from) {
   return value;
 }
 
-bool is_record_kind(std::uint8_t kind) {
-  return kind >= static_cast<std::uint8_t>(core::RecordKind::message) &&
-         kind <= static_cast<std::uint8_t>(core::RecordKind::design_changed);
-}
-
 }  // namespace
 
 Key<16> log_key(ChannelId channel, MessageId id) {
@@ -57,7 +52,7 @@ void write_log_value(const core::Record& record, std::span<const std::byte> body
                      std::string& out) {
   out.resize(log_header_bytes);
   char* to = out.data();
-  to = put_little(to, static_cast<std::uint8_t>(record.kind));
+  to = put_little(to, core::kind_byte(record));
   to = put_little(to, record.sender.value);
   to = put_little(to, record.device.value);
   to = put_little(to, record.device_incarnation);
@@ -69,12 +64,11 @@ void write_log_value(const core::Record& record, std::span<const std::byte> body
 
 std::optional<LogRow> read_log_row(std::string_view key, std::string_view value) {
   if (key.size() != 16 || value.size() < log_header_bytes) return std::nullopt;
-  if (!is_record_kind(static_cast<std::uint8_t>(value[0]))) return std::nullopt;
   LogRow row;
+  if (!core::set_kind(row.record, static_cast<std::uint8_t>(value[0]))) return std::nullopt;
   row.record.channel = {get_big<std::uint64_t>(key.data())};
   row.record.id = {get_big<std::uint64_t>(key.data() + 8)};
-  const char* from = value.data();
-  row.record.kind = static_cast<core::RecordKind>(take_little<std::uint8_t>(from));
+  const char* from = value.data() + 1;
   row.record.sender = {take_little<std::uint64_t>(from)};
   row.record.device = {take_little<std::uint32_t>(from)};
   row.record.device_incarnation = take_little<std::uint32_t>(from);
@@ -124,6 +118,15 @@ std::optional<ReadCursor> read_cursor_row(std::string_view key, std::string_view
   cursor.read.id = {take_little<std::uint64_t>(from)};
   cursor.read.uncountable = take_little<std::uint32_t>(from);
   return cursor;
+}
+
+Key<25> edit_key(ChannelId channel, MessageId target, MessageId edit) {
+  Key<25> key;
+  key.bytes[0] = edit_tag;
+  put_big(key.bytes.data() + 1, channel.value);
+  put_big(key.bytes.data() + 9, target.value);
+  put_big(key.bytes.data() + 17, edit.value);
+  return key;
 }
 
 Key<17> user_queue_key(UserId user, QueueSequence last) {

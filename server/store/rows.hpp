@@ -58,6 +58,10 @@ void write_read_cursor(const core::CountedId& read, std::string& out);
 [[nodiscard]] std::optional<ReadCursor> read_cursor_row(std::string_view key,
                                                         std::string_view value);
 
+// --- edits of messages, beside the directory's facts: tag, channel, message, edit -> nothing
+inline constexpr char edit_tag = 'E';
+[[nodiscard]] Key<25> edit_key(ChannelId channel, MessageId target, MessageId edit);
+
 // --- queues: first byte of the key tells rows apart
 inline constexpr char user_queue_tag = 'U';
 inline constexpr char member_queue_tag = 'M';

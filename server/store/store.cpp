@@ -86,6 +86,15 @@ Result<std::size_t> Store::append(std::span<const std::shared_ptr<const Commit>>
       batch.Put(impl_->directory.journal(), slice(journal_key(commit->places[i]).view()),
                 slice(key.view()));
     }
+    for (const Edit& edit : commit->edits) {
+      batch.Put(impl_->directory.facts(),
+                slice(edit_key(edit.channel, edit.target, edit.id).view()), Slice{});
+    }
+    for (const Redaction& redaction : commit->redactions) {
+      write_log_value(redaction.stub, {}, value);
+      batch.Put(impl_->directory.log(),
+                slice(log_key(redaction.stub.channel, redaction.stub.id).view()), value);
+    }
     for (const ReadCursor& cursor : commit->reads) {
       write_read_cursor(cursor.read, value);
       batch.Put(impl_->directory.facts(),
@@ -157,6 +166,25 @@ Result<void> Store::visit_log(
   }
   if (!row->status().ok()) return failure(row->status());
   return {};
+}
+
+Result<std::vector<MessageId>> Store::edits_of(ChannelId channel, MessageId target,
+                                               std::size_t max) const {
+  if (!impl_->is_open()) return closed();
+  rocksdb::ReadOptions options;
+  const auto end_key = edit_key(channel, target, MessageId{} - 1);
+  const Slice end = slice(end_key.view());
+  options.iterate_upper_bound = &end;
+  const std::unique_ptr<rocksdb::Iterator> row{
+      impl_->db().NewIterator(options, impl_->directory.facts())};
+  std::vector<MessageId> found;
+  row->Seek(slice(edit_key(channel, target, {}).view()));
+  for (; row->Valid() && found.size() < max; row->Next()) {
+    if (row->key().size() != end.size()) return damaged("edits");
+    found.push_back({big_endian_at(view(row->key()), 17)});
+  }
+  if (!row->status().ok()) return failure(row->status());
+  return found;
 }
 
 Result<void> Store::visit_read_cursors(const std::function<void(const ReadCursor&)>& visit) const {

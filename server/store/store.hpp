@@ -103,8 +103,8 @@ class Store {
   [[nodiscard]] Term term() const;
 
   // --- log and journal
-  /// Makes the commits' records durable in one write batch; all or none. Returns the bytes of
-  /// their rows.
+  /// Makes the commits' records durable in one write batch, with all else that they bring; all or
+  /// none. Redacted records stay as stubs. Returns the bytes of their rows.
   [[nodiscard]] Result<std::size_t> append(std::span<const std::shared_ptr<const Commit>> commits);
   /// Times that append() has synced the log to disk so far.
   [[nodiscard]] std::uint64_t syncs() const;
@@ -120,6 +120,9 @@ class Store {
   /// Calls `visit` for every record, by (channel, id). For recovery: a fold of the whole log.
   [[nodiscard]] Result<void> visit_log(
       const std::function<void(const core::Record&, std::span<const std::byte>)>& visit) const;
+  /// The edits of a message, ascending, at most `max`.
+  [[nodiscard]] Result<std::vector<MessageId>> edits_of(ChannelId channel, MessageId target,
+                                                        std::size_t max) const;
   /// Calls `visit` for every read cursor that a commit brought, by (channel, user).
   [[nodiscard]] Result<void> visit_read_cursors(
       const std::function<void(const ReadCursor&)>& visit) const;

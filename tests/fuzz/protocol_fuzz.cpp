@@ -67,7 +67,19 @@ std::vector<Buffer> seeds() {
   page.items.emplace_back(IntervalStart{channel, MessageId{4}});
   page.items.emplace_back(frame);
   page.items.emplace_back(HistoryTruncated{channel, MessageId{1}, MessageId{2}});
+  Send reply{channel, ClientMessageId{2}, body};
+  reply.target = MessageId{4};
+  reply.mentions = {UserId{17}, everyone};
+  Send edit{channel, ClientMessageId{3}, body};
+  edit.kind = core::RecordKind::edit;
+  edit.target = MessageId{4};
   return {
+      seed(from_client, reply),
+      seed(from_client, edit),
+      seed(from_client, Typing{channel}),
+      seed(from_server, UserTyping{channel, UserId{17}}),
+      seed(from_client, Read{channel, MessageId{4}}),
+      seed(from_server, Unread{{{channel, MessageId{2}, MessageId{4}, 2, 1}}}),
       seed(from_client, login),
       seed(from_client, Send{channel, ClientMessageId{1}, body}),
       seed(from_client, DeviceAck{QueueSequence{12}, positions}),

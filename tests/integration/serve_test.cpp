@@ -45,7 +45,8 @@ TEST_F(Serve, AMessageIsAcknowledgedAndReachesEveryOtherDeviceOfTheMembers) {
     const Kept joined = device->hear();
     EXPECT_EQ(joined.record.kind, core::RecordKind::join) << "record 1 is the join of all members";
     EXPECT_EQ(joined.body.size(), 16U);
-    EXPECT_EQ(joined.record.sender, UserId{0}) << "made by the server";
+    EXPECT_EQ(joined.record.sender, UserId{1}) << "the admin";
+    EXPECT_EQ(joined.record.device, DeviceId{0}) << "made by the server";
   }
   EXPECT_EQ(alice.say(10, "hello"), MessageId{2});
   for (TestDevice* device : {&alice_phone, &bob}) {

@@ -299,6 +299,22 @@ class TestDevice {
     send(channel, ++sent_[channel], text);
     return take_ack(channel);
   }
+  /// Sends the channel's next record about `target` and waits for its ack.
+  MessageId say_about(std::uint64_t channel, core::RecordKind kind, std::uint64_t target,
+                      std::string_view text = {}, const std::vector<std::uint64_t>& mentions = {}) {
+    send_about(channel, ++sent_[channel], kind, target, text, mentions);
+    return take_ack(channel);
+  }
+  void send_about(std::uint64_t channel, std::uint64_t client_message_id, core::RecordKind kind,
+                  std::uint64_t target, std::string_view text = {},
+                  const std::vector<std::uint64_t>& mentions = {}) {
+    protocol::Send send{
+        {channel}, {client_message_id}, std::as_bytes(std::span{text}), kind, {target}, {}};
+    for (const std::uint64_t user : mentions) send.mentions.push_back({user});
+    client_->send(send);
+  }
+  /// The refusal that the next message is.
+  protocol::RefusalCode take_refusal() { return client_->expect<protocol::Refused>().code; }
   void send(std::uint64_t channel, std::uint64_t client_message_id, std::string_view text) {
     client_->send(protocol::Send{{channel}, {client_message_id}, std::as_bytes(std::span{text})});
   }

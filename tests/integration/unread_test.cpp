@@ -40,7 +40,7 @@ class Unread : public testing::TestWithParam<const char*> {
 
 TEST_P(Unread, ALoginIsToldWhatOthersSaidSinceItsUserReadOrSpoke) {
   for (int i = 0; i < 3; ++i) alice_.say(channel, "2 to 4");
-  EXPECT_EQ(unread_at_login(ports_[1], 2), (States{{{channel}, {1}, {4}, 3}}))
+  EXPECT_EQ(unread_at_login(ports_[1], 2), (States{{{channel}, {1}, {4}, 3, 0}}))
       << "the join of the first members is no message; a channel without news is not named";
   EXPECT_EQ(unread_at_login(ports_[1], 1), States{}) << "own messages are read";
 
@@ -49,7 +49,7 @@ TEST_P(Unread, ALoginIsToldWhatOthersSaidSinceItsUserReadOrSpoke) {
   bob.say(channel, "5");
   alice_.take_any();
   EXPECT_EQ(unread_at_login(ports_[1], 2), States{}) << "who speaks has read";
-  EXPECT_EQ(unread_at_login(ports_[1], 1), (States{{{channel}, {4}, {5}, 1}}));
+  EXPECT_EQ(unread_at_login(ports_[1], 1), (States{{{channel}, {4}, {5}, 1, 0}}));
 }
 
 TEST_P(Unread, AReadIsToldToEveryDeviceOfTheUserThatAsks) {
@@ -72,12 +72,12 @@ TEST_P(Unread, AReadIsToldToEveryDeviceOfTheUserThatAsks) {
   }
 
   phone.read(channel, 4);
-  const States two_left{{{channel}, {4}, {6}, 2}};
+  const States two_left{{{channel}, {4}, {6}, 2, 0}};
   EXPECT_EQ(phone.take_unread(), two_left);
   EXPECT_EQ(laptop.take_unread(), two_left);
   laptop.read(channel, 2);  // Behind: nobody is told.
   laptop.read(channel, 3000);
-  const States none_left{{{channel}, {6}, {6}, 0}};
+  const States none_left{{{channel}, {6}, {6}, 0, 0}};
   EXPECT_EQ(phone.take_unread(), none_left) << "no further than the head";
   EXPECT_EQ(laptop.take_unread(), none_left);
   carol.say(channel, "7");
@@ -93,7 +93,7 @@ TEST_P(Unread, WhoJoinsLateHasReadWhatWasBefore) {
   EXPECT_EQ(unread_at_login(ports_[2], 3), States{});
   alice_.take_any();
   alice_.say(channel, "4");
-  EXPECT_EQ(unread_at_login(ports_[2], 3), (States{{{channel}, {3}, {4}, 1}}));
+  EXPECT_EQ(unread_at_login(ports_[2], 3), (States{{{channel}, {3}, {4}, 1, 0}}));
 }
 
 TEST_P(Unread, OnlyMembersHaveAReadCursor) {
@@ -116,7 +116,7 @@ TEST_P(Unread, ToldCursorsSurviveAKillAndWhatFoldsFromTheLogDoesToo) {
   for (int i = 0; i < 4; ++i) alice_.say(channel, "2 to 5");
   for (int i = 0; i < 2; ++i) alice_.say(other_channel, "2, 3");
   bob.read(channel, 3);
-  EXPECT_EQ(bob.take_unread(), (States{{{channel}, {3}, {5}, 2}}));
+  EXPECT_EQ(bob.take_unread(), (States{{{channel}, {3}, {5}, 2, 0}}));
   bob.say(other_channel, "4");
   alice_.take_any();
   alice_.say(other_channel, "5");
@@ -124,7 +124,7 @@ TEST_P(Unread, ToldCursorsSurviveAKillAndWhatFoldsFromTheLogDoesToo) {
   server_.start();
   ports_ = server_.ports();
   EXPECT_EQ(unread_at_login(ports_[2], 2),
-            (States{{{channel}, {3}, {5}, 2}, {{other_channel}, {4}, {5}, 1}}));
+            (States{{{channel}, {3}, {5}, 2, 0}, {{other_channel}, {4}, {5}, 1, 0}}));
   EXPECT_EQ(unread_at_login(ports_[0], 1), States{});
 }
 

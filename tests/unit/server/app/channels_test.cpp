@@ -1,18 +1,27 @@
 #include "server/app/channels.hpp"
 
+#include "server/core/limits.hpp"
+#include "server/protocol/about.hpp"
+
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <rapidcheck/gtest.h>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace clamor::server {
 namespace {
 
 ChannelsSettings settings_of(QueueDesign design, std::uint32_t threshold = 3) {
-  return {.design = {design, threshold}, .partitions = 4, .group_members_max = 6};
+  return {.design = {design, threshold},
+          .partitions = 4,
+          .group_members_max = 6,
+          .lists_redacted = true};
 }
 
 core::Accepted accepted(Channels& channels, std::uint64_t user, std::uint64_t channel,
@@ -37,7 +46,16 @@ std::vector<std::vector<std::uint64_t>> facts_of(const Channels& channels,
                                    static_cast<std::uint64_t>(channel.head.design),
                                    static_cast<std::uint64_t>(channel.next_design),
                                    channel.queue_from.value,
-                                   channel.members_now};
+                                   channel.members_now,
+                                   channel.admin.value,
+                                   channel.uncountable,
+                                   channel.announced_uncountable};
+    for (std::uint64_t user = 1; user <= 6; ++user) {
+      const core::CountedId read = channels.read_mark(*index, {user});
+      row.insert(row.end(), {read.id.value, read.uncountable,
+                             channels.mentions(*index, {user}, channel.head.durable_head)});
+    }
+    for (const MessageId gone : channels.redacted(*index, {})) row.push_back(gone.value);
     for (const core::MemberRow& member : channel.members) {
       row.insert(row.end(), {member.user.value, member.partition.value, member.interval.join.value,
                              member.interval.leave.value});
@@ -51,7 +69,7 @@ TEST(Channels, ARecordIsTentativeUntilItsCommitIsApplied) {
   Channels channels{settings_of(QueueDesign::per_user)};
   store::Commit commit;
   const std::vector<UserId> members{{1}, {2}};
-  ASSERT_TRUE(channels.create({7}, members, Instant{}, commit));
+  ASSERT_TRUE(channels.create({7}, {1}, members, Instant{}, commit));
   EXPECT_EQ(accepted(channels, 1, 7, 1, commit).id, MessageId{2});
   EXPECT_EQ(accepted(channels, 1, 7, 1, commit).outcome, core::AcceptOutcome::duplicate_pending);
   const Channel& channel = channels.channel(*channels.find({7}));
@@ -72,7 +90,7 @@ TEST(Channels, ALeaverGetsTheLeaveAndNothingAfterIt) {
   Channels channels{settings_of(QueueDesign::per_user)};
   store::Commit commit;
   const std::vector<UserId> members{{1}, {2}};
-  ASSERT_TRUE(channels.create({7}, members, Instant{}, commit));
+  ASSERT_TRUE(channels.create({7}, {1}, members, Instant{}, commit));
   ASSERT_TRUE(channels.leave({7}, {2}, Instant{}, commit));
   (void)accepted(channels, 1, 7, 1, commit);
   const auto planned = channels.apply(commit);
@@ -88,7 +106,7 @@ TEST(Channels, TheRingOfSendsGrowsWithoutForgetting) {
   Channels channels{settings_of(QueueDesign::per_group)};
   store::Commit commit;
   const std::vector<UserId> members{{1}};
-  ASSERT_TRUE(channels.create({7}, members, Instant{}, commit));
+  ASSERT_TRUE(channels.create({7}, {1}, members, Instant{}, commit));
   (void)channels.apply(commit);
   for (std::uint64_t sent = 1; sent <= 200; ++sent) {
     store::Commit next;
@@ -114,6 +132,30 @@ class Log {
       journals_[commit.places[i].partition.value].push_back(
           {commit.places[i], record.channel, record.id});
     }
+    for (const store::Redaction& redaction : commit.redactions) {
+      records_.at({redaction.stub.channel.value, redaction.stub.id.value}) = {redaction.stub, {}};
+    }
+  }
+  /// A durable record as a target of another.
+  [[nodiscard]] std::optional<Target> target(ChannelId channel, MessageId id) const {
+    const auto found = records_.find({channel.value, id.value});
+    if (found == records_.end()) return std::nullopt;
+    Target target{found->second.first, {}, {}};
+    if (const auto about = protocol::read_about(found->second.second)) {
+      if (target.record.has_about) target.mentioned = about->mentions;
+    }
+    for (const auto& [key, row] : records_) {
+      if (row.first.kind != core::RecordKind::edit || row.first.channel != channel) continue;
+      const auto about = protocol::read_about(row.second);
+      if (about && about->target == id) target.edits.push_back(row.first);
+    }
+    return target;
+  }
+  /// Bodies that are left.
+  [[nodiscard]] std::size_t bytes() const {
+    std::size_t bytes = 0;
+    for (const auto& [key, row] : records_) bytes += row.second.size();
+    return bytes;
   }
   [[nodiscard]] Channels fold(const ChannelsSettings& settings) const {
     Channels channels{settings};
@@ -149,6 +191,10 @@ class Traffic {
       if (commit.batch.empty()) continue;
       log_.append(commit);
       each(channels_.apply(commit));
+      for (std::size_t i = 0; i < commit.batch.size(); ++i) {
+        channels_.set_announced(*channels_.find(commit.batch.record(i).channel),
+                                commit.batch.record(i));
+      }
     }
     for (const auto& [what, times] : happened_) RC_TAG(what);
   }
@@ -161,7 +207,7 @@ class Traffic {
     const ChannelId channel{*rc::gen::inRange<std::uint64_t>(1, channel_count + 1)};
     if (!channels_.find(channel)) {
       const std::vector<UserId> members{user, {user.value + 1}};
-      RC_ASSERT(channels_.create(channel, members, Instant{}, commit).has_value());
+      RC_ASSERT(channels_.create(channel, user, members, Instant{}, commit).has_value());
       ++happened_["create"];
       return;
     }
@@ -175,9 +221,13 @@ class Traffic {
         break;
       default: {
         std::uint64_t& last = sent_[{user.value, channel.value}];
+        protocol::Send send{channel, {last + 1}, {}};
+        draw_about(send);
+        const auto target = log_.target(channel, send.target);
         const auto answer =
-            channels_.send(user, {1}, 1, {channel, {last + 1}, {}}, Instant{}, commit);
+            channels_.send(user, {1}, 1, send, Instant{}, commit, target ? &*target : nullptr);
         if (answer.refused) return;
+        if (send.is_about()) ++happened_["about " + std::to_string(static_cast<int>(send.kind))];
         RC_ASSERT(answer.accepted.outcome == core::AcceptOutcome::accepted);
         ++last;
         ++happened_["send"];
@@ -185,6 +235,18 @@ class Traffic {
       }
     }
     if (commit.batch.size() == records + 2) ++happened_["design changed"];
+  }
+
+  void draw_about(protocol::Send& send) const {
+    send.kind = *rc::gen::element(core::RecordKind::message, core::RecordKind::message,
+                                  core::RecordKind::edit, core::RecordKind::deletion,
+                                  core::RecordKind::reaction);
+    const bool message = send.kind == core::RecordKind::message;
+    if (!message || *rc::gen::inRange(0, 3) == 0)
+      send.target = {*rc::gen::inRange<std::uint64_t>(0, 12)};
+    if (message && *rc::gen::inRange(0, 3) == 0) {
+      send.mentions = {*rc::gen::element(UserId{1}, UserId{2}, UserId{6}, protocol::everyone)};
+    }
   }
 
   Channels& channels_;
@@ -217,6 +279,147 @@ RC_GTEST_PROP(Channels, TheFoldOfTheLogIsTheStateThatMadeIt, ()) {
     RC_ASSERT(scratch.places.size() == 0 || scratch.places.size() == 2);
     if (!scratch.places.empty()) RC_ASSERT(scratch.places[0] == scratch.places[1]);
   }
+}
+
+/// One channel of users 1 to 3, the first its admin; every send is durable at once.
+class OneChannel {
+ public:
+  OneChannel() {
+    store::Commit commit;
+    const std::vector<UserId> members{{1}, {2}, {3}};
+    EXPECT_TRUE(channels.create({7}, {1}, members, Instant{}, commit));
+    make_durable(commit);
+  }
+  /// The user's next send; its id, or why not.
+  ChangeResult send(std::uint64_t user, core::RecordKind kind, std::uint64_t target,
+                    std::vector<UserId> mentions = {}) {
+    store::Commit commit;
+    const auto answer = decide(user, kind, target, std::move(mentions), commit);
+    if (answer.refused) return *answer.refused;
+    ++sent_[user];
+    make_durable(commit);
+    return answer.accepted.id;
+  }
+  Channels::SendAnswer decide(std::uint64_t user, core::RecordKind kind, std::uint64_t target,
+                              std::vector<UserId> mentions, store::Commit& commit,
+                              std::uint64_t ahead = 1) {
+    const std::array text{std::byte{'x'}};
+    const bool has_text = kind != core::RecordKind::deletion;
+    const protocol::Send send{
+        {7},      {sent_[user] + ahead}, has_text ? protocol::Bytes{text} : protocol::Bytes{}, kind,
+        {target}, std::move(mentions)};
+    const auto found = log.target({7}, {target});
+    return channels.send({user}, {1}, 1, send, Instant{}, commit, found ? &*found : nullptr);
+  }
+  void make_durable(const store::Commit& commit) {
+    log.append(commit);
+    (void)channels.apply(commit);
+    for (const core::Record& record : commit.batch.records()) channels.set_announced(0, record);
+  }
+  [[nodiscard]] std::uint32_t mentions(std::uint64_t user) const {
+    return channels.mentions(0, {user}, channels.channel(0).announced);
+  }
+
+  Channels channels{settings_of(QueueDesign::per_user)};
+  Log log;
+
+ private:
+  std::map<std::uint64_t, std::uint64_t> sent_;
+};
+
+using core::RecordKind;
+using protocol::RefusalCode;
+
+TEST(Channels, AnEditIsForTheSenderADeletionForTheAdminToo) {
+  OneChannel chat;
+  ASSERT_EQ(*chat.send(2, RecordKind::message, 0), MessageId{2});
+  EXPECT_EQ(chat.send(3, RecordKind::edit, 2).error(), RefusalCode::not_allowed);
+  EXPECT_EQ(chat.send(1, RecordKind::edit, 2).error(), RefusalCode::not_allowed) << "the admin";
+  EXPECT_EQ(*chat.send(2, RecordKind::edit, 2), MessageId{3});
+  EXPECT_EQ(chat.send(3, RecordKind::deletion, 2).error(), RefusalCode::not_allowed);
+  EXPECT_EQ(*chat.send(3, RecordKind::reaction, 2), MessageId{4});
+  for (const std::uint64_t none : {0U, 1U, 3U, 4U, 99U}) {
+    for (const auto kind : {RecordKind::edit, RecordKind::deletion, RecordKind::reaction}) {
+      EXPECT_EQ(chat.send(1, kind, none).error(), RefusalCode::no_such_message) << none;
+    }
+  }
+  EXPECT_EQ(*chat.send(1, RecordKind::deletion, 2), MessageId{5});
+  EXPECT_EQ(chat.send(2, RecordKind::edit, 2).error(), RefusalCode::no_such_message);
+  EXPECT_EQ(chat.send(2, RecordKind::message, 2).error(), RefusalCode::no_such_message);
+}
+
+TEST(Channels, ADeletionTakesTheMessageAndItsEditsOutOfTheLog) {
+  OneChannel chat;
+  ASSERT_TRUE(chat.send(2, RecordKind::message, 0));
+  const std::size_t empty = chat.log.bytes() - 1;
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(chat.send(2, RecordKind::edit, 2));
+  ASSERT_TRUE(chat.send(2, RecordKind::deletion, 2));
+  EXPECT_EQ(chat.log.bytes(), empty + 12) << "what the deletion itself says is left";
+  const auto gone = chat.channels.redacted(0, {2});
+  EXPECT_EQ((std::vector<MessageId>{gone.begin(), gone.end()}),
+            (std::vector<MessageId>{{3}, {4}, {5}}))
+      << "above what is asked for";
+}
+
+TEST(Channels, WhatIsNotDurableYetIsWaitedForByTheNextEditOrDeletion) {
+  OneChannel chat;
+  ASSERT_TRUE(chat.send(2, RecordKind::message, 0));
+  store::Commit open;
+  EXPECT_FALSE(chat.decide(2, RecordKind::edit, 2, {}, open).refused);
+  store::Commit none;
+  EXPECT_EQ(chat.decide(1, RecordKind::deletion, 2, {}, none).refused,
+            RefusalCode::too_many_pending)
+      << "it would leave the edit's body";
+  chat.make_durable(open);
+  EXPECT_FALSE(chat.decide(1, RecordKind::deletion, 2, {}, none).refused);
+  EXPECT_EQ(none.redactions.size(), 2U);
+}
+
+TEST(Channels, AResendIsAnsweredAfterItsTargetIsGone) {
+  OneChannel chat;
+  ASSERT_TRUE(chat.send(2, RecordKind::message, 0));
+  ASSERT_EQ(*chat.send(3, RecordKind::reaction, 2), MessageId{3});
+  ASSERT_TRUE(chat.send(2, RecordKind::deletion, 2));
+  store::Commit none;
+  const auto again = chat.decide(3, RecordKind::reaction, 2, {}, none, 0);
+  EXPECT_EQ(again.refused, std::nullopt);
+  EXPECT_EQ(again.accepted.id, MessageId{3});
+  EXPECT_TRUE(none.batch.empty());
+}
+
+TEST(Channels, EditsOfAMessageAreBounded) {
+  OneChannel chat;
+  ASSERT_TRUE(chat.send(2, RecordKind::message, 0));
+  for (std::uint32_t i = 0; i < core::edits_max; ++i) {
+    ASSERT_TRUE(chat.send(2, RecordKind::edit, 2));
+  }
+  EXPECT_EQ(chat.send(2, RecordKind::edit, 2).error(), RefusalCode::too_many_edits);
+  EXPECT_TRUE(chat.send(2, RecordKind::deletion, 2));
+}
+
+TEST(Channels, MentionsCountUntilTheyAreReadOrDeleted) {
+  OneChannel chat;
+  const std::vector<UserId> second{{2}, {9}};
+  const std::vector<UserId> all{protocol::everyone};
+  ASSERT_TRUE(chat.send(1, RecordKind::message, 0, second));
+  EXPECT_EQ(chat.send(3, RecordKind::message, 0, all).error(), RefusalCode::not_allowed);
+  ASSERT_TRUE(chat.send(1, RecordKind::message, 0, all));
+  ASSERT_TRUE(chat.send(1, RecordKind::message, 0));
+  EXPECT_EQ(chat.mentions(1), 0U) << "who sends has read";
+  EXPECT_EQ(chat.mentions(2), 2U);
+  EXPECT_EQ(chat.mentions(3), 1U);
+  EXPECT_EQ(chat.mentions(9), 1U) << "no member: everyone's is all that could be counted";
+  ASSERT_TRUE(chat.send(1, RecordKind::deletion, 2));
+  EXPECT_EQ(chat.mentions(2), 1U);
+  store::Commit reads;
+  reads.reads.push_back({{7}, {2}, {{3}, 1}});
+  (void)chat.channels.apply(reads);
+  EXPECT_EQ(chat.mentions(2), 0U);
+  EXPECT_EQ(chat.mentions(3), 1U);
+  for (std::uint32_t i = 0; i < core::mentions_counted_max + 5; ++i) {
+    ASSERT_TRUE(chat.send(1, RecordKind::message, 0, second));
+  }
+  EXPECT_EQ(chat.mentions(2), core::mentions_counted_max);
 }
 
 /// Entries by (user, channel, id).

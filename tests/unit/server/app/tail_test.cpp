@@ -53,6 +53,19 @@ TEST(Tail, GivesAChannelsLatestRecordsInOrder) {
   EXPECT_EQ(read(tail, 2, 0, 1), (Ids{0})) << "a channel it knows nothing of";
 }
 
+TEST(Tail, ServesNoRecordWhoseBodyHasLeftTheLog) {
+  Tail tail{{}};
+  add_all(tail, 0, commit_of(10, 1, 5), at(0s));
+  add_all(tail, 1, commit_of(11, 1, 5), at(0s));
+  tail.redact(0, {3});
+  tail.redact(0, {99});
+  tail.redact(7, {3});
+  EXPECT_EQ(read(tail, 0, 3, 5), (Ids{4, 5}));
+  EXPECT_EQ(read(tail, 0, 2, 5), (Ids{0}));
+  EXPECT_EQ(read(tail, 0, 0, 2), (Ids{1, 2})) << "only what is asked for matters";
+  EXPECT_EQ(read(tail, 1, 0, 5), (Ids{1, 2, 3, 4, 5}));
+}
+
 TEST(Tail, ForgetsByAge) {
   Tail tail{{.age = 5s}};
   add_all(tail, 0, commit_of(10, 1, 2), at(0s));

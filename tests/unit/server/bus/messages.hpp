@@ -38,9 +38,9 @@ inline void draw(Answer::Kind& kind) { kind = static_cast<Answer::Kind>(below(3)
 inline void draw(core::ChannelDesign& design) {
   design = static_cast<core::ChannelDesign>(below(3));
 }
-inline void draw(core::RecordKind& kind) { kind = static_cast<core::RecordKind>(1 + below(5)); }
+inline void draw(core::RecordKind& kind) { kind = static_cast<core::RecordKind>(1 + below(9)); }
 inline void draw(protocol::RefusalCode& code) {
-  code = static_cast<protocol::RefusalCode>(1 + below(18));
+  code = static_cast<protocol::RefusalCode>(1 + below(23));
 }
 inline void draw(store::RecordBatch& batch);
 inline void draw(std::shared_ptr<const store::Commit>& commit);

@@ -1,5 +1,7 @@
 #include "server/protocol/codec.hpp"
 
+#include "server/protocol/about.hpp"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -45,7 +47,9 @@ RecordFrame any_record(const Buffer& body) {
   RecordFrame frame;
   frame.record = {{any<std::uint64_t>()},
                   {any<std::uint64_t>()},
-                  static_cast<core::RecordKind>(*rc::gen::inRange(1, 6)),
+                  static_cast<core::RecordKind>(*rc::gen::inRange(1, 10)),
+                  any<bool>(),
+                  any<bool>(),
                   0,
                   {any<std::uint64_t>()},
                   {any<std::uint32_t>()},
@@ -60,7 +64,7 @@ RecordFrame any_record(const Buffer& body) {
 Duration any_milliseconds() { return std::chrono::milliseconds{any<std::uint32_t>()}; }
 
 ClientMessage any_client_message(Arena& arena) {
-  switch (*rc::gen::inRange(0, 9)) {
+  switch (*rc::gen::inRange(0, 11)) {
     case 0:
       arena.text = any<std::string>();
       return Login{arena.text,           {any<std::uint32_t>()},
@@ -82,7 +86,20 @@ ClientMessage any_client_message(Arena& arena) {
       return Join{{any<std::uint64_t>()}};
     case 6:
       return Leave{{any<std::uint64_t>()}};
-    case 7:
+    case 7: {
+      Send send{{any<std::uint64_t>()}, {any<std::uint64_t>()}, {}};
+      send.kind = static_cast<core::RecordKind>(*rc::gen::element(1, 6, 7, 8, 9));
+      send.target = {*rc::gen::inRange<std::uint64_t>(1, 1000)};
+      if (send.kind == core::RecordKind::message) {
+        for (const auto user : any<std::vector<std::uint64_t>>()) send.mentions.push_back({user});
+      }
+      if (send.kind != core::RecordKind::deletion) arena.body = any_bytes(300);
+      send.body = arena.body;
+      return send;
+    }
+    case 9:
+      return Typing{{any<std::uint64_t>()}};
+    case 8:
       return Read{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
     default:
       return NextPage{};
@@ -110,7 +127,7 @@ Page any_page(Arena& arena) {
 }
 
 ServerMessage any_server_message(Arena& arena) {
-  switch (*rc::gen::inRange(0, 7)) {
+  switch (*rc::gen::inRange(0, 8)) {
     case 0:
       return LoginAccepted{{any<std::uint64_t>()},
                            {any<std::uint32_t>()},
@@ -125,12 +142,15 @@ ServerMessage any_server_message(Arena& arena) {
       return any_page(arena);
     case 4:
       return ChannelChanged{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
+    case 6:
+      return UserTyping{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
     case 5: {
       Unread unread{std::vector<UnreadState>(*rc::gen::inRange<std::size_t>(0, 20))};
       for (UnreadState& state : unread.channels) {
         state = {{any<std::uint64_t>()},
                  {any<std::uint64_t>()},
                  {any<std::uint64_t>()},
+                 any<std::uint32_t>(),
                  any<std::uint32_t>()};
       }
       return unread;
@@ -217,6 +237,21 @@ TEST(Codec, MutatedBytesAreRefusedOrDecodeToThemselves) {
   });
 }
 
+TEST(Codec, WhatARecordIsAboutReadsBackFromItsBody) {
+  const Buffer text = {std::byte{'h'}, std::byte{'i'}};
+  const std::vector<UserId> mentions{{3}, everyone};
+  Buffer body;
+  append_about({7}, mentions, text, body);
+  const auto about = read_about(body);
+  ASSERT_TRUE(about);
+  EXPECT_EQ(about->target, MessageId{7});
+  EXPECT_EQ(about->mentions, mentions);
+  EXPECT_TRUE(std::equal(about->text.begin(), about->text.end(), text.begin(), text.end()));
+  for (std::size_t size = 0; size < body.size() - text.size(); ++size) {
+    EXPECT_FALSE(read_about(Bytes{body}.first(size))) << "cut to " << size;
+  }
+}
+
 TEST(Codec, HugeCountsAreRefusedWithoutReservingForThem) {
   Buffer bytes = encoded(DeviceAck{});
   for (std::size_t i = bytes.size() - 4; i < bytes.size(); ++i) bytes[i] = std::byte{0xFF};
@@ -240,7 +275,7 @@ TEST(Codec, EachKindOfBadBytesHasItsError) {
   login.push_back(std::byte{});  // another version may be longer: only its number is judged
   EXPECT_EQ(decode_client(login).error(), DecodeError::unsupported_version);
 
-  for (const unsigned kind : {0U, 6U, 255U}) {
+  for (const unsigned kind : {0U, 10U, 0x40U, 0x80U, 255U}) {
     Buffer record = encoded(RecordFrame{});
     record[1] = static_cast<std::byte>(kind);
     EXPECT_EQ(decode_server(record).error(), DecodeError::bad_value) << kind;
@@ -252,6 +287,24 @@ TEST(Codec, EachKindOfBadBytesHasItsError) {
   Buffer wants = encoded(Login{});
   wants.back() = std::byte{2};
   EXPECT_EQ(decode_client(wants).error(), DecodeError::bad_value);
+
+  // A send_about that is a plain message, a record of the server's, a stub, an edit that mentions
+  // users, a deletion with a text.
+  Send about{{9}, {1}, {}};
+  about.kind = core::RecordKind::edit;
+  for (const unsigned kind : {1U, 2U, 5U, 10U, 0x86U, 0x46U}) {
+    Buffer bad = encoded(about);
+    bad[1] = static_cast<std::byte>(kind);
+    EXPECT_EQ(decode_client(bad).error(), DecodeError::bad_value) << kind;
+  }
+  about.mentions = {{1}};
+  EXPECT_EQ(decode_client(encoded(about)).error(), DecodeError::bad_value);
+  about.mentions.clear();
+  about.kind = core::RecordKind::deletion;
+  EXPECT_TRUE(decode_client(encoded(about)));
+  const Buffer text{std::byte{'x'}};
+  about.body = text;
+  EXPECT_EQ(decode_client(encoded(about)).error(), DecodeError::bad_value);
 
   Buffer nested = encoded(Page{});
   nested[10] = std::byte{1};

@@ -20,6 +20,8 @@ TEST(Rows, LogValueReadsBackAsTheRecordItWasMadeOf) {
   const core::Record record{.channel = {7},
                             .id = {1ULL << 40U},
                             .kind = core::RecordKind::leave,
+                            .redacted = true,
+                            .has_about = true,
                             .uncountable = 0x80000002U,
                             .sender = {0xFFEEDDCCBBAA9988ULL},
                             .device = {3},
@@ -34,6 +36,8 @@ TEST(Rows, LogValueReadsBackAsTheRecordItWasMadeOf) {
   EXPECT_EQ(row->record.channel, record.channel);
   EXPECT_EQ(row->record.id, record.id);
   EXPECT_EQ(row->record.kind, record.kind);
+  EXPECT_EQ(row->record.redacted, record.redacted);
+  EXPECT_EQ(row->record.has_about, record.has_about);
   EXPECT_EQ(row->record.uncountable, record.uncountable);
   EXPECT_EQ(row->record.sender, record.sender);
   EXPECT_EQ(row->record.device, record.device);
