@@ -29,7 +29,7 @@ enum class Phase : std::uint8_t {
 
 inline constexpr DeviceIndex no_device = 0xFFFFFFFFU;
 
-/// What the node knows of one session, at the gateway's slot. 56 bytes when live, and 4 a channel.
+/// What the node knows of one session, at the gateway's slot. 64 bytes when live, and 4 a channel.
 struct Session {
   std::uint32_t generation = 0;
   Phase phase = Phase::closed;
