@@ -12,6 +12,8 @@
 #include <boost/beast/websocket.hpp>
 
 #include <exception>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -52,6 +54,16 @@ Response refusal(http::status status, std::string_view why, unsigned version = 1
 bool is_bad_request(const error_code& ec) {
   static const auto& http_errors = make_error_code(http::error::end_of_stream).category();
   return ec.category() == http_errors && ec != http::error::end_of_stream;
+}
+
+/// A header of a handshake that stands more than once and may not (RFC 6455 11.3; RFC 7230 5.4).
+/// Beast would take the first.
+std::optional<std::string> repeated_header(const Request& request) {
+  for (const http::field field :
+       {http::field::host, http::field::sec_websocket_key, http::field::sec_websocket_version}) {
+    if (request.count(field) > 1) return std::string{http::to_string(field)};
+  }
+  return std::nullopt;
 }
 
 void rethrow(const std::exception_ptr& failure) {
@@ -274,6 +286,12 @@ class HttpFront::Serving {
     if (request.target() != websocket_path) {
       ++front.counters_.http_refused;
       Response response = refusal(http::status::not_found, "the WebSocket endpoint is /ws");
+      co_await refuse(front, connection, response);
+      co_return;
+    }
+    if (const auto twice = repeated_header(request)) {
+      ++front.counters_.http_refused;
+      Response response = refusal(http::status::bad_request, "more than one " + *twice);
       co_await refuse(front, connection, response);
       co_return;
     }

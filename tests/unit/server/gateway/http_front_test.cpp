@@ -41,6 +41,22 @@ std::vector<BadRequest> bad_requests() {
       {"old version", upgrade_with("Version: 13", "Version: 8"), "426"},
       {"no host", upgrade_with("Host: test\r\n", ""), "400"},
       {"HTTP/1.0 upgrade", upgrade_with("HTTP/1.1", "HTTP/1.0"), "426"},
+      {"no version", upgrade_with("Sec-WebSocket-Version: 13\r\n", ""), "400"},
+      {"two keys",
+       upgrade_with("Sec-WebSocket-Key: ", "Sec-WebSocket-Key: AAAA\r\nSec-WebSocket-Key: "),
+       "400"},
+      {"two versions",
+       upgrade_with("Sec-WebSocket-Version: 13",
+                    "Sec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Version: 13"),
+       "400"},
+      {"two hosts", upgrade_with("Host: test", "Host: test\r\nHost: other"), "400"},
+      {"no Connection: Upgrade", upgrade_with("Connection: Upgrade", "Connection: close"), "426"},
+      {"no Upgrade", upgrade_with("Upgrade: websocket\r\n", ""), "426"},
+      {"another Upgrade", upgrade_with("Upgrade: websocket", "Upgrade: h2c"), "426"},
+      {"upgrade by POST", upgrade_with("GET", "POST"), "405"},
+      {"upgrade with a body", upgrade_with("Host: test", "Host: test\r\nContent-Length: 3") + "abc",
+       "400"},
   };
 }
 
@@ -66,6 +82,39 @@ TEST(HttpFront, EachBadRequestHasItsStatusAndACount) {
   EXPECT_EQ(live.sessions(), 1U);
 }
 
+// RFC 6455 4.2: what a server may not insist on, and must not answer with.
+TEST(HttpFront, HeadersOfAHandshakeMayComeInAnyCaseAndCompany) {
+  LiveGateway live;
+  const std::vector<std::string> requests{
+      upgrade_with("Connection: Upgrade", "Connection: keep-alive, upgrade"),
+      upgrade_with("Upgrade: websocket", "UPGRADE:   WebSocket"),
+      upgrade_with("Host: test", "Host: test\r\nOrigin: http://elsewhere\r\nCookie: a=b"),
+      upgrade_with("Host: test",
+                   "Host: test\r\nSec-WebSocket-Extensions: permessage-deflate\r\n"
+                   "Sec-WebSocket-Protocol: chat, superchat"),
+  };
+  for (const std::string& request : requests) {
+    RawPeer peer{live.port()};
+    peer.send(request);
+    const std::string answer = peer.read_http();
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 101 ")) << request << answer;
+    EXPECT_NE(answer.find("\r\nUpgrade: websocket\r\n"), std::string::npos) << answer;
+    EXPECT_NE(answer.find("\r\nConnection: upgrade\r\n"), std::string::npos) << answer;
+    EXPECT_NE(answer.find("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), std::string::npos);
+    EXPECT_EQ(answer.find("Sec-WebSocket-Extensions"), std::string::npos) << answer;
+    EXPECT_EQ(answer.find("Sec-WebSocket-Protocol"), std::string::npos) << answer;
+    peer.send(client_frame("x"));
+    EXPECT_EQ(peer.read_message(), "x");
+  }
+}
+
+TEST(HttpFront, AnotherVersionIsToldWhichOneIsSpoken) {
+  LiveGateway live;
+  RawPeer peer{live.port()};
+  peer.send(upgrade_with("Version: 13", "Version: 8"));
+  EXPECT_NE(peer.read_http().find("\r\nSec-WebSocket-Version: 13\r\n"), std::string::npos);
+}
+
 TEST(HttpFront, RequestCutInHalfIsRefused) {
   LiveGateway live;
   RawPeer peer{live.port()};
@@ -84,6 +133,27 @@ TEST(HttpFront, RequestThatNeverEndsTimesOut) {
   EXPECT_EQ(dripping.read_http().substr(0, 12), "HTTP/1.1 408");
   EXPECT_EQ(mute.read_http().substr(0, 12), "HTTP/1.1 408");
   EXPECT_EQ(live.counters().handshake_timeouts, 2U);
+}
+
+// Method: a peer that sends a byte now and then, as long as it is let: the time of a request does
+// not begin anew with each.
+TEST(HttpFront, RequestThatDripsByteByByteTimesOutAndDisturbsNobody) {
+  GatewaySettings settings;
+  settings.handshake_timeout = 100ms;
+  LiveGateway live{settings};
+  RawPeer neighbour = RawPeer::upgraded(live.port());
+  std::vector<RawPeer> dripping;
+  for (int i = 0; i < 50; ++i) dripping.emplace_back(live.port());
+  std::size_t sent = 0;
+  EXPECT_TRUE(live.eventually([&](LiveGateway& l) {
+    const std::string_view byte = upgrade_request.substr(sent++ % 40, 1);
+    for (RawPeer& peer : dripping) peer.send(byte);
+    neighbour.send(client_frame("still here"));
+    EXPECT_EQ(neighbour.read_message(), "still here");
+    std::this_thread::sleep_for(2ms);  // the drip itself
+    return l.counters().handshake_timeouts + l.counters().http_refused == dripping.size();
+  }));
+  EXPECT_EQ(live.sessions(), 1U);
 }
 
 TEST(HttpFront, PlainGetsAreAnsweredOnAKeptConnection) {
