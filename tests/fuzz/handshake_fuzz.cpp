@@ -48,10 +48,18 @@ Server& server() {
   return one;
 }
 
+/// Source addresses are used in turn: a connection's port is not free again for a minute, and one
+/// address has 28,000.
 int connect_to(std::uint16_t port) {
+  static std::uint32_t connections = 0;
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + connections++ % 250);
+  require(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0,
+          "a loopback address can be had");
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   require(
@@ -128,9 +136,6 @@ void run(std::span<const std::byte> input) {
     require(std::chrono::steady_clock::now() < give_up, "a peer that ended its half is ended");
   }
   check(answer);
-  // By a reset, so that no port is left waiting.
-  const linger at_once{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   ::close(fd);
   live.io.poll();
 }
