@@ -83,7 +83,7 @@ INSTANTIATE_TEST_SUITE_P(Designs, SlowConsumers,
 TEST(SlowConsumer, ThatReadsNothingIsClosedAndMissesNothingWhenItComesBack) {
   Hall hall{settings("100ms")};
   hall.talk_until(closed_slow, 1);
-  EXPECT_EQ(metric(hall.server, fell_behind), 1);
+  EXPECT_GE(metric(hall.server, fell_behind), 1) << "more where the sockets take in something yet";
   EXPECT_THROW(
       {
         for (;;) hall.reader.take_any();

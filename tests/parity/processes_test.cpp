@@ -43,10 +43,9 @@ TEST_P(ParityOfProcesses, LiveSimulatedAndNaiveCountsAreEqual) {
   EXPECT_EQ(live.ledger.lost + live.ledger.duplicated + live.ledger.reordered, 0U);
 }
 
-// hybrid holds channels of both other designs.
+// hybrid holds channels of two other designs.
 INSTANTIATE_TEST_SUITE_P(Designs, ParityOfProcesses,
-                         testing::Values(DesignSpec{QueueDesign::per_member},
-                                         DesignSpec{QueueDesign::hybrid, threshold}),
+                         testing::Values(DesignSpec{QueueDesign::hybrid, threshold}),
                          test::design_test_name);
 
 }  // namespace
