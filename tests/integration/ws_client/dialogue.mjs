@@ -8,13 +8,13 @@ const url = `ws://127.0.0.1:${port}/ws`;
 const patience_ms = 10_000;
 
 function login(device) {
-  const bytes = Buffer.alloc(24 + token.length);
+  const bytes = Buffer.alloc(25 + token.length);
   bytes.writeUInt8(0x01, 0);
   bytes.writeUInt8(1, 1); // version
   bytes.writeUInt32LE(device, 2);
   bytes.writeUInt32LE(1, 6); // device_incarnation; the queue_position is 0
   bytes.writeUInt16LE(token.length, 18);
-  bytes.write(token, 20, 'latin1'); // no positions
+  bytes.write(token, 20, 'latin1'); // no positions, and the unread are not asked for
   return bytes;
 }
 
