@@ -2,6 +2,8 @@
 
 #include "server/base/assert.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace clamor::gateway {
@@ -35,16 +37,23 @@ void FrameQueues::push(Queue& queue, SharedFrame frame) {
   queue.tail = index;
 }
 
-std::size_t FrameQueues::gather(const Queue& queue, std::span<iovec> out) const {
-  std::size_t count = 0;
-  std::size_t skip = queue.head_sent_bytes;
-  for (std::uint32_t i = queue.head; i != none && count < out.size(); i = nodes_[i].next) {
-    const std::vector<std::byte>& frame = *nodes_[i].frame;
-    // writev does not write through iov_base; its type is shared with readv.
-    out[count++] = {const_cast<std::byte*>(frame.data()) + skip, frame.size() - skip};
-    skip = 0;
+std::span<const std::byte> FrameQueues::next(const Queue& queue,
+                                             std::span<std::byte> scratch) const {
+  if (queue.empty()) return {};
+  const std::span<const std::byte> head =
+      std::span{*nodes_[queue.head].frame}.subspan(queue.head_sent_bytes);
+  if (queue.head == queue.tail || head.size() >= scratch.size()) return head;
+  std::size_t filled = 0;
+  std::span<const std::byte> frame = head;
+  for (std::uint32_t i = queue.head; filled < scratch.size();) {
+    const std::size_t size = std::min(frame.size(), scratch.size() - filled);
+    std::memcpy(scratch.data() + filled, frame.data(), size);
+    filled += size;
+    i = nodes_[i].next;
+    if (i == none) break;
+    frame = *nodes_[i].frame;
   }
-  return count;
+  return scratch.first(filled);
 }
 
 std::size_t FrameQueues::pop(Queue& queue, std::size_t bytes) {

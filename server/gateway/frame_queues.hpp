@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <sys/uio.h>
 #include <vector>
 
 namespace clamor::gateway {
@@ -28,8 +27,11 @@ class FrameQueues {
   /// Appends a frame. O(1). @pre the frame is not empty.
   void push(Queue& queue, SharedFrame frame);
 
-  /// Describes the next unwritten bytes for writev; returns how many of `out` are filled.
-  [[nodiscard]] std::size_t gather(const Queue& queue, std::span<iovec> out) const;
+  /// The next unwritten bytes in one piece: those of a lone or large frame where they are, of
+  /// several small ones as many as `scratch` holds, copied into it, since the kernel takes pieces
+  /// in more slowly. Empty where nothing is queued; valid until the queue changes. O(bytes copied).
+  [[nodiscard]] std::span<const std::byte> next(const Queue& queue,
+                                                std::span<std::byte> scratch) const;
 
   /// Removes `bytes` written ones from the front; returns how many data messages that completed
   /// (control frames apart). O(frames removed). @pre as many are queued.

@@ -2,7 +2,6 @@
 #include "server/gateway/sessions.hpp"
 
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <sys/socket.h>
 #include <utility>
@@ -159,11 +158,8 @@ void Sessions::flush(std::uint32_t slot) {
     return errno == EAGAIN ? wait_writable(slot) : lost(slot);
   }
   while (!session.queue.empty()) {
-    const std::size_t vectors = queues_.gather(session.queue, vectors_);
-    std::size_t offered = 0;
-    for (std::size_t i = 0; i < vectors; ++i) offered += vectors_[i].iov_len;
-
-    const ssize_t result = transmit(slot, vectors);
+    const std::span<const std::byte> offered = queues_.next(session.queue, joined_);
+    const ssize_t result = transmit(slot, offered);
     ++operations_.flushes;
     if (result < 0) {
       if (errno == EINTR) continue;
@@ -176,32 +172,16 @@ void Sessions::flush(std::uint32_t slot) {
       drained_.push_back(id_of(slot));
       begin_turn();
     }
-    if (written < offered || (tls_ && tls_->waits(slot))) return wait_writable(slot);
+    if (written < offered.size() || (tls_ && tls_->waits(slot))) return wait_writable(slot);
   }
   if (session.state == State::closing) finish_output(slot);
 }
 
-/// As sendmsg, of what gather() put into vectors_.
-ssize_t Sessions::transmit(std::uint32_t slot, std::size_t vectors) {
+/// As send: how many of the bytes were taken.
+ssize_t Sessions::transmit(std::uint32_t slot, std::span<const std::byte> bytes) {
   const int socket = slots_[slot].socket.native_handle();
-  if (tls_) return tls_->send(slot, socket, std::span{vectors_}.first(vectors));
-  constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-  if (vectors == 1) return ::send(socket, vectors_[0].iov_base, vectors_[0].iov_len, flags);
-  // The kernel takes small pieces in more slowly than they are copied into one.
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < vectors && bytes <= joined_.size(); ++i) bytes += vectors_[i].iov_len;
-  if (bytes <= joined_.size()) {
-    std::byte* end = joined_.data();
-    for (std::size_t i = 0; i < vectors; ++i) {
-      std::memcpy(end, vectors_[i].iov_base, vectors_[i].iov_len);
-      end += vectors_[i].iov_len;
-    }
-    return ::send(socket, joined_.data(), bytes, flags);
-  }
-  msghdr message{};
-  message.msg_iov = vectors_.data();
-  message.msg_iovlen = vectors;
-  return ::sendmsg(socket, &message, flags);
+  if (tls_) return tls_->send(slot, socket, bytes);
+  return ::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void Sessions::wait_writable(std::uint32_t slot) {

@@ -15,6 +15,7 @@ namespace clamor::gateway {
 namespace {
 
 constexpr std::size_t read_buffer_bytes = std::size_t{64} * 1024;
+constexpr std::size_t joined_bytes = std::size_t{64} * 1024;
 
 /// Asio asks epoll for at most 128 events at a time. A turn that got as many goes on, since more
 /// have probably arrived, up to a bound that keeps the first of them from waiting too long.
@@ -31,7 +32,8 @@ Sessions::Sessions(boost::asio::io_context& io, const GatewaySettings& settings,
       handler_{handler},
       operations_{operations},
       counters_{counters},
-      read_buffer_(read_buffer_bytes) {
+      read_buffer_(read_buffer_bytes),
+      joined_(joined_bytes) {
   if (tls != nullptr) tls_.emplace(std::move(tls));
 }
 

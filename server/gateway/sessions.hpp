@@ -109,7 +109,7 @@ class Sessions {
   void enqueue_control(std::uint32_t slot, protocol::Opcode opcode, protocol::Bytes payload);
   void mark_dirty(std::uint32_t slot);
   void flush(std::uint32_t slot);
-  [[nodiscard]] ssize_t transmit(std::uint32_t slot, std::size_t vectors);
+  [[nodiscard]] ssize_t transmit(std::uint32_t slot, std::span<const std::byte> bytes);
   void wait_writable(std::uint32_t slot);
   void sweep_full(Instant now);
   void finish_output(std::uint32_t slot);
@@ -152,8 +152,7 @@ class Sessions {
   std::uint32_t turn_events_ = 0;
 
   std::vector<std::byte> read_buffer_;
-  std::array<iovec, 256> vectors_{};
-  std::array<std::byte, 16 * 1024> joined_;  ///< Small frames of one session, to be sent as one.
+  std::vector<std::byte> joined_;  ///< Small frames of one session, to be sent in one piece.
 };
 
 }  // namespace clamor::gateway

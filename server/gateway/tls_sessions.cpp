@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <sys/socket.h>
 #include <utility>
 
 namespace clamor::gateway {
+namespace {
+
+/// Encrypted at once, and what may wait for a full socket beside the session's own buffer.
+constexpr std::size_t burst_bytes = std::size_t{64} * 1024;
+
+}  // namespace
 
 void TlsSessions::open(std::uint32_t slot, tls::Connection connection) {
   if (slot >= slots_.size()) slots_.resize(slot + std::size_t{1});
@@ -36,23 +41,17 @@ ssize_t TlsSessions::receive(std::uint32_t slot, int socket, std::span<std::byte
   return -1;
 }
 
-ssize_t TlsSessions::send(std::uint32_t slot, int socket, std::span<const iovec> vectors) {
+ssize_t TlsSessions::send(std::uint32_t slot, int socket, std::span<const std::byte> plain) {
   Slot& own = slots_[slot];
   if (push(slot, socket) != 0) return -1;
-  std::size_t bytes = 0;
-  for (const iovec& part : vectors) {
-    const std::size_t taken = std::min(part.iov_len, endpoint_->plain.size() - bytes);
-    std::memcpy(endpoint_->plain.data() + bytes, part.iov_base, taken);
-    bytes += taken;
-    if (bytes == endpoint_->plain.size()) break;
-  }
+  const auto burst = plain.first(std::min(plain.size(), burst_bytes));
   out_.clear();
-  if (!own.connection.put(std::span{endpoint_->plain}.first(bytes), out_)) {
+  if (!own.connection.put(burst, out_)) {
     errno = EPROTO;
     return -1;
   }
   if (write_out(own, socket) != 0 && errno != EAGAIN) return -1;
-  return static_cast<ssize_t>(bytes);
+  return static_cast<ssize_t>(burst.size());
 }
 
 int TlsSessions::push(std::uint32_t slot, int socket) {

@@ -8,14 +8,13 @@
 #include <memory>
 #include <span>
 #include <sys/types.h>
-#include <sys/uio.h>
 #include <utility>
 #include <vector>
 
 namespace clamor::gateway {
 
-/// The TLS of a gateway's sessions, by slot: reads and writes their sockets as recv and sendmsg
-/// would, in plaintext. What the socket did not take of encrypted bytes waits here; at most a
+/// The TLS of a gateway's sessions, by slot: reads and writes their sockets as recv and send would,
+/// in plaintext. What the socket did not take of encrypted bytes waits here; at most a
 /// burst's worth, since nothing is encrypted while something waits. One I/O thread.
 class TlsSessions {
  public:
@@ -29,9 +28,9 @@ class TlsSessions {
   /// made no whole record, EPROTO where TLS has failed. @pre `plain` is as large as the
   /// endpoint's
   [[nodiscard]] ssize_t receive(std::uint32_t slot, int socket, std::span<std::byte> plain);
-  /// Encrypts a burst of `vectors` and writes it once. So many bytes of plaintext were taken, more
+  /// Encrypts a burst of `plain` and writes it once. So many bytes of plaintext were taken, more
   /// than 0; -1 and errno: EAGAIN where what was taken before still waits.
-  [[nodiscard]] ssize_t send(std::uint32_t slot, int socket, std::span<const iovec> vectors);
+  [[nodiscard]] ssize_t send(std::uint32_t slot, int socket, std::span<const std::byte> plain);
   /// Writes what waits. 0: nothing is left; -1 and errno.
   [[nodiscard]] int push(std::uint32_t slot, int socket);
   /// Whether something waits for the socket to have room.
