@@ -88,15 +88,14 @@ std::string write_settings(const std::filesystem::path& folder, const scenario::
       "ack_after: {}\npayload: {}\n"
       "heartbeat: {{interval: {}, offline_after: {}}}\n"
       "store: {{block_cache_bytes: {}, write_buffer_bytes: {}}}\n"
-      "limits: {{sessions: {}, group_members: {}, body_bytes: {}, message_bytes: {}}}\n",
+      "limits: {{group_members: {}, body_bytes: {}, message_bytes: {}}}\n",
       scenario::quoted_yaml((folder / "data").string()), scenario::quoted_yaml(secret),
       design_text(design), scenario.durability == scenario::Durability::fsync ? "fsync" : "os",
       name_of(scenario.ack_after), name_of(scenario.payload),
       scenario::format_duration(scenario.heartbeat.interval),
       scenario::format_duration(scenario.heartbeat.offline_after), memory.block_cache_bytes,
-      memory.write_buffer_bytes,
-      sessions_of_a_process(*std::max_element(nodes_of.begin(), nodes_of.end())), largest,
-      scenario::message_bytes_max, 64 * 1024 + 8 * std::size_t{largest});
+      memory.write_buffer_bytes, largest, scenario::message_bytes_max,
+      64 * 1024 + 8 * std::size_t{largest});
   out << nodes_text(nodes_of) << tls;
   out.close();
   if (!out) throw LoadError{file.string() + ": cannot be written; is the disk full?"};

@@ -5,7 +5,6 @@
 #include "server/base/queue_design.hpp"
 #include "server/base/time.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -14,16 +13,6 @@
 #include <vector>
 
 namespace clamor::loadgen {
-
-/// Sessions that a `clamor serve` process with so many nodes has room for: it holds 20,000
-/// descriptors, and each node takes some for itself.
-[[nodiscard]] constexpr std::uint32_t sessions_of_a_process(std::uint32_t nodes) {
-  return std::min(18'000U, 20'000U - 660U * nodes);
-}
-/// The most nodes in one.
-inline constexpr std::uint32_t nodes_of_a_process_max = 16;
-/// And in a deployment.
-inline constexpr std::uint32_t nodes_max = 64;
 
 /// A deployment of our own: `clamor serve` processes, each with one or several nodes, their data in
 /// a folder that the caller removes.

@@ -8,6 +8,7 @@
 #include "scenarios/yaml/config_error.hpp"
 #include "scenarios/yaml/scenario_file.hpp"
 #include "scenarios/yaml/values.hpp"
+#include "server/core/limits.hpp"
 #include "server/core/placement.hpp"
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <poll.h>
+#include <sys/resource.h>
 #include <utility>
 
 namespace clamor::loadgen {
@@ -36,6 +38,13 @@ constexpr Duration finish_timeout = 120s;
 
 std::string cores_text(const std::vector<int>& cores) {
   return fmt::format("core{} {}", cores.size() == 1 ? "" : "s", fmt::join(cores, ", "));
+}
+
+/// As its process will find it: it inherits our limit and raises it as far as it may.
+std::uint32_t sessions_of_a_server(std::uint32_t nodes) {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return core::sessions_of_a_process(limit.rlim_max, nodes);
 }
 
 std::string servers_text(const std::vector<std::uint32_t>& nodes_of) {
@@ -76,12 +85,12 @@ void LiveRun::check_size() {
 void LiveRun::place_nodes() {
   const std::uint32_t nodes = scenario::servers_of(plan_);
   const std::uint32_t of_a_node = scenario_.deployment.clients_per_server;
-  if (nodes > nodes_max) {
+  if (nodes > core::nodes_max) {
     throw scenario::ConfigError{
         {fmt::format("{}: {} clients on servers of {} are {} nodes, but an embedded server has at "
                      "most {}; raise deployment.clients_per_server, or name running servers by "
                      "--target",
-                     scenario_.name, plan_.clients(), of_a_node, nodes, nodes_max)}};
+                     scenario_.name, plan_.clients(), of_a_node, nodes, core::nodes_max)}};
   }
   std::vector<std::uint32_t> sessions(nodes);
   for (std::uint32_t user = 0; user < plan_.users(); ++user) {
@@ -90,17 +99,17 @@ void LiveRun::place_nodes() {
   }
   std::uint32_t most = 0;  // Of a node of the process that is being filled: all have equal shares.
   for (const std::uint32_t own : sessions) {
-    if (own > sessions_of_a_process(1)) {
+    if (own > sessions_of_a_server(1)) {
       throw scenario::ConfigError{
           {fmt::format("{}: {} clients connect to one of {} nodes, but a server process holds {}; "
                        "lower deployment.clients_per_server (it is {}), use a smaller --scale, or "
                        "name running servers by --target",
-                       scenario_.name, own, nodes, sessions_of_a_process(1), of_a_node)}};
+                       scenario_.name, own, nodes, sessions_of_a_server(1), of_a_node)}};
     }
     most = std::max(most, own);
     const std::uint32_t together = nodes_of_.empty() ? 1 : nodes_of_.back() + 1;
-    if (nodes_of_.empty() || together > nodes_of_a_process_max ||
-        most > sessions_of_a_process(together) / together) {
+    if (nodes_of_.empty() || together > core::nodes_of_a_process_max ||
+        most > sessions_of_a_server(together) / together) {
       nodes_of_.push_back(0);
       most = own;
     }
@@ -335,16 +344,8 @@ report::RunResult LiveRun::run() {
   if (await("starting", 60s, [](const Worker& w) { return w.ready; }) == Waited::timed_out) {
     throw LoadError{"the load workers did not start within a minute"};
   }
-  order_all("create");
-  const Waited created = await_stage("channels", "creating", create_timeout);
-  if (created == Waited::timed_out) {
-    throw LoadError{fmt::format("creating {} channels took longer than {}", plan_.channels(),
-                                scenario::format_duration(create_timeout))};
-  }
-  if (server_died_) throw LoadError{result_.ledger_unknown_because};
   result_.ledger_complete = true;
-  // To a login that is ahead of the news of a channel, its creation would come as a record.
-  if (!result_.interrupted) created_ = settled_sample("channels");
+  if (!result_.interrupted) create_channels();
   if (!result_.interrupted && plan_.prefill_count() > 0) fill();
   if (!result_.interrupted) {
     order_all("connect");
@@ -366,6 +367,19 @@ report::RunResult LiveRun::run() {
   pin_to(placement);
   result_.thresholds = report::evaluate_thresholds(scenario_.thresholds, result_);
   return std::move(result_);
+}
+
+void LiveRun::create_channels() {
+  order_all("create");
+  const Waited created = await_stage("channels", "creating", create_timeout);
+  if (created == Waited::timed_out) {
+    throw LoadError{fmt::format("creating {} channels took longer than {}", plan_.channels(),
+                                scenario::format_duration(create_timeout))};
+  }
+  if (server_died_) throw LoadError{result_.ledger_unknown_because};
+  if (result_.interrupted) return;
+  // To a login that is ahead of the news of a channel, its creation would come as a record.
+  created_ = settled_sample("channels");
 }
 
 /// The history that the channels begin with, sent by their members one after the other before

@@ -61,6 +61,7 @@ class LiveRun {
   void watch_processes();
   void tell_progress(std::string_view stage, Instant began);
   [[nodiscard]] std::optional<ServerReading> read_server();
+  void create_channels();
   void fill();
   [[nodiscard]] std::optional<ServerSample> settled_sample(const std::string& after);
   /// Highest noted id of each channel, over all workers.

@@ -51,6 +51,7 @@ class Worker {
     swarm_ = std::make_unique<Swarm>(options_from(begin), *plan_);
     swarm_->watch(control_.fd(), [this] { take_orders(); });
     say("ready");
+    take_orders();  // Those that came with the first word are read already: no event tells of them.
     while (!finished_ && !control_.closed()) {
       swarm_->turn(turn_max);
       report();

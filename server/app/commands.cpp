@@ -3,6 +3,7 @@
 #include "scenarios/yaml/config_error.hpp"
 #include "server/app/server.hpp"
 #include "server/app/settings.hpp"
+#include "server/core/limits.hpp"
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -97,7 +98,7 @@ void add_serve_command(CLI::App& root, std::function<int()>& chosen) {
   command
       ->add_option("--nodes", options->nodes,
                    "Nodes in this process, each with a gateway port, from that of --listen on")
-      ->check(CLI::Range(1U, nodes_of_a_process_max));
+      ->check(CLI::Range(1U, core::nodes_of_a_process_max));
   command
       ->add_option("--host", options->hosts,
                    "Nodes in this process, by their place from 0 on in the list of `nodes` in the "

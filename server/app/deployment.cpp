@@ -4,6 +4,7 @@
 #include "server/app/node.hpp"
 #include "server/bus/exchange.hpp"
 #include "server/bus/links.hpp"
+#include "server/core/limits.hpp"
 #include "server/core/placement.hpp"
 #include "server/directory/deployment_file.hpp"
 #include "server/directory/directory.hpp"
@@ -23,6 +24,7 @@
 #include <optional>
 #include <pthread.h>
 #include <string>
+#include <sys/resource.h>
 #include <thread>
 #include <utility>
 
@@ -60,6 +62,15 @@ std::unique_ptr<store::Store> open_store(const Settings& settings, NodeId node) 
   }
 }
 
+/// An equal share of the process's.
+std::uint32_t sessions_of_a_node(const Settings& settings) {
+  const auto nodes = static_cast<std::uint32_t>(hosted(settings).size());
+  if (settings.sessions_max != 0) return settings.sessions_max / nodes;
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return core::sessions_of_a_process(limit.rlim_cur, nodes) / nodes;
+}
+
 /// Every node of the deployment, and a restarted one, takes the tickets of the others.
 std::array<std::byte, tls::ticket_seed_bytes> ticket_seed_of(const std::string& secret) {
   const token::Key key = token::derive_key("tls tickets of " + secret);
@@ -76,7 +87,7 @@ std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
       .address = listen.host,
       .port = listen.port,
       .message_bytes_max = settings.message_bytes_max,
-      .sessions_max = settings.sessions_max / static_cast<std::uint32_t>(hosted(settings).size()),
+      .sessions_max = sessions_of_a_node(settings),
       .offline_after = settings.offline_after,
       .session_limits = {.buffer_bytes = settings.session_buffer_bytes,
                          .buffer_age = settings.session_buffer_age}};

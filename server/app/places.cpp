@@ -1,6 +1,7 @@
 #include "server/app/places.hpp"
 
 #include "scenarios/yaml/values.hpp"
+#include "server/core/limits.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -68,11 +69,11 @@ std::string print_address(const Address& address) {
 }
 
 void read_places(Faults& faults, const Node& list, std::vector<NodePlace>& places) {
-  if (list.items.size() < 2 || list.items.size() > nodes_max) {
+  if (list.items.size() < 2 || list.items.size() > core::nodes_max) {
     faults.add(list.place,
                fmt::format("nodes lists {}; expected 2 to {}, or the number of nodes where one "
                            "process hosts them all",
-                           list.items.size(), nodes_max));
+                           list.items.size(), core::nodes_max));
   }
   for (const Node& item : list.items) {
     MapReader map{faults, item, "a node"};

@@ -31,12 +31,6 @@ struct NodePlace {
   Address bus;     ///< For the nodes of other processes.
 };
 
-/// Nodes of a deployment are at most so many: an owner notes in 64 bits who gets a channel's
-/// records.
-inline constexpr std::uint32_t nodes_max = 64;
-/// And those of one process.
-inline constexpr std::uint32_t nodes_of_a_process_max = 16;
-
 /// Reads the list of all nodes; what is wrong goes to `faults`.
 void read_places(scenario::Faults& faults, const scenario::Node& list,
                  std::vector<NodePlace>& places);

@@ -2,11 +2,13 @@
 
 #include "scenarios/yaml/config_error.hpp"
 #include "server/app/deployment.hpp"
+#include "server/core/limits.hpp"
 #include "server/gateway/gateway.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
@@ -19,22 +21,21 @@
 namespace clamor::server {
 namespace {
 
-/// Descriptors of a node beside the sessions': RocksDB's files, the listeners, handshakes and
-/// scrapes, links to nodes of other processes.
-constexpr std::uint64_t descriptors_of_a_node = 400 + gateway::connections_beside_sessions;
+static_assert(core::descriptors_of_a_node == 400 + gateway::connections_beside_sessions);
 
 void raise_descriptor_limit(const Settings& settings) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  const std::uint64_t own = hosted(settings).size() * descriptors_of_a_node;
-  const std::uint64_t needed = settings.sessions_max + own;
+  const std::uint64_t own = hosted(settings).size() * core::descriptors_of_a_node;
+  const std::uint64_t needed = std::max(settings.sessions_max, 1U) + own;
   if (limit.rlim_cur >= needed) return;
   throw scenario::ConfigError{{fmt::format(
-      "limits.sessions is {}, but this process may open {} files only; expected at "
-      "most {}, or a higher limit (ulimit -n)",
-      settings.sessions_max, limit.rlim_cur, limit.rlim_cur > own ? limit.rlim_cur - own : 0)}};
+      "{} sessions (limits.sessions) and {} of its own are more files than the {} that this "
+      "process may open; expected {} sessions at most, or a higher limit (ulimit -n)",
+      std::max(settings.sessions_max, 1U), own, limit.rlim_cur,
+      limit.rlim_cur > own ? limit.rlim_cur - own : 0)}};
 }
 
 constexpr int interrupted = 105;

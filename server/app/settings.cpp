@@ -4,6 +4,7 @@
 #include "scenarios/yaml/document.hpp"
 #include "scenarios/yaml/reader.hpp"
 #include "scenarios/yaml/values.hpp"
+#include "server/core/limits.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -151,11 +152,11 @@ void read_nodes(Faults& faults, MapReader& map, Settings& settings) {
     read_places(faults, *nodes, settings.places);
     settings.nodes = static_cast<std::uint32_t>(settings.places.size());
   } else {
-    map.read_whole("nodes", settings.nodes, 1U, nodes_of_a_process_max);
+    map.read_whole("nodes", settings.nodes, 1U, core::nodes_of_a_process_max);
   }
   map.read_list("host", [&](const Node& item) {
     std::uint64_t node = 0;
-    if (!scenario::read_whole(faults, item, "a hosted node", node, 0, nodes_max - 1)) return;
+    if (!scenario::read_whole(faults, item, "a hosted node", node, 0, core::nodes_max - 1)) return;
     settings.hosts.push_back({static_cast<std::uint32_t>(node)});
   });
   std::sort(settings.hosts.begin(), settings.hosts.end());
@@ -187,6 +188,11 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
   if (const Node* const node = map.find("catch_up")) read_catch_up(faults, *node, settings);
   if (const Node* const node = map.find("store")) read_store(faults, *node, settings);
   map.finish();
+}
+
+std::string sessions_text(const Settings& settings) {
+  if (settings.sessions_max != 0) return fmt::format("sessions: {}", settings.sessions_max);
+  return "# sessions: as many as the process may open files, 18000 at most";
 }
 
 /// Who listens where.
@@ -277,9 +283,9 @@ std::vector<std::string> faults_of(const Settings& settings) {
                     "expected --host 0, or `host: [0]` in the settings",
                     settings.nodes));
   }
-  if (settings.hosts.size() > nodes_of_a_process_max) {
+  if (settings.hosts.size() > core::nodes_of_a_process_max) {
     faults.push_back(fmt::format("--host names {} nodes; expected at most {} in one process",
-                                 settings.hosts.size(), nodes_of_a_process_max));
+                                 settings.hosts.size(), core::nodes_of_a_process_max));
   }
   for (std::size_t i = 0; i < settings.hosts.size(); ++i) {
     const NodeId node = settings.hosts[i];
@@ -316,7 +322,7 @@ payload: {}
 login: {{resume_for: {}}}
 heartbeat: {{interval: {}, offline_after: {}}}
 limits:
-  sessions: {}
+  {}
   message_bytes: {}
   body_bytes: {}
   group_members: {}
@@ -344,7 +350,7 @@ store:
                               design, s.durability == store::Durability::fsync ? "fsync" : "os",
                               name_of(s.ack_after), name_of(s.payload), tls_text(s),
                               text(s.resume_for), text(s.heartbeat_interval), text(s.offline_after),
-                              s.sessions_max, s.message_bytes_max, s.body_bytes_max,
+                              sessions_text(s), s.message_bytes_max, s.body_bytes_max,
                               s.group_members_max, s.channels_per_user_max, s.session_buffer_bytes,
                               text(s.session_buffer_age), s.commit_queue_bytes,
                               s.fan_out_lag_records, s.fan_out_lag_entries, s.catch_up_held_records,

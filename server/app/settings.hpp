@@ -45,7 +45,7 @@ struct Settings {
 
   // Limits: what lies beyond is refused by name, or closes the session.
   /// Of the process, whose nodes take equal shares: a process holds 20,000 descriptors.
-  std::uint32_t sessions_max = 18'000;
+  std::uint32_t sessions_max = 0;  ///< 0: core::sessions_of_a_process.
   std::uint32_t message_bytes_max = 128 * 1024;
   std::uint32_t body_bytes_max = 16 * 1024;
   std::uint32_t group_members_max = 10'000;

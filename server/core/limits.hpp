@@ -2,6 +2,7 @@
 
 #include "server/base/time.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -58,5 +59,20 @@ inline constexpr std::uint32_t typing_members_max = 100;
 /// So many live records wait for a session's last catch-up page; one more, and all of them are
 /// dropped and read again in another round.
 inline constexpr std::uint32_t catch_up_held_records = 256;
+
+/// Nodes of a deployment: an owner notes in 64 bits who gets a channel's records.
+inline constexpr std::uint32_t nodes_max = 64;
+/// And those of one process.
+inline constexpr std::uint32_t nodes_of_a_process_max = 16;
+/// Descriptors of a node beside its sessions': RocksDB's files, the listeners, handshakes and
+/// scrapes, links to nodes of other processes.
+inline constexpr std::uint64_t descriptors_of_a_node = 656;
+/// What is left to the sessions of a process that hosts so many nodes, where nothing else is said.
+[[nodiscard]] constexpr std::uint32_t sessions_of_a_process(std::uint64_t descriptors,
+                                                            std::uint64_t nodes) {
+  constexpr std::uint64_t most = 18'000;
+  const std::uint64_t own = nodes * descriptors_of_a_node;
+  return static_cast<std::uint32_t>(descriptors > own ? std::min(most, descriptors - own) : 0);
+}
 
 }  // namespace clamor::core

@@ -308,6 +308,15 @@ TEST(Load, AnInterruptedRunIsReportedInFull) {
   EXPECT_EQ(report::exit_code_of(report::verdict_of(run)), 105);
 }
 
+TEST(Load, AnInterruptWhileItStartsEndsIt) {
+  LoadOptions options = options_for(small_scenario());
+  options.interrupted = [] { return true; };
+  const report::RunResult run = run_load(options);
+  EXPECT_TRUE(run.interrupted);
+  EXPECT_EQ(run.ledger.sent, 0U);
+  EXPECT_EQ(report::exit_code_of(report::verdict_of(run)), 105);
+}
+
 TEST(Load, RefusesAStoreThatIsNotEmptyAndASecretThatIsWrong) {
   test::ServerProcess server{"design: per_group\ndurability: os\n"};
   LoadOptions options = options_for(steady_scenario());
