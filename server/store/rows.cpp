@@ -39,14 +39,19 @@ T take_little(const char*& from) {
   return value;
 }
 
-}  // namespace
-
-Key<16> log_key(ChannelId channel, MessageId id) {
-  Key<16> key;
-  put_big(key.bytes.data(), channel.value);
-  put_big(key.bytes.data() + 8, id.value);
+/// Numbers whose bytes are ordered as they are, one behind the other.
+template <std::unsigned_integral... Numbers>
+Key<(sizeof(Numbers) + ...)> key_of(Numbers... numbers) {
+  Key<(sizeof(Numbers) + ...)> key;
+  char* to = key.bytes.data();
+  ((put_big(to, numbers), to += sizeof(Numbers)), ...);
   return key;
 }
+constexpr std::uint8_t as_byte(char tag) { return static_cast<std::uint8_t>(tag); }
+
+}  // namespace
+
+Key<16> log_key(ChannelId channel, MessageId id) { return key_of(channel.value, id.value); }
 
 void write_log_value(const core::Record& record, std::span<const std::byte> body,
                      std::string& out) {
@@ -82,10 +87,7 @@ std::optional<LogRow> read_log_row(std::string_view key, std::string_view value)
 }
 
 Key<12> journal_key(JournalPlace place) {
-  Key<12> key;
-  put_big(key.bytes.data(), place.partition.value);
-  put_big(key.bytes.data() + 4, place.sequence.value);
-  return key;
+  return key_of(place.partition.value, place.sequence.value);
 }
 
 Key<16> journal_value(ChannelId channel, MessageId id) { return log_key(channel, id); }
@@ -99,11 +101,7 @@ std::optional<JournalRow> read_journal_row(std::string_view key, std::string_vie
 }
 
 Key<17> read_cursor_key(ChannelId channel, UserId user) {
-  Key<17> key;
-  key.bytes[0] = read_cursor_tag;
-  put_big(key.bytes.data() + 1, channel.value);
-  put_big(key.bytes.data() + 9, user.value);
-  return key;
+  return key_of(as_byte(read_cursor_tag), channel.value, user.value);
 }
 
 void write_read_cursor(const core::CountedId& read, std::string& out) {
@@ -121,53 +119,26 @@ std::optional<ReadCursor> read_cursor_row(std::string_view key, std::string_view
 }
 
 Key<25> edit_key(ChannelId channel, MessageId target, MessageId edit) {
-  Key<25> key;
-  key.bytes[0] = edit_tag;
-  put_big(key.bytes.data() + 1, channel.value);
-  put_big(key.bytes.data() + 9, target.value);
-  put_big(key.bytes.data() + 17, edit.value);
-  return key;
+  return key_of(as_byte(edit_tag), channel.value, target.value, edit.value);
 }
 
 Key<17> user_queue_key(UserId user, QueueSequence last) {
-  Key<17> key;
-  key.bytes[0] = user_queue_tag;
-  put_big(key.bytes.data() + 1, user.value);
-  put_big(key.bytes.data() + 9, last.value);
-  return key;
+  return key_of(as_byte(user_queue_tag), user.value, last.value);
 }
 
 Key<25> member_queue_key(ChannelId channel, UserId user, MessageId last) {
-  Key<25> key;
-  key.bytes[0] = member_queue_tag;
-  put_big(key.bytes.data() + 1, channel.value);
-  put_big(key.bytes.data() + 9, user.value);
-  put_big(key.bytes.data() + 17, last.value);
-  return key;
+  return key_of(as_byte(member_queue_tag), channel.value, user.value, last.value);
 }
 
 Key<user_channel_key_bytes> user_channel_key(UserId user, ChannelId channel) {
-  Key<user_channel_key_bytes> key;
-  key.bytes[0] = user_channel_tag;
-  put_big(key.bytes.data() + 1, user.value);
-  put_big(key.bytes.data() + 9, channel.value);
-  return key;
+  return key_of(as_byte(user_channel_tag), user.value, channel.value);
 }
 
 Key<device_key_bytes> device_key(UserId user, DeviceId device) {
-  Key<device_key_bytes> key;
-  key.bytes[0] = device_tag;
-  put_big(key.bytes.data() + 1, user.value);
-  put_big(key.bytes.data() + 9, device.value);
-  return key;
+  return key_of(as_byte(device_tag), user.value, device.value);
 }
 
-Key<5> cursor_key(PartitionId partition) {
-  Key<5> key;
-  key.bytes[0] = cursor_tag;
-  put_big(key.bytes.data() + 1, partition.value);
-  return key;
-}
+Key<5> cursor_key(PartitionId partition) { return key_of(as_byte(cursor_tag), partition.value); }
 
 void append_run(const QueueRun& run, std::string& out) {
   append_varint(run.channel.value, out);
