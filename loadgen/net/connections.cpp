@@ -126,12 +126,12 @@ Descriptor Connections::take_socket(std::uint32_t slot) {
   if (link.secure != nullptr) {
     if (link.state == State::open) link.secure->ticket = link.secure->connection.ticket();
     link.secure->connection = {};
-    link.secure->cipher = {};
+    drop(link.secure->cipher);
   }
   link.state = State::free;
   ++link.generation;
   link.stuck = false;
-  link.out = {};
+  drop(link.out);
   return std::move(link.socket);
 }
 

@@ -126,6 +126,8 @@ class Connections {
   void on_ready(std::uint32_t slot, std::uint32_t epoll_events);
   void finish_connect(std::uint32_t slot);
   void read(std::uint32_t slot);
+  /// Empties a buffer and gives its memory back, which `= {}` would keep.
+  static void drop(std::vector<std::byte>& buffer) { buffer = std::vector<std::byte>{}; }
   void begin_handshake(std::uint32_t slot);
   void begin_tls(std::uint32_t slot);
   bool take_cipher(std::uint32_t slot, std::span<std::byte>& input);

@@ -153,7 +153,7 @@ void Connections::send(std::uint32_t slot, protocol::Bytes payload) {
 void Connections::give_up_stuck(std::uint32_t slot) {
   Link& link = links_[slot];
   link.stuck = true;
-  link.out = {};
+  drop(link.out);
   failures_.push_back({slot, link.generation, {}});
 }
 
@@ -173,7 +173,7 @@ bool Connections::write_out(Link& link) {
   const bool secure = link.secure != nullptr && link.secure->connection;
   if (secure && !link.out.empty()) {
     if (!link.secure->connection.put(link.out, link.secure->cipher)) return false;
-    link.out = {};
+    drop(link.out);
   }
   std::vector<std::byte>& out = secure ? link.secure->cipher : link.out;
   std::size_t done = 0;
@@ -187,7 +187,7 @@ bool Connections::write_out(Link& link) {
   }
   counters_.bytes_out += done;
   if (done == out.size()) {
-    out = {};  // an idle connection keeps no buffer
+    drop(out);  // an idle connection keeps no buffer
   } else {
     out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(done));
   }
@@ -199,7 +199,7 @@ void Connections::flush() {
     Link& link = links_[slot];
     link.dirty = false;
     // Broken ones are left alone: the read side tells why, with the server's close code if any.
-    if (link.state != State::free && !write_out(link)) link.out = {};
+    if (link.state != State::free && !write_out(link)) drop(link.out);
   }
 }
 

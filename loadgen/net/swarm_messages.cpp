@@ -5,6 +5,7 @@
 #include "server/protocol/codec.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <utility>
 #include <variant>
 
@@ -263,6 +264,12 @@ void Swarm::take_record(std::uint32_t slot, const protocol::RecordFrame& frame, 
   last_delivery_ = now_;
   const Receiving received = ledger_.receive(client.user.client, observed);
   judge_hole(slot, observed.channel, received.hole, in_page);
+  if (received.receipt == Receipt::duplicated || received.receipt == Receipt::reordered) {
+    const char* const what = received.receipt == Receipt::duplicated ? "twice" : "out of order";
+    find_once(what, fmt::format("client {} received message_id {} of channel_id {} {}, {}",
+                                client.user.client, record.id.value, record.channel.value, what,
+                                in_page ? "in a page" : "live"));
+  }
   if (received.receipt != Receipt::first && received.receipt != Receipt::reordered) return;
   // A stub and a record about another carry no stamp.
   const bool stamped = record.kind == core::RecordKind::message && !record.redacted;

@@ -101,7 +101,7 @@ void FrameQueues::release(std::uint32_t index) {
   nodes_[index].next = free_;
   free_ = index;
   if (--used_ == 0 && nodes_.size() > nodes_kept) {
-    nodes_ = {};
+    nodes_ = std::vector<Node>{};  // `= {}` would keep the memory.
     free_ = none;
   }
 }

@@ -43,6 +43,8 @@ class FrameQueues {
 
   /// Drops everything.
   void clear(Queue& queue);
+  /// Frames that the pool holds memory for.
+  [[nodiscard]] std::size_t pool_frames() const { return nodes_.capacity(); }
 
  private:
   struct Node {

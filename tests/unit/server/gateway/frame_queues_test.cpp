@@ -125,8 +125,11 @@ TEST(FrameQueues, PoolOfABurstIsGivenBackAndWorksAgain) {
   const SharedFrame frame = frame_of(4, 1);
   for (int round = 0; round < 2; ++round) {
     for (int i = 0; i < 10000; ++i) queues.push(queue, frame);
-    EXPECT_EQ(queues.pop(queue, 40000), 10000U);
+    EXPECT_EQ(queues.pop(queue, 39996), 9999U);
+    EXPECT_GE(queues.pool_frames(), 10000U);
+    EXPECT_EQ(queues.pop(queue, 4), 1U);
     EXPECT_TRUE(queue.empty());
+    EXPECT_EQ(queues.pool_frames(), 0U);
   }
 }
 
