@@ -2,6 +2,7 @@
 
 #include "scenarios/yaml/config_error.hpp"
 #include "server/app/node.hpp"
+#include "server/base/assert.hpp"
 #include "server/bus/exchange.hpp"
 #include "server/bus/links.hpp"
 #include "server/core/limits.hpp"
@@ -21,8 +22,10 @@
 #include <atomic>
 #include <cstring>
 #include <fmt/format.h>
+#include <map>
 #include <optional>
 #include <pthread.h>
+#include <sched.h>
 #include <string>
 #include <sys/resource.h>
 #include <thread>
@@ -126,6 +129,42 @@ std::optional<bus::LinkSettings> links_of(const Settings& settings, NodeId id) {
   return links;
 }
 
+/// Those that the process may run on, ascending.
+std::vector<int> usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cores;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(static_cast<std::size_t>(core), &set)) cores.push_back(core);
+  }
+  return cores;
+}
+
+/// A core of its own for each hosted node; none where threads are free.
+std::map<NodeId, int> cores_of_nodes(const Settings& settings) {
+  std::map<NodeId, int> cores;
+  if (settings.threads == Threads::free) return cores;
+  const std::vector<NodeId> nodes = hosted(settings);
+  const std::vector<int> usable = usable_cores();
+  if (usable.size() < nodes.size()) {
+    throw scenario::ConfigError{{fmt::format(
+        "`threads: pinned` gives every node a core of its own, but this process hosts {} nodes and "
+        "may use {} cores; expected fewer nodes, or `threads: free`",
+        nodes.size(), usable.size())}};
+  }
+  for (std::size_t i = 0; i < nodes.size(); ++i) cores[nodes[i]] = usable[i];
+  return cores;
+}
+
+/// Its threads to come stay free: a committer works while its node does.
+void pin_this_thread(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<std::size_t>(core), &set);
+  CLAMOR_ASSERT(pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0);
+}
+
 void connect(Node& node, const Settings& settings, NodeId id) {
   try {
     node.connect();
@@ -144,9 +183,12 @@ std::string thread_name(NodeId node) { return fmt::format("node-{}", node.value)
 /// What the nodes share.
 struct Deployment::Shared {
   explicit Shared(const Settings& wanted)
-      : settings{wanted}, directory{node_ids(wanted.nodes), core::partition_count(wanted.nodes)} {}
+      : settings{wanted},
+        cores{cores_of_nodes(wanted)},
+        directory{node_ids(wanted.nodes), core::partition_count(wanted.nodes)} {}
 
   const Settings settings;
+  const std::map<NodeId, int> cores;  ///< Of nodes whose threads are pinned.
   const directory::Directory directory;
   bus::Exchange exchange;
   std::atomic<std::uint32_t> draining{0};  ///< Nodes that still have requests to answer.
@@ -174,8 +216,12 @@ class Deployment::Running {
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
-  void begin() {
-    thread_ = std::thread{[this] { run(); }};
+  /// On that core, where one is named.
+  void begin(std::optional<int> core) {
+    thread_ = std::thread{[this, core] {
+      if (core) pin_this_thread(*core);
+      run();
+    }};
     pthread_setname_np(thread_.native_handle(), thread_name(id_).c_str());
   }
   /// Waits until there is no work left.
@@ -217,7 +263,7 @@ Deployment::Deployment(const Settings& settings) : shared_{std::make_unique<Shar
   if (!fault.empty()) throw scenario::ConfigError{{fault}};
   for (const NodeId id : hosted(settings)) open(id, listen_of(settings, id));
   write_leases();
-  for (auto& [id, hosted] : nodes_) hosted.running->begin();
+  for (auto& [id, hosted] : nodes_) begin(id, *hosted.running);
 }
 
 Deployment::~Deployment() = default;
@@ -226,6 +272,11 @@ void Deployment::open(NodeId id, const Address& listen) {
   Hosted& node = nodes_[id];
   node.running = std::make_unique<Running>(*shared_, id, listen);
   node.lease = {id, node.running->store().term(), listen.host, node.running->gateway().port()};
+}
+
+void Deployment::begin(NodeId id, Running& node) const {
+  const auto core = shared_->cores.find(id);
+  node.begin(core == shared_->cores.end() ? std::nullopt : std::optional{core->second});
 }
 
 void Deployment::write_leases() const {
@@ -281,7 +332,7 @@ void Deployment::start(NodeId node) {
     hosted.running.reset();  // The others shall not take it for one that serves.
     throw;
   }
-  hosted.running->begin();
+  begin(node, *hosted.running);
 }
 
 }  // namespace clamor::server

@@ -49,6 +49,7 @@ class Deployment {
     std::unique_ptr<Running> running;  ///< Nothing while it is dropped.
   };
   void open(NodeId node, const Address& listen);
+  void begin(NodeId id, Running& node) const;
   void write_leases() const;
   void close_gateways();
 

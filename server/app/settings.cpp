@@ -175,6 +175,8 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
   map.read_choice<store::Durability>(
       "durability", settings.durability,
       {{"fsync", store::Durability::fsync}, {"os", store::Durability::os}});
+  map.read_choice<Threads>("threads", settings.threads,
+                           {{"free", Threads::free}, {"pinned", Threads::pinned}});
   map.read_choice<AckAfter>("ack_after", settings.ack_after,
                             {{"log", AckAfter::log}, {"fanout", AckAfter::fanout}});
   map.read_choice<QueuePayload>(
@@ -314,6 +316,7 @@ std::string print_settings(const Settings& s) {
   return print_nodes(s) + fmt::format(
                               R"(data: {}
 # secret: {}
+threads: {}
 design: {}
 durability: {}
 ack_after: {}
@@ -347,7 +350,8 @@ store:
   write_buffer_bytes: {}
 )",
                               quoted(s.data), s.secret.empty() ? "not set" : "set, not shown",
-                              design, s.durability == store::Durability::fsync ? "fsync" : "os",
+                              s.threads == Threads::pinned ? "pinned" : "free", design,
+                              s.durability == store::Durability::fsync ? "fsync" : "os",
                               name_of(s.ack_after), name_of(s.payload), tls_text(s),
                               text(s.resume_for), text(s.heartbeat_interval), text(s.offline_after),
                               sessions_text(s), s.message_bytes_max, s.body_bytes_max,

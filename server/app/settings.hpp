@@ -23,6 +23,12 @@ using namespace std::chrono_literals;
 /// Shorter ones are guessed too easily: who knows the secret may log in as anybody.
 inline constexpr std::size_t secret_bytes_min = 16;
 
+/// Where the I/O threads of a process's nodes run.
+enum class Threads : std::uint8_t {
+  free,    ///< Where the system puts them.
+  pinned,  ///< Each on a core of its own, and its sessions with it.
+};
+
 /// Everything that `clamor serve` can be told; frozen once read. Keys of the settings file are
 /// named in settings.cpp, `--print-config` prints them all.
 struct Settings {
@@ -32,7 +38,8 @@ struct Settings {
   std::uint32_t nodes = 1;        ///< Of the deployment; fixed once a data directory is filled.
   std::vector<NodePlace> places;  ///< One a node, in place of `listen`; empty: all in this process.
   std::vector<NodeId> hosts;      ///< Those of this process, ascending, where there are places.
-  std::string secret;             ///< Of the login tokens; secret_bytes_min or more. No default.
+  Threads threads = Threads::free;
+  std::string secret;  ///< Of the login tokens; secret_bytes_min or more. No default.
   DesignSpec design{QueueDesign::per_user};
   store::Durability durability = store::Durability::fsync;
   AckAfter ack_after = AckAfter::log;

@@ -36,6 +36,7 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   settings.data = "/var/lib/a \"quoted\" place";
   settings.design = {QueueDesign::hybrid, 77};
   settings.durability = store::Durability::os;
+  settings.threads = Threads::pinned;
   settings.ack_after = AckAfter::fanout;
   settings.payload = QueuePayload::copy;
   settings.tls = {"/etc/a \"quoted\" cert.pem", "key.pem"};
