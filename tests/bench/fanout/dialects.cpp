@@ -1,12 +1,16 @@
+#include "tests/bench/fanout/dialects.hpp"
+
 #include "server/protocol/codec.hpp"
 #include "server/token/token.hpp"
-#include "tests/bench/fanout/closed_loop.hpp"
+#include "tests/bench/fanout/server_process.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <ctime>
 #include <stdexcept>
+#include <string>
 #include <variant>
+#include <vector>
 
 namespace clamor::bench {
 namespace {
@@ -32,13 +36,17 @@ class YardstickDialect final : public Dialect {
   void enter(Peers& peers, const Shape& shape) override {
     shape_ = shape;
     for (std::uint32_t connection = 0; connection < peers.size(); ++connection) {
-      Buffer join(5, join_tag);
-      const std::uint32_t group = shape.group_of(connection);
-      std::memcpy(&join[1], &group, sizeof group);
-      peers.send(connection, join);
+      enter_again(peers, connection);
     }
     peers.turn_until([&] { return ready_ == peers.size(); }, enter_limit, "all members are ready");
   }
+  void enter_again(Peers& peers, std::uint32_t connection) override {
+    Buffer join(5, join_tag);
+    const std::uint32_t group = shape_.group_of(connection);
+    std::memcpy(&join[1], &group, sizeof group);
+    peers.send(connection, join);
+  }
+  std::uint32_t entered() const override { return ready_; }
   void send(Peers& peers, std::uint32_t group, std::uint64_t n) override {
     const auto member = static_cast<std::uint32_t>(n % shape_.group_size);
     peers.send(shape_.connection_of(group, member), numbered_body(n, shape_.message_bytes));
@@ -61,6 +69,8 @@ class ClamorDialect final : public Dialect {
  public:
   void enter(Peers& peers, const Shape& shape) override {
     shape_ = shape;
+    resume_tokens_.resize(shape.connections);
+    held_.resize(shape.connections);
     const token::Key key = token::derive_key(server_secret);
     for (std::uint32_t connection = 0; connection < peers.size(); ++connection) {
       const std::string token = token::mint(key, UserId{connection + 1}, std::time(nullptr) + 3600);
@@ -76,6 +86,13 @@ class ClamorDialect final : public Dialect {
     }
     peers.turn_until([&] { return created_ == shape.groups(); }, enter_limit, "all groups exist");
   }
+  void enter_again(Peers& peers, std::uint32_t connection) override {
+    protocol::Login login{.token = resume_tokens_[connection], .device = {1}};
+    const Position held{.message_id = held_[connection]};
+    login.positions.push_back({{shape_.group_of(connection) + 1}, held});
+    say(peers, connection, login);
+  }
+  std::uint32_t entered() const override { return ready_; }
   void send(Peers& peers, std::uint32_t group, std::uint64_t n) override {
     const auto member = static_cast<std::uint32_t>(n % shape_.group_size);
     const Buffer body = numbered_body(n, shape_.message_bytes);
@@ -89,10 +106,12 @@ class ClamorDialect final : public Dialect {
     const auto decoded = protocol::decode_server(payload);
     if (!decoded) throw std::runtime_error("the server sent a message that is none");
     if (const auto* const frame = std::get_if<protocol::RecordFrame>(&*decoded)) {
+      held_[connection] = frame->record.id;
       if (frame->record.kind != core::RecordKind::message) return std::nullopt;
       return number_of(frame->body);
     }
     if (const auto* const ack = std::get_if<protocol::Ack>(&*decoded)) {
+      held_[connection] = ack->message_id;
       return (ack->client_message_id.value - 1) * shape_.group_size +
              connection % shape_.group_size;
     }
@@ -102,6 +121,8 @@ class ClamorDialect final : public Dialect {
       } else {
         say(peers, connection, protocol::NextPage{});
       }
+    } else if (const auto* const in = std::get_if<protocol::LoginAccepted>(&*decoded)) {
+      if (!in->resume_token.empty()) resume_tokens_[connection] = in->resume_token;
     } else if (std::holds_alternative<protocol::ChannelChanged>(*decoded)) {
       ++created_;
     } else if (const auto* const refused = std::get_if<protocol::Refused>(&*decoded)) {
@@ -120,6 +141,8 @@ class ClamorDialect final : public Dialect {
 
   Shape shape_;
   Buffer out_;
+  std::vector<std::string> resume_tokens_;  ///< By connection.
+  std::vector<MessageId> held_;             ///< Of its group's channel, by connection.
   std::uint32_t ready_ = 0;
   std::uint32_t created_ = 0;
 };

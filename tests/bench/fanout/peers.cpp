@@ -17,13 +17,14 @@ namespace clamor::bench {
 namespace {
 
 constexpr std::size_t read_bytes = 256 * 1024;
+constexpr std::uint32_t handshakes_under_way = 64;
+constexpr std::chrono::seconds upgrade_limit{30};
+constexpr const char* upgrades = "connections are upgraded";
 
 Descriptor connect_to(std::uint16_t port) {
   Descriptor socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   if (socket.get() < 0) throw_errno("cannot make a socket");
-  const timeval limit{.tv_sec = 10, .tv_usec = 0};
   const int on = 1;
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -35,27 +36,9 @@ Descriptor connect_to(std::uint16_t port) {
   return socket;
 }
 
-/// Sends the upgrade request and reads the answer; a server says nothing more before we do.
-void upgrade(int socket) {
-  static constexpr std::string_view request =
-      "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-  if (::send(socket, request.data(), request.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(request.size())) {
-    throw_errno("cannot send the upgrade request");
-  }
-  std::string answer;
-  std::array<char, 1024> part{};
-  while (answer.find("\r\n\r\n") == std::string::npos) {
-    const ssize_t got = ::recv(socket, part.data(), part.size(), 0);
-    if (got <= 0) throw_errno("the server did not answer the upgrade");
-    answer.append(part.data(), static_cast<std::size_t>(got));
-  }
-  if (!answer.starts_with("HTTP/1.1 101")) {
-    throw std::runtime_error("the server refused the upgrade: " +
-                             answer.substr(0, answer.find('\r')));
-  }
-}
+constexpr std::string_view upgrade_request =
+    "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 }  // namespace
 
@@ -79,14 +62,24 @@ Peers::Peers(OnMessage on_message)
   if (epoll_.get() < 0) throw_errno("cannot make an epoll instance");
 }
 
-void Peers::connect(std::uint16_t port, std::uint32_t count) {
-  all_.reserve(all_.size() + count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    Connection& connection = all_.emplace_back();
-    connection.socket = connect_to(port);
-    upgrade(connection.socket.get());
-    watch(size() - 1, false, true);
+void Peers::begin(std::uint16_t port, OnOpen on_open) {
+  Connection& connection = all_.emplace_back();
+  connection.socket = connect_to(port);
+  connection.upgrade = std::make_unique<Upgrade>(Upgrade{std::move(on_open), {}});
+  if (::send(connection.socket.get(), upgrade_request.data(), upgrade_request.size(),
+             MSG_NOSIGNAL) != static_cast<ssize_t>(upgrade_request.size())) {
+    throw_errno("cannot send the upgrade request");
   }
+  watch(size() - 1, false, true);
+}
+
+void Peers::connect(std::uint16_t port, std::uint32_t count) {
+  std::uint32_t open = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    begin(port, [&open](std::uint32_t) { ++open; });
+    turn_until([&] { return i + 1 - open < handshakes_under_way; }, upgrade_limit, upgrades);
+  }
+  turn_until([&] { return open == count; }, upgrade_limit, upgrades);
 }
 
 void Peers::disconnect() {
@@ -115,10 +108,13 @@ void Peers::send(std::uint32_t connection, Bytes payload) {
   }
 }
 
-void Peers::turn(std::chrono::milliseconds wait) {
+void Peers::turn(std::chrono::nanoseconds wait) {
   std::array<epoll_event, 512> events{};
-  const int ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                                 dirty_.empty() ? static_cast<int>(wait.count()) : 0);
+  if (!dirty_.empty()) wait = {};
+  const timespec limit{.tv_sec = wait / std::chrono::seconds{1},
+                       .tv_nsec = (wait % std::chrono::seconds{1}).count()};
+  const int ready =
+      ::epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()), &limit, nullptr);
   if (ready < 0 && errno != EINTR) throw_errno("epoll_wait");
   for (int i = 0; i < ready; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
@@ -147,6 +143,7 @@ void Peers::receive(std::uint32_t connection) {
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) throw std::runtime_error("the server closed a connection");
   std::span<std::byte> input{read_.data(), static_cast<std::size_t>(got)};
+  if (from.upgrade != nullptr) take_upgrade(connection, input);
   using Kind = protocol::FrameEvent::Kind;
   for (auto event = from.decoder.next(input); event.kind != Kind::need_more;
        event = from.decoder.next(input)) {
@@ -160,6 +157,26 @@ void Peers::receive(std::uint32_t connection) {
                                std::string{name_of(event.error)});
     }
   }
+}
+
+/// Takes the answer to the upgrade request off the input.
+void Peers::take_upgrade(std::uint32_t connection, std::span<std::byte>& input) {
+  static constexpr std::string_view end = "\r\n\r\n";
+  std::string& answer = all_[connection].upgrade->answer;
+  const std::size_t before = answer.size();
+  answer.append(reinterpret_cast<const char*>(input.data()), input.size());
+  const std::size_t at = answer.find(end);
+  if (at == std::string::npos) {
+    input = {};
+    return;
+  }
+  if (!answer.starts_with("HTTP/1.1 101")) {
+    throw std::runtime_error("the server refused the upgrade: " +
+                             answer.substr(0, answer.find('\r')));
+  }
+  input = input.subspan(at + end.size() - before);
+  const auto upgrade = std::move(all_[connection].upgrade);
+  upgrade->on_open(connection);
 }
 
 void Peers::flush(std::uint32_t connection) {

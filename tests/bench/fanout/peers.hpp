@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace clamor::bench {
@@ -35,17 +37,21 @@ class Descriptor {
 class Peers {
  public:
   using OnMessage = std::function<void(std::uint32_t connection, Bytes payload)>;
+  using OnOpen = std::function<void(std::uint32_t connection)>;
 
   explicit Peers(OnMessage on_message);
 
-  /// Opens `count` further connections to the loopback port, one after the other, upgraded.
+  /// Begins a further connection to the loopback port; `on_open` is called once it is upgraded.
+  void begin(std::uint16_t port, OnOpen on_open);
+  /// Opens `count` further connections, upgraded.
   void connect(std::uint16_t port, std::uint32_t count);
   /// Closes all connections at once, without a farewell.
   void disconnect();
   /// Queues one message; the turn's end sends it.
   void send(std::uint32_t connection, Bytes payload);
-  /// Receives what has arrived, at most `wait`, then sends what was queued.
-  void turn(std::chrono::milliseconds wait);
+  /// Waits for something to arrive, at most `wait` and not while something is queued; receives it,
+  /// then sends what was queued.
+  void turn(std::chrono::nanoseconds wait);
   /// Takes turns until `done`; throws naming `what` if that takes longer than `limit`.
   void turn_until(const std::function<bool()>& done, std::chrono::seconds limit,
                   const std::string& what);
@@ -53,14 +59,20 @@ class Peers {
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(all_.size()); }
 
  private:
+  struct Upgrade {
+    OnOpen on_open;
+    std::string answer;
+  };
   struct Connection {
     Descriptor socket;
     protocol::FrameDecoder decoder{protocol::Side::client, 2U << 20U};
     Buffer out;
+    std::unique_ptr<Upgrade> upgrade;  ///< Until it is upgraded.
     bool dirty = false;
     bool waits_for_room = false;
   };
   void receive(std::uint32_t connection);
+  void take_upgrade(std::uint32_t connection, std::span<std::byte>& input);
   void flush(std::uint32_t connection);
   void watch(std::uint32_t connection, bool for_room, bool added);
 
