@@ -117,7 +117,7 @@ class Frontend {
   void repair(LiveIndex index, MessageId up_to);
   void on_repair_read(const bus::LogRead& read);
   /// Sends now, or after the pages where the session is catching up.
-  void send_after_pages(gateway::SessionId id, Session& session, CatchUp::Waiting frame);
+  void send_after_pages(gateway::SessionId id, Session& session, const CatchUp::Waiting& frame);
   /// Sends to a live session. False: its client is behind.
   [[nodiscard]] bool send_live(gateway::SessionId id, const CatchUp::Waiting& frame);
   /// Turns a live session whose client is behind into one that catches up. `unsent` are the frames

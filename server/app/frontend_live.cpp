@@ -109,7 +109,8 @@ void Frontend::deliver(LiveIndex index, const core::Record& record, std::span<co
   LiveChannel& live = live_.at(index);
   live.relayed = record.id;
   if (!live.slots.empty()) {
-    const gateway::SharedFrame frame = frame_of(protocol::RecordFrame{record, body});
+    const CatchUp::Waiting waiting{frame_of(protocol::RecordFrame{record, body}), record.channel,
+                                   record.id};
     const auto sender = core::is_sent(record.kind)
                             ? sessions_.find_device(record.sender, record.device)
                             : std::nullopt;
@@ -120,7 +121,7 @@ void Frontend::deliver(LiveIndex index, const core::Record& record, std::span<co
       const bool own = sender && session.device == *sender &&
                        session.device_incarnation == record.device_incarnation;
       if (own && !to_sender) continue;
-      send_after_pages(sessions_.id_at(slot), session, {frame, record.channel, record.id});
+      send_after_pages(sessions_.id_at(slot), session, waiting);
     }
   }
   if (record.kind != core::RecordKind::leave && record.kind != core::RecordKind::kick) return;
@@ -150,7 +151,8 @@ void Frontend::handle(NodeId, bus::MemberTyping&& typing) {
   }
 }
 
-void Frontend::send_after_pages(gateway::SessionId id, Session& session, CatchUp::Waiting frame) {
+void Frontend::send_after_pages(gateway::SessionId id, Session& session,
+                                const CatchUp::Waiting& frame) {
   if (session.phase == Phase::live) {
     if (!send_live(id, frame)) fall_behind(id, session, {&frame, 1});
   } else if (session.catch_up != nullptr) {
@@ -160,7 +162,7 @@ void Frontend::send_after_pages(gateway::SessionId id, Session& session, CatchUp
       return close_slow(id, session, "pages are not asked for");
     }
     const bool before = catch_up.overflowed;
-    hold(catch_up, std::move(frame), node_.settings.catch_up_held_records);
+    hold(catch_up, frame, node_.settings.catch_up_held_records);
     if (catch_up.overflowed && !before) ++node_.incidents.catch_up_overflows;
   }
 }

@@ -12,10 +12,6 @@ namespace {
 /// A burst's pool above this is given back once it is empty.
 constexpr std::size_t nodes_kept = 4096;
 
-bool is_data(const SharedFrame& frame) {
-  return (static_cast<unsigned>(frame->front()) & 0x08U) == 0;
-}
-
 }  // namespace
 
 void FrameQueues::push(Queue& queue, SharedFrame frame) {
@@ -41,7 +37,7 @@ std::span<const std::byte> FrameQueues::next(const Queue& queue,
                                              std::span<std::byte> scratch) const {
   if (queue.empty()) return {};
   const std::span<const std::byte> head =
-      std::span{*nodes_[queue.head].frame}.subspan(queue.head_sent_bytes);
+      nodes_[queue.head].frame->bytes().subspan(queue.head_sent_bytes);
   if (queue.head == queue.tail || head.size() >= scratch.size()) return head;
   std::size_t filled = 0;
   std::span<const std::byte> frame = head;
@@ -51,7 +47,7 @@ std::span<const std::byte> FrameQueues::next(const Queue& queue,
     filled += size;
     i = nodes_[i].next;
     if (i == none) break;
-    frame = *nodes_[i].frame;
+    frame = nodes_[i].frame->bytes();
   }
   return scratch.first(filled);
 }
@@ -62,7 +58,7 @@ std::size_t FrameQueues::pop(Queue& queue, std::size_t bytes) {
   while (queue.head != none && bytes >= nodes_[queue.head].frame->size()) {
     const std::uint32_t index = queue.head;
     bytes -= nodes_[index].frame->size();
-    messages += is_data(nodes_[index].frame) ? 1U : 0U;
+    messages += nodes_[index].frame->is_data() ? 1U : 0U;
     queue.head = nodes_[index].next;
     release(index);
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/gateway/gateway.hpp"
+#include "server/gateway/frame.hpp"
 
 #include <cstddef>
 #include <cstdint>

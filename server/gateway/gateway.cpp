@@ -27,12 +27,6 @@ constexpr std::chrono::milliseconds stop_poll{5};
 
 }  // namespace
 
-SharedFrame make_frame(std::span<const std::byte> payload) {
-  auto frame = std::make_shared<std::vector<std::byte>>();
-  protocol::append_server_frame(protocol::Opcode::binary, payload, *frame);
-  return frame;
-}
-
 class Gateway::Impl final : public HttpFrontOwner {
  public:
   Impl(boost::asio::io_context& io, const GatewaySettings& settings, Handler& handler)
@@ -82,7 +76,10 @@ class Gateway::Impl final : public HttpFrontOwner {
     front_.sweep(now);
     sessions_.sweep(now);
     if (stopping_ && now >= reset_at_) sessions_.reset_all();
-    if (stopping_ && sessions_.held_count() == 0) return;  // no timer: io runs out of work
+    if (stopping_ && sessions_.held_count() == 0) {
+      sessions_.stop_polling();
+      return;  // no timer, no wait: io runs out of work
+    }
     tick();
   }
 
@@ -104,8 +101,8 @@ Gateway::Gateway(boost::asio::io_context& io, const GatewaySettings& settings, H
 Gateway::~Gateway() = default;
 
 std::uint16_t Gateway::port() const { return impl_->port(); }
-bool Gateway::send(SessionId session, SharedFrame frame) {
-  return impl_->sessions().send(session, std::move(frame));
+bool Gateway::send(SessionId session, const SharedFrame& frame) {
+  return impl_->sessions().send(session, frame);
 }
 bool Gateway::has_room(SessionId session) { return impl_->sessions().has_room(session); }
 void Gateway::close(SessionId session, protocol::CloseCode code, std::string_view reason) {

@@ -4,6 +4,7 @@
 #include "server/base/time.hpp"
 #include "server/core/session_buffer.hpp"
 #include "server/gateway/counters.hpp"
+#include "server/gateway/frame.hpp"
 #include "server/protocol/message.hpp"
 #include "server/tls/context.hpp"
 
@@ -17,7 +18,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace clamor::gateway {
 
@@ -32,11 +32,10 @@ struct SessionId {
   auto operator<=>(const SessionId&) const = default;
 };
 
-/// An encoded WebSocket message, header included: encoded once, shared by all who get it.
-using SharedFrame = std::shared_ptr<const std::vector<std::byte>>;
-
 /// Wraps a protocol message as one unmasked binary WebSocket message.
-[[nodiscard]] SharedFrame make_frame(std::span<const std::byte> payload);
+[[nodiscard]] inline SharedFrame make_frame(std::span<const std::byte> payload) {
+  return Frame::make(protocol::Opcode::binary, payload);
+}
 
 struct HttpAnswer {
   int status = 200;
@@ -90,9 +89,9 @@ struct GatewaySettings {
   std::optional<GatewayTls> tls;  ///< Nothing: connections are plain.
 };
 
-/// The session layer: HTTP and the WebSocket handshake by Beast, then own framing on the bare Asio
-/// socket. An idle session is the socket with one pending wait and a few words of state. Everything
-/// that arrived is handled in one turn; its frames go out as one writev per dirty session.
+/// The session layer: HTTP and the WebSocket handshake by Beast, then own framing on the bare
+/// socket. An idle session is the socket and a few words of state. Everything that arrived is
+/// handled in one turn; its frames go out as one send per dirty session.
 ///
 /// One I/O thread: construct, run and destroy on the thread that runs `io`; other threads may
 /// only post to `io`. `io` must outlive the gateway and not be run after it.
@@ -109,7 +108,7 @@ class Gateway {
   /// Queues a frame for the turn's flush (and opens a turn where there is none); a session that has
   /// ended ignores it. False: its client reads too slowly; the frame is not taken, and no other is
   /// before on_drained. A client that reads nothing at all is closed as slow_consumer. O(1).
-  [[nodiscard]] bool send(SessionId session, SharedFrame frame);
+  [[nodiscard]] bool send(SessionId session, const SharedFrame& frame);
   /// Whether send() would take a frame. False counts as a refused one: on_drained follows.
   [[nodiscard]] bool has_room(SessionId session);
   /// Sends a close frame after what is queued, then ends the session; on_end follows.

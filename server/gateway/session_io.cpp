@@ -2,27 +2,35 @@
 #include "server/gateway/sessions.hpp"
 
 #include <cerrno>
-#include <memory>
 #include <sys/socket.h>
 #include <utility>
 
 namespace clamor::gateway {
 
-using boost::system::error_code;
 using protocol::FrameEvent;
 
 // --- input ---------------------------------------------------------------------------------------
 
-void Sessions::wait_readable(std::uint32_t slot) {
-  Session& session = slots_[slot];
-  if (session.state == State::free || session.input_ended) return;
-  session.socket.async_wait(Socket::wait_read, [this, id = id_of(slot)](const error_code& ec) {
-    if (find(id) != nullptr && ec != boost::asio::error::operation_aborted) on_readable(id.slot);
-  });
+void Sessions::on_ready(SessionId id, bool readable, bool writable) {
+  Session* const session = find(id);
+  if (session == nullptr) return;
+  if (writable && session->waits_write) {
+    begin_turn();
+    session->waits_write = false;
+    watch(id.slot);
+    mark_dirty(id.slot);
+  }
+  if (readable && !session->input_ended) on_readable(id.slot);
 }
 
-/// One read an event is the fair share: while more is there, the next wait completes at once, but
-/// behind the others that are ready.
+/// Has the poller watch for what the session waits for.
+void Sessions::watch(std::uint32_t slot) {
+  const Session& session = slots_[slot];
+  poller_.watch(session.socket, id_of(slot), !session.input_ended, session.waits_write);
+}
+
+/// One read an event is the fair share: while more is there, the socket is ready again, behind the
+/// others that are.
 void Sessions::on_readable(std::uint32_t slot) {
   begin_turn();
   ++round_events_;
@@ -40,19 +48,20 @@ void Sessions::on_readable(std::uint32_t slot) {
     if (session.state == State::open) end(slot, EndReason::peer_closed);
     if (session.state == State::draining) {
       destroy(slot);
+    } else if (session.waits_write) {
+      watch(slot);
     } else {
       mark_dirty(slot);  // what is queued goes out before the socket closes
     }
   } else if (errno != EAGAIN && errno != EINTR) {
     lost(slot);
   }
-  wait_readable(slot);
 }
 
 /// As recv: what a session that is over still sends is nobody's, and not decrypted.
 ssize_t Sessions::receive(std::uint32_t slot) {
   Session& session = slots_[slot];
-  const int socket = session.socket.native_handle();
+  const int socket = session.socket;
   if (tls_ && session.state == State::open) return tls_->receive(slot, socket, read_buffer_);
   return ::recv(socket, read_buffer_.data(), read_buffer_.size(), MSG_DONTWAIT);
 }
@@ -101,20 +110,14 @@ void Sessions::answer_close(std::uint32_t slot, std::uint16_t code) {
 
 // --- output --------------------------------------------------------------------------------------
 
-SharedFrame Sessions::control_frame(protocol::Opcode opcode, protocol::Bytes payload) {
-  auto frame = std::make_shared<std::vector<std::byte>>();
-  protocol::append_server_frame(opcode, payload, *frame);
-  return frame;
-}
-
-bool Sessions::send(SessionId id, SharedFrame frame) {
+bool Sessions::send(SessionId id, const SharedFrame& frame) {
   Session* const session = find(id);
   if (session == nullptr || session->state != State::open) return true;
   begin_turn();
   const core::SendDecision decision =
       core::offer(session->buffer, frame->size(), now_, settings_.session_limits);
   if (decision == core::SendDecision::fall_back) return false;
-  queues_.push(session->queue, std::move(frame));
+  queues_.push(session->queue, frame);
   mark_dirty(id.slot);
   return true;
 }
@@ -130,7 +133,7 @@ bool Sessions::has_room(SessionId id) {
 /// One that is behind is answered its latest ping later, as RFC 6455 5.5.3 allows: it must not make
 /// us buffer a pong for each.
 void Sessions::answer_ping(SessionId id, protocol::Bytes payload) {
-  SharedFrame pong = control_frame(protocol::Opcode::pong, payload);
+  SharedFrame pong = Frame::make(protocol::Opcode::pong, payload);
   if (!send(id, pong)) late_pongs_[id.slot] = std::move(pong);
 }
 
@@ -138,7 +141,7 @@ void Sessions::answer_ping(SessionId id, protocol::Bytes payload) {
 void Sessions::enqueue_control(std::uint32_t slot, protocol::Opcode opcode,
                                protocol::Bytes payload) {
   Session& session = slots_[slot];
-  SharedFrame frame = control_frame(opcode, payload);
+  SharedFrame frame = Frame::make(opcode, payload);
   session.buffer.queued_bytes += static_cast<std::uint32_t>(frame->size());
   queues_.push(session.queue, std::move(frame));
   mark_dirty(slot);
@@ -154,7 +157,7 @@ void Sessions::mark_dirty(std::uint32_t slot) {
 void Sessions::flush(std::uint32_t slot) {
   Session& session = slots_[slot];
   session.dirty = false;
-  if (tls_ && tls_->push(slot, session.socket.native_handle()) != 0) {
+  if (tls_ && tls_->push(slot, session.socket) != 0) {
     return errno == EAGAIN ? wait_writable(slot) : lost(slot);
   }
   while (!session.queue.empty()) {
@@ -179,7 +182,7 @@ void Sessions::flush(std::uint32_t slot) {
 
 /// As send: how many of the bytes were taken.
 ssize_t Sessions::transmit(std::uint32_t slot, std::span<const std::byte> bytes) {
-  const int socket = slots_[slot].socket.native_handle();
+  const int socket = slots_[slot].socket;
   if (tls_) return tls_->send(slot, socket, bytes);
   return ::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -188,13 +191,7 @@ void Sessions::wait_writable(std::uint32_t slot) {
   Session& session = slots_[slot];
   session.waits_write = true;
   if (!std::exchange(session.watched, true)) watched_.push_back(id_of(slot));
-  session.socket.async_wait(Socket::wait_write, [this, id = id_of(slot)](const error_code& ec) {
-    Session* const waiting = find(id);
-    if (waiting == nullptr || ec == boost::asio::error::operation_aborted) return;
-    begin_turn();
-    waiting->waits_write = false;
-    mark_dirty(id.slot);
-  });
+  watch(slot);
 }
 
 /// Everything went out, the close frame last: shuts our half and waits for the peer's.
@@ -202,10 +199,8 @@ void Sessions::finish_output(std::uint32_t slot) {
   Session& session = slots_[slot];
   if (session.input_ended) return destroy(slot);
   session.state = State::draining;
-  if (tls_) tls_->end(slot, session.socket.native_handle());
-  error_code ec;
-  session.socket.shutdown(Socket::shutdown_send, ec);
-  if (ec) lost(slot);
+  if (tls_) tls_->end(slot, session.socket);
+  if (::shutdown(session.socket, SHUT_WR) != 0) lost(slot);
 }
 
 }  // namespace clamor::gateway

@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 
 #include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 namespace clamor::gateway {
@@ -17,9 +18,9 @@ namespace {
 constexpr std::size_t read_buffer_bytes = std::size_t{64} * 1024;
 constexpr std::size_t joined_bytes = std::size_t{64} * 1024;
 
-/// Asio asks epoll for at most 128 events at a time. A turn that got as many goes on, since more
-/// have probably arrived, up to a bound that keeps the first of them from waiting too long.
-constexpr std::uint32_t full_round_events = 128;
+/// A turn that got as many events as are asked for at a time goes on, since more have probably
+/// arrived, up to a bound that keeps the first of them from waiting too long.
+constexpr std::uint32_t full_round_events = Poller::batch;
 constexpr std::uint32_t turn_events_max = 4096;
 
 }  // namespace
@@ -32,9 +33,16 @@ Sessions::Sessions(boost::asio::io_context& io, const GatewaySettings& settings,
       handler_{handler},
       operations_{operations},
       counters_{counters},
+      poller_{io, *this},
       read_buffer_(read_buffer_bytes),
       joined_(joined_bytes) {
   if (tls != nullptr) tls_.emplace(std::move(tls));
+}
+
+Sessions::~Sessions() {
+  for (const Session& session : slots_) {
+    if (session.state != State::free) ::close(session.socket);
+  }
 }
 
 // --- the table -----------------------------------------------------------------------------------
@@ -47,21 +55,21 @@ Sessions::Session* Sessions::find(SessionId id) {
 
 SessionId Sessions::id_of(std::uint32_t slot) const { return {slot, slots_[slot].generation}; }
 
-std::uint32_t Sessions::take_slot(Socket socket) {
+std::uint32_t Sessions::take_slot(int socket) {
   const auto message_bytes_max = static_cast<std::uint32_t>(settings_.message_bytes_max);
   protocol::FrameDecoder decoder{protocol::Side::server, message_bytes_max};
   std::uint32_t slot = 0;
   if (free_slots_.empty()) {
     slot = static_cast<std::uint32_t>(slots_.size());
-    slots_.push_back({std::move(socket), std::move(decoder)});
+    slots_.emplace_back();
     last_seen_.push_back(Instant::max());
     free_slots_.reserve(slots_.size());  // so that destroy() allocates nothing
   } else {
     slot = free_slots_.back();
     free_slots_.pop_back();
-    slots_[slot].socket = std::move(socket);
-    slots_[slot].decoder = std::move(decoder);
   }
+  slots_[slot].socket = socket;
+  slots_[slot].decoder = std::move(decoder);
   slots_[slot].state = State::open;
   ++open_count_;
   return slot;
@@ -72,13 +80,13 @@ void Sessions::open(Socket socket, tls::Connection connection, std::span<std::by
   ++round_events_;
   boost::system::error_code ignored;  // a socket that was reset meanwhile shows it when it is read
   socket.set_option(boost::asio::ip::tcp::no_delay{true}, ignored);
-  const std::uint32_t slot = take_slot(std::move(socket));
+  const std::uint32_t slot = take_slot(socket.release(ignored));
   if (tls_) tls_->open(slot, std::move(connection));
   last_seen_[slot] = now_;
   ++counters_.sessions_opened;
   handler_.on_open(id_of(slot), now_);
   if (!early.empty()) take_input(slot, early);
-  wait_readable(slot);
+  if (!poller_.add(slots_[slot].socket, id_of(slot))) lost(slot);
 }
 
 void Sessions::close(SessionId id, protocol::CloseCode code, std::string_view reason) {
@@ -231,17 +239,15 @@ void Sessions::lost(std::uint32_t slot) {
 /// Ends the connection by RST, so that the kernel keeps no unsent bytes for a peer that is gone.
 void Sessions::reset(std::uint32_t slot) {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(slots_[slot].socket.native_handle(), SOL_SOCKET, SO_LINGER, &at_once,
-               sizeof at_once);
+  ::setsockopt(slots_[slot].socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   destroy(slot);
 }
 
 void Sessions::destroy(std::uint32_t slot) {
   Session& session = slots_[slot];
   CLAMOR_ASSERT(session.state == State::closing || session.state == State::draining);
-  boost::system::error_code ignored;  // there is nothing left to do about it
   if (tls_) tls_->close(slot);
-  session.socket.close(ignored);  // completes the pending waits; their id finds nobody
+  ::close(std::exchange(session.socket, -1));  // which ends the watch, too
   session.decoder = {protocol::Side::server, 0};
   queues_.clear(session.queue);
   late_pongs_.erase(slot);

@@ -5,6 +5,7 @@
 #include "server/gateway/counters.hpp"
 #include "server/gateway/frame_queues.hpp"
 #include "server/gateway/gateway.hpp"
+#include "server/gateway/poller.hpp"
 #include "server/gateway/socket.hpp"
 #include "server/gateway/tls_sessions.hpp"
 #include "server/protocol/websocket_frame.hpp"
@@ -32,17 +33,18 @@ namespace clamor::gateway {
 /// A session's life: open -> closing (over for the handler; what is queued, a close frame last,
 /// still goes out) -> draining (our half is shut; input is discarded until the peer ends its half,
 /// since closing earlier would reset the connection and destroy the close frame) -> free.
-class Sessions {
+class Sessions final : private PollerOwner {
  public:
   Sessions(boost::asio::io_context& io, const GatewaySettings& settings, Handler& handler,
            Operations& operations, GatewayCounters& counters, std::shared_ptr<TlsEndpoint> tls);
+  ~Sessions() override;
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
 
   /// Takes over a socket whose handshake is done, with its TLS where it has one; `early` is what
   /// came behind the request.
   void open(Socket socket, tls::Connection connection, std::span<std::byte> early);
-  bool send(SessionId id, SharedFrame frame);
+  bool send(SessionId id, const SharedFrame& frame);
   bool has_room(SessionId id);
   void close(SessionId id, protocol::CloseCode code, std::string_view reason);
   void begin_turn();
@@ -53,6 +55,8 @@ class Sessions {
   void close_all(protocol::CloseCode code, std::string_view reason);
   /// Resets every connection at once.
   void reset_all();
+  /// Lets io run out of work. @pre no socket is held, and none will be
+  void stop_polling() { poller_.stop(); }
 
   /// Sessions the handler knows as open.
   [[nodiscard]] std::size_t open_count() const { return open_count_; }
@@ -62,19 +66,21 @@ class Sessions {
  private:
   enum class State : std::uint8_t { free, open, closing, draining };
 
-  struct Session {
-    Socket socket;
-    protocol::FrameDecoder decoder;
+  /// A cache line: a session's share of a burst touches little else.
+  struct alignas(64) Session {
+    int socket = -1;
+    std::uint32_t generation = 1;  ///< Counts the slot's sessions; 0 names none.
     core::SessionBuffer buffer{};
     FrameQueues::Queue queue{};
-    std::uint32_t generation = 1;  ///< Counts the slot's sessions; 0 names none.
     State state = State::free;
     bool dirty = false;          ///< In dirty_.
-    bool waits_write = false;    ///< The socket is full; a wait for room is pending.
+    bool waits_write = false;    ///< The socket is full; it is watched for room.
     bool watched = false;        ///< In watched_.
     bool input_ended = false;    ///< The peer ended its half.
     bool end_delivered = false;  ///< on_end was called.
+    protocol::FrameDecoder decoder{protocol::Side::server, 0};
   };
+  static_assert(sizeof(Session) == 64);
 
   struct Ended {
     SessionId id;
@@ -88,7 +94,7 @@ class Sessions {
 
   [[nodiscard]] Session* find(SessionId id);
   [[nodiscard]] SessionId id_of(std::uint32_t slot) const;
-  std::uint32_t take_slot(Socket socket);
+  std::uint32_t take_slot(int socket);
 
   // A turn.
   void post_turn_end();
@@ -97,14 +103,14 @@ class Sessions {
   bool deliver_ends();
 
   // Input.
-  void wait_readable(std::uint32_t slot);
+  void on_ready(SessionId id, bool readable, bool writable) override;
+  void watch(std::uint32_t slot);
   void on_readable(std::uint32_t slot);
   [[nodiscard]] ssize_t receive(std::uint32_t slot);
   void take_input(std::uint32_t slot, std::span<std::byte> input);
   void answer_close(std::uint32_t slot, std::uint16_t code);
 
   // Output.
-  static SharedFrame control_frame(protocol::Opcode opcode, protocol::Bytes payload);
   void answer_ping(SessionId id, protocol::Bytes payload);
   void enqueue_control(std::uint32_t slot, protocol::Opcode opcode, protocol::Bytes payload);
   void mark_dirty(std::uint32_t slot);
@@ -130,7 +136,8 @@ class Sessions {
   GatewayCounters& counters_;
   std::optional<TlsSessions> tls_;  ///< Nothing where connections are plain.
 
-  std::deque<Session> slots_;       ///< Never shrinks; a deque, so that sockets keep their place.
+  Poller poller_;
+  std::vector<Session> slots_;      ///< Never shrinks.
   std::vector<Instant> last_seen_;  ///< By slot; Instant::max() where silence does not matter.
   std::vector<std::uint32_t> free_slots_;
   std::size_t open_count_ = 0;

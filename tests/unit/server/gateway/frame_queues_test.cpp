@@ -10,10 +10,10 @@
 namespace clamor::gateway {
 namespace {
 
+/// A frame of so many bytes, the header's two among them.
 SharedFrame frame_of(std::size_t bytes, std::uint8_t fill, bool control = false) {
-  std::vector<std::byte> content(bytes, std::byte{fill});
-  content.front() = std::byte{static_cast<unsigned char>(control ? 0x8A : 0x82)};
-  return std::make_shared<const std::vector<std::byte>>(std::move(content));
+  return Frame::make(control ? protocol::Opcode::pong : protocol::Opcode::binary,
+                     std::vector<std::byte>(bytes - 2, std::byte{fill}));
 }
 
 /// All that is queued, taken off a copy piece by piece as a gateway would.
@@ -45,7 +45,7 @@ TEST(FrameQueues, BehaveAsSeparateByteQueuesUnderAnyMixOfOperations) {
         case 0: {
           const SharedFrame frame =
               frame_of(*rc::gen::inRange<std::size_t>(2, 20), *rc::gen::arbitrary<std::uint8_t>());
-          model[q].insert(model[q].end(), frame->begin(), frame->end());
+          model[q].insert(model[q].end(), frame->bytes().begin(), frame->bytes().end());
           sizes[q].push_back(frame->size());
           queues.push(queue[q], frame);
           break;
@@ -97,7 +97,7 @@ TEST(FrameQueues, SmallFramesComeInOnePieceAndALargeOneWhereItIs) {
   EXPECT_EQ(queues.next(queue, scratch).data(), scratch.data());
   EXPECT_EQ(queues.next(queue, scratch).size(), 10U);
   queues.pop(queue, 8);
-  EXPECT_EQ(queues.next(queue, scratch).data(), large->data());
+  EXPECT_EQ(queues.next(queue, scratch).data(), large->bytes().data());
 }
 
 TEST(FrameQueues, ControlFramesAreNotCountedAsMessages) {
@@ -114,9 +114,9 @@ TEST(FrameQueues, FrameIsReleasedAsSoonAsItIsWritten) {
   FrameQueues::Queue queue;
   const SharedFrame frame = frame_of(4, 1);
   queues.push(queue, frame);
-  EXPECT_EQ(frame.use_count(), 2);
+  EXPECT_EQ(frame->owners(), 2U);
   queues.pop(queue, 4);
-  EXPECT_EQ(frame.use_count(), 1);
+  EXPECT_EQ(frame->owners(), 1U);
 }
 
 TEST(FrameQueues, PoolOfABurstIsGivenBackAndWorksAgain) {
