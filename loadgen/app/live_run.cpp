@@ -257,7 +257,8 @@ LiveRun::Waited LiveRun::await(std::string_view stage, Duration longest, Done do
     for (const Worker& worker : workers_) {
       if (!worker.control.closed()) entries.push_back({worker.control.fd(), POLLIN, 0});
     }
-    poll(entries.data(), entries.size(), 20);
+    const Duration look = std::clamp<Duration>(longest - (monotonic_now() - began), 0ms, 20ms);
+    poll(entries.data(), entries.size(), static_cast<int>(to_ns(look) / 1'000'000));
     take_messages();
     if (std::all_of(workers_.begin(), workers_.end(), done)) return Waited::done;
     watch_processes();
@@ -288,6 +289,10 @@ LiveRun::Waited LiveRun::await_stage(std::string_view stage, const char* worker_
                [worker_stage](const Worker& worker) { return worker.stage_done == worker_stage; });
 }
 
+LiveRun::Waited LiveRun::pause(std::string_view stage, Duration longest) {
+  return await(stage, longest, [](const Worker&) { return false; });
+}
+
 void LiveRun::tell_progress(std::string_view stage, Instant began) {
   const Instant now = monotonic_now();
   next_progress_ = now + 1s;
@@ -295,6 +300,7 @@ void LiveRun::tell_progress(std::string_view stage, Instant began) {
   LoadProgress progress;
   progress.stage = stage;
   progress.elapsed_seconds = std::max(0.0, to_seconds(now - (running_ ? zero_ : began)));
+  if (running_ && options_.step_timeout) progress.elapsed_seconds = to_seconds(plan_done_);
   progress.duration_seconds = running_ ? to_seconds(plan_.duration()) : 0;
   for (const Worker& worker : workers_) {
     progress.connected += worker.online;
@@ -350,6 +356,7 @@ report::RunResult LiveRun::run() {
   if (!result_.interrupted) {
     order_all("connect");
     (void)await_stage("connecting", "connecting", options_.connect_timeout);
+    if (options_.step_timeout && !result_.interrupted) (void)come_to_rest("connecting");
     if (server_died_) throw LoadError{result_.ledger_unknown_because};
   }
   if (result_.interrupted) {
@@ -418,12 +425,17 @@ void LiveRun::fill() {
 /// What the servers say once every record has its queue entries; nothing where the run ends before,
 /// or a target does not say.
 std::optional<ServerSample> LiveRun::settled_sample(const std::string& after) {
+  if (options_.step_timeout) {
+    const Waited rested = rest_servers(after);
+    if (server_died_) throw LoadError{result_.ledger_unknown_because};
+    return rested == Waited::done ? last_sample_ : std::nullopt;
+  }
   const Instant deadline = monotonic_now() + queues_timeout;
   for (;;) {
     const auto sample = scrape(targets_, 5s);
     if (sample && sample->fan_out_lag_records == 0) return sample;
     if (!sample && options_.target) return std::nullopt;
-    const Waited waited = await(after + ": queues", 100ms, [](const Worker&) { return false; });
+    const Waited waited = pause(after + ": queues", 100ms);
     if (server_died_) throw LoadError{result_.ledger_unknown_because};
     if (waited == Waited::interrupted) return std::nullopt;
     if (monotonic_now() >= deadline) {
@@ -463,7 +475,9 @@ void LiveRun::run_window() {
   for (Worker& worker : workers_) {
     worker.control.send({{"order", "run"}, {"zero_ns", to_ns(zero_)}});
   }
-  const Waited waited = await_stage("running", "running", plan_.duration() + 30s);
+  const Waited waited = options_.step_timeout
+                            ? run_steps()
+                            : await_stage("running", "running", plan_.duration() + 30s);
   const double ran = to_seconds(monotonic_now() - zero_);
   if (waited != Waited::done) order_all("cut");
   running_ = false;
@@ -504,6 +518,10 @@ void LiveRun::call_roll() {
     worker.control.send({{"order", "sync"}, {"file", merged.string()}});
   }
   (void)await_stage("roll call: devices", "syncing", roll_call_timeout());
+  if (options_.step_timeout && !server_died_ && !result_.interrupted) {
+    (void)rest_servers("roll call");
+    return;
+  }
   if (const auto after = scrape(targets_, 5s)) last_sample_ = after;
 }
 

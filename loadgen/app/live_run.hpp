@@ -54,6 +54,8 @@ class LiveRun {
   template <class Done>
   void await_all(std::string_view stage, Done done);
   Waited await_stage(std::string_view stage, const char* worker_stage, Duration longest);
+  /// Takes messages until then, or until something ends the stage.
+  Waited pause(std::string_view stage, Duration longest);
   void take_messages();
   void take(Worker& worker, const nlohmann::json& message);
   /// A worker says that it cannot go on as asked.
@@ -67,6 +69,13 @@ class LiveRun {
   /// Highest noted id of each channel, over all workers.
   [[nodiscard]] std::vector<MessageId> collect_heads();
   void run_window();
+  // --- in steps (live_steps.cpp)
+  [[nodiscard]] Waited run_steps();
+  /// Waits until devices hold all there is and servers have nothing left to do.
+  [[nodiscard]] Waited come_to_rest(const std::string& after);
+  /// The same of the servers alone; takes their sample.
+  [[nodiscard]] Waited rest_servers(const std::string& after);
+  [[noreturn]] void fail_to_rest(const std::string& after, const std::string& why) const;
   [[nodiscard]] Duration roll_call_timeout() const;
   void call_roll();
   void collect_parts();
@@ -97,6 +106,7 @@ class LiveRun {
   bool measured_ = false;  ///< The window has begun: from here on there is a result.
   bool server_died_ = false;
   Instant zero_{};
+  Duration plan_done_{};  ///< In steps.
   Instant next_progress_{};
   report::RunResult result_;
 };

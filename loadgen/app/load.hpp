@@ -48,7 +48,13 @@ struct LoadOptions {
   std::uint32_t workers = 0;          ///< 0: as many as the clients need.
   Duration connect_timeout = std::chrono::seconds{120};   ///< Of the ramp, then the run begins.
   Duration roll_call_timeout = std::chrono::seconds{60};  ///< Of each pass.
-  std::filesystem::path program = "/proc/self/exe";       ///< The clamor that serves and works.
+  /// Where it is set, the plan goes in steps: it holds wherever what comes next could meet what is
+  /// under way (sends, departures, returns, each fault) until clients and servers are at rest, and
+  /// skips the times for which nothing is planned. What is counted is then a function of the plan,
+  /// however slow the machine; latencies and rates say nothing. LoadError where a step takes
+  /// longer.
+  std::optional<Duration> step_timeout;
+  std::filesystem::path program = "/proc/self/exe";  ///< The clamor that serves and works.
   std::function<void(const LoadProgress&)> progress;
   std::function<bool()> interrupted;  ///< True ends the window early; the roll call still runs.
 };

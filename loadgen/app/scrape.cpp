@@ -128,6 +128,13 @@ std::optional<ServerSample> parse_metrics(std::string_view text) {
   }
   sample.fan_out_lag_records = count_of("clamor_fan_out_lag_records");
   sample.sessions = count_of("clamor_sessions");
+  sample.connections = count_of("clamor_connections");
+  for (const std::string_view gauge : {"clamor_commits_pending", "clamor_fan_out_lag_records",
+                                       "clamor_queue_writer_backlog", "clamor_pages_due"}) {
+    sample.pending += count_of(gauge);
+  }
+  sample.bus_messages_sent = count_of("clamor_bus_messages_sent_total");
+  sample.bus_messages_received = count_of("clamor_bus_messages_received_total");
   sample.nodes_up = count_of("clamor_nodes_up");
   sample.cpu_seconds = value_of("clamor_process_cpu_seconds_total");
   sample.resident_bytes = count_of("clamor_process_resident_bytes");
@@ -152,6 +159,10 @@ std::optional<ServerSample> scrape(std::span<const Target> targets, Duration lon
     sum.operations += sample->operations;
     sum.fan_out_lag_records += sample->fan_out_lag_records;
     sum.sessions += sample->sessions;
+    sum.connections += sample->connections;
+    sum.pending += sample->pending;
+    sum.bus_messages_sent += sample->bus_messages_sent;
+    sum.bus_messages_received += sample->bus_messages_received;
     sum.nodes_up = std::min(sum.nodes_up, sample->nodes_up);
     // of one node; all have the same settings
     sum.block_cache_bytes = std::max(sum.block_cache_bytes, sample->block_cache_bytes);
@@ -161,6 +172,14 @@ std::optional<ServerSample> scrape(std::span<const Target> targets, Duration lon
     sum.resident_bytes += sample->resident_bytes;
   }
   return sum;
+}
+
+bool are_at_rest(const ServerSample& earlier, const ServerSample& later, std::uint64_t sessions) {
+  for (const ServerSample* const sample : {&earlier, &later}) {
+    if (sample->pending != 0) return false;
+    if (sample->sessions != sessions || sample->connections != sessions) return false;
+  }
+  return earlier.bus_messages_received == later.bus_messages_sent;
 }
 
 Operations difference(const Operations& later, const Operations& earlier) {

@@ -17,7 +17,12 @@ struct ServerSample {
   Operations operations;
   std::uint64_t fan_out_lag_records = 0;
   std::uint64_t sessions = 0;
-  std::uint64_t nodes_up = 0;  ///< That one node reaches; the least, of several.
+  std::uint64_t connections = 0;  ///< Past the WebSocket handshake, logged in or not.
+  /// Commits, queue entries, catch-up pages that a node has yet to see to.
+  std::uint64_t pending = 0;
+  std::uint64_t bus_messages_sent = 0;      ///< To other nodes ...
+  std::uint64_t bus_messages_received = 0;  ///< ... and from them.
+  std::uint64_t nodes_up = 0;               ///< That one node reaches; the least, of several.
   double cpu_seconds = 0;
   std::uint64_t resident_bytes = 0;
   std::uint64_t block_cache_bytes = 0;    ///< Budget of one node's store.
@@ -34,6 +39,13 @@ struct ServerSample {
 /// The same for all targets, summed; a process that hosts several of them counts once. Nothing
 /// where one does not answer. At most `longest` for all together.
 [[nodiscard]] std::optional<ServerSample> scrape(std::span<const Target> targets, Duration longest);
+
+/// Whether the servers had nothing left to do between two samples of all of them, with so many
+/// sessions. One sample does not tell: what a node sends after it was asked, another may have heard
+/// before it is. Where all have sent no more by the second than they had received by the first,
+/// nothing was under way between them.
+[[nodiscard]] bool are_at_rest(const ServerSample& earlier, const ServerSample& later,
+                               std::uint64_t sessions);
 
 /// What was counted between two samples.
 [[nodiscard]] Operations difference(const Operations& later, const Operations& earlier);

@@ -27,6 +27,7 @@ using nlohmann::json;
 using namespace std::chrono_literals;
 
 constexpr Duration turn_max = 50ms;  // stage ends are looked at that often at least
+constexpr Duration step_look = 1ms;  // a run in steps waits for little else
 constexpr std::chrono::hours token_life{24 * 30};
 
 double own_cpu_seconds() {
@@ -53,17 +54,27 @@ class Worker {
     say("ready");
     take_orders();  // Those that came with the first word are read already: no event tells of them.
     while (!finished_ && !control_.closed()) {
-      swarm_->turn(turn_max);
+      swarm_->turn(in_steps() && !told_ ? step_look : turn_max);
       report();
     }
     return 0;
   }
 
  private:
-  enum class Stage { none, creating, filling, connecting, running, settling, syncing };
+  enum class Stage {
+    none,
+    creating,
+    filling,
+    connecting,
+    running,
+    stepping,
+    resting,
+    settling,
+    syncing
+  };
   static const char* name_of(Stage stage) {
-    constexpr std::array names{"none",    "creating", "filling", "connecting",
-                               "running", "settling", "syncing"};
+    constexpr std::array names{"none",     "creating", "filling",  "connecting", "running",
+                               "stepping", "resting",  "settling", "syncing"};
     return names.at(static_cast<std::size_t>(stage));
   }
 
@@ -116,6 +127,12 @@ class Worker {
       begin(Stage::running);
       swarm_->begin_window(instant_from_ns(order.at("zero_ns").get<std::int64_t>()));
       cpu_at_start_ = own_cpu_seconds();
+    } else if (name == "step") {
+      begin(Stage::stepping);
+      swarm_->step_to(instant_from_ns(order.at("until_ns").get<std::int64_t>()));
+    } else if (name == "rest") {
+      begin(Stage::resting);
+      swarm_->begin_resting(read_heads(order.at("file").get<std::string>()));
     } else if (name == "cut") {
       swarm_->cut_window(monotonic_now());
     } else if (name == "settle") {
@@ -183,12 +200,16 @@ class Worker {
       say_status();
     }
     if (told_ || now < next_look_) return;
-    next_look_ = now + 20ms;  // looking is O(clients)
+    next_look_ = now + (in_steps() ? step_look : 20ms);  // looking is O(clients)
     if (!stage_done(now)) return;
     told_ = true;
     if (stage_ == Stage::running) end_window();
     say_status();
     control_.send({{"event", "stage done"}, {"stage", name_of(stage_)}});
+  }
+
+  [[nodiscard]] bool in_steps() const {
+    return stage_ == Stage::stepping || stage_ == Stage::resting;
   }
 
   [[nodiscard]] bool stage_done(Instant now) {
@@ -203,6 +224,10 @@ class Worker {
         return swarm_->all_connected();
       case Stage::running:
         return swarm_->window_over(now);
+      case Stage::stepping:
+        return swarm_->step_taken();
+      case Stage::resting:
+        return swarm_->at_rest();
       case Stage::settling:
         return swarm_->unsettled() == 0;
       case Stage::syncing:

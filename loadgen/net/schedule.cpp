@@ -70,4 +70,17 @@ std::optional<PlannedEvent> Schedule::take(Instant now) {
   return PlannedEvent{at, PlannedEvent::Kind::send, send.client, 0, send};
 }
 
+std::vector<Instant> quiet_points(const scenario::Plan& plan) {
+  std::vector<Instant> points;
+  Schedule all{plan, 0, plan.clients()};
+  std::optional<PlannedEvent> before;
+  while (auto event = all.take(Instant{plan.duration()})) {
+    const bool alike =
+        before && before->kind == event->kind && event->kind != PlannedEvent::Kind::fault;
+    if (before && !alike && before->at < event->at) points.push_back(event->at);
+    before = std::move(event);
+  }
+  return points;
+}
+
 }  // namespace clamor::loadgen

@@ -47,4 +47,9 @@ class Schedule {
   std::uint32_t next_block_ = 0;
 };
 
+/// Where what the plan lets happen next could meet what is under way: sends, departures, returns
+/// and single faults follow one another. What is planned for one and the same instant is not told
+/// apart.
+[[nodiscard]] std::vector<Instant> quiet_points(const scenario::Plan& plan);
+
 }  // namespace clamor::loadgen

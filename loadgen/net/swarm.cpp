@@ -64,6 +64,7 @@ void Swarm::turn(Duration longest) {
   connections_.wait(until_next(longest));
   const Instant began = monotonic_now();
   now_ = began;
+  if (hold_) move_clock();
   close_intervals(now_);
   run_schedule();
   run_timers();
@@ -86,7 +87,9 @@ Duration Swarm::until_next(Duration longest) {
   if (window_zero_ != Instant::max()) {
     if (interval_end_ <= window_end_) next = std::min(next, interval_end_);
     const Instant planned = schedule_ == nullptr ? Instant::max() : schedule_->next_at();
-    if (planned != Instant::max()) {
+    if (hold_) {
+      if (!at_hold_) return Duration{};
+    } else if (planned != Instant::max()) {
       next = std::min(next, window_zero_ + planned.time_since_epoch());
     }
   }
@@ -120,8 +123,18 @@ void Swarm::run_repairs() {
 
 // --- the plan ------------------------------------------------------------------------------------
 
+/// In steps the window's clock shows when the next event is planned, or the hold.
+void Swarm::move_clock() {
+  const Instant next = std::min(schedule_->next_at(), *hold_);
+  at_hold_ = next == *hold_;
+  const Duration shift = now_ - next.time_since_epoch() - window_zero_;
+  window_zero_ += shift;
+  window_end_ += shift;
+  interval_end_ += shift;
+}
+
 void Swarm::run_schedule() {
-  if (schedule_ == nullptr) return;
+  if (schedule_ == nullptr || at_hold_) return;
   // Bounded, so that a plan beyond the machine's means leaves time to read, and to listen to the
   // coordinator; what is due and not taken yet is late, which the lag shows.
   constexpr Duration longest{20ms};
@@ -262,8 +275,30 @@ void Swarm::begin_window(Instant zero) {
   delivered_before_ = ledger_.totals().delivered;
 }
 
+void Swarm::step_to(Instant until) {
+  hold_ = until;
+  at_hold_ = false;
+}
+
+bool Swarm::step_taken() const {
+  if (hold_ && !at_hold_) return false;
+  return std::none_of(clients_.begin(), clients_.end(), [](const Client& client) {
+    const Phase phase = client.user.phase;
+    return phase == Phase::online ? client.user.outbox_size > 0
+                                  : phase == Phase::backing_off || connected(phase);
+  });
+}
+
+bool Swarm::at_rest() const {
+  if (!step_taken()) return false;
+  for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
+    if (clients_[slot].user.phase == Phase::online && !at_heads(slot)) return false;
+  }
+  return true;
+}
+
 void Swarm::cut_window(Instant now) {
-  schedule_.reset();
+  end_plan();
   close_intervals(now);
   window_end_ = std::min(window_end_, now);
 }
@@ -285,8 +320,14 @@ void Swarm::end_interval() {
 
 std::vector<IntervalRecord> Swarm::take_intervals() { return std::exchange(intervals_, {}); }
 
-void Swarm::begin_settling() {
+void Swarm::end_plan() {
   schedule_.reset();
+  hold_.reset();
+  at_hold_ = false;
+}
+
+void Swarm::begin_settling() {
+  end_plan();
   ramp_.clear();
   ramp_next_ = 0;
   now_ = monotonic_now();

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -66,6 +67,18 @@ class Swarm final : private ConnectionEvents {
   void begin_window(Instant zero);
   /// Whether it has passed and everything that was due in it is under way.
   [[nodiscard]] bool window_over(Instant now);
+  /// From here on the window's clock skips times for which nothing is planned, and stands still at
+  /// `until`, before what is planned for then, until the next call. @pre a window.
+  void step_to(Instant until);
+  /// Whether that has come, nobody is on the way, and who is online has every send acknowledged.
+  /// O(clients).
+  [[nodiscard]] bool step_taken() const;
+  /// Names the channels' last ids, as all workers' notes say.
+  void begin_resting(std::span<const MessageId> heads) {
+    heads_.assign(heads.begin(), heads.end());
+  }
+  /// Whether the step is taken and everybody who is online holds them. O(clients' channels).
+  [[nodiscard]] bool at_rest() const;
   /// Ends the window early: nothing that is planned later happens.
   void cut_window(Instant now);
   /// Roll call, first pass: everybody's unsettled sends go out; done when none is left.
@@ -160,6 +173,8 @@ class Swarm final : private ConnectionEvents {
                         bool in_page);
   [[nodiscard]] std::uint64_t unsettled_in(const VirtualUser& user, std::uint32_t channel) const;
 
+  void move_clock();
+  void end_plan();
   void run_schedule();
   void run_event(const PlannedEvent& event);
   void run_fault(std::uint32_t index);
@@ -199,6 +214,8 @@ class Swarm final : private ConnectionEvents {
   Instant window_zero_ = Instant::max();
   Instant window_end_ = Instant::max();
   Instant interval_end_ = Instant::max();
+  std::optional<Instant> hold_;  ///< In steps: where the window's clock stands still.
+  bool at_hold_ = false;
   Instant last_delivery_;
   std::uint64_t online_ = 0;
   std::uint64_t arriving_ = 0;  ///< Clients between connect and online.

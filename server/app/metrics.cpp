@@ -182,6 +182,13 @@ void add_gateway(const gateway::GatewayCounters& counters, Families& out) {
   }
 }
 
+void add_bus(const NodeMetrics& metrics, Families& out) {
+  out.counter("clamor_bus_messages_sent_total", "Messages sent to other nodes that were up.",
+              number(metrics.bus_messages_sent))
+      .counter("clamor_bus_messages_received_total", "Messages received from other nodes.",
+               number(metrics.bus_messages_received));
+}
+
 void add_gauges(const NodeMetrics& metrics, Families& out) {
   out.gauge("clamor_connections", "Sockets past the WebSocket handshake.",
             number(metrics.connections))
@@ -231,6 +238,7 @@ class Scrape final : public prometheus::Collectable {
     add_operations(metrics_.operations, families);
     add_incidents(metrics_.incidents, families);
     add_gateway(metrics_.gateway, families);
+    add_bus(metrics_, families);
     add_gauges(metrics_, families);
     add_process(process_usage(), families);
     return families.take();

@@ -51,7 +51,9 @@ struct NodeMetrics {
   std::uint64_t fan_out_lag_entries = 0;   ///< Planned in memory; a run of ids is one.
   std::uint64_t queue_writer_backlog = 0;  ///< Commits whose queue entries are not applied.
   std::uint64_t pages_due = 0;
-  std::uint64_t nodes_up = 0;  ///< Of the deployment, itself among them.
+  std::uint64_t bus_messages_sent = 0;      ///< To other nodes.
+  std::uint64_t bus_messages_received = 0;  ///< From them.
+  std::uint64_t nodes_up = 0;               ///< Of the deployment, itself among them.
   std::uint64_t block_cache_bytes = 0;
   std::uint64_t write_buffers_bytes = 0;  ///< Of all column families.
   bool store_failed = false;

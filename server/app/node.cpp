@@ -90,6 +90,7 @@ void Node::on_turn_end(Instant now) {
 void Node::receive_all(NodeId from, std::vector<bus::Message> messages) {
   context_.begin_turn();
   ++context_.operations.posts;
+  bus_messages_received_ += messages.size();
   for (bus::Message& message : messages) receive(from, std::move(message));
 }
 
@@ -142,6 +143,8 @@ NodeMetrics Node::metrics() const {
                       .gateway = gateway_->counters()};
   metrics.operations += gateway_->operations();
   metrics.operations.bus_frames = bus_.frames();
+  metrics.bus_messages_sent = bus_.messages();
+  metrics.bus_messages_received = bus_messages_received_;
   metrics.design = layout_of(settings_.design);
   metrics.durability = settings_.durability == store::Durability::fsync ? "fsync" : "os";
   metrics.connections = gateway_->sessions();

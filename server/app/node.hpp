@@ -13,6 +13,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -68,6 +69,7 @@ class Node final : public gateway::Handler, private bus::Receiver {
   NodeContext context_;
   Owner owner_;
   Frontend frontend_;
+  std::uint64_t bus_messages_received_ = 0;
   bool draining_ = false;
 };
 

@@ -42,9 +42,14 @@ bool Exchange::deliver(NodeId from, NodeId to, Term term, std::vector<Message> m
 
 void Endpoint::send(NodeId to, Message message) {
   if (to == self_) return receiver_.receive(self_, std::move(message));
-  if (links_ != nullptr && links_->leads_to(to)) return links_->send(to, message);
+  if (links_ != nullptr && links_->leads_to(to)) {
+    messages_ += links_->send(to, message) ? 1 : 0;
+    return;
+  }
   for (Peer& peer : peers_) {
-    if (peer.node == to) peer.waiting.push_back(std::move(message));
+    if (peer.node != to) continue;
+    ++messages_;
+    peer.waiting.push_back(std::move(message));
   }
 }
 

@@ -48,6 +48,8 @@ class Endpoint final : public Bus {
   void flush() override;
   [[nodiscard]] bool is_up(NodeId node) const override;
   [[nodiscard]] std::uint64_t frames() const override { return frames_; }
+  /// Messages in them, and in those that wait for the flush.
+  [[nodiscard]] std::uint64_t messages() const { return messages_; }
 
   /// The receiver passes on what it is told of others.
   void set_up(NodeId node, Term term);
@@ -67,6 +69,7 @@ class Endpoint final : public Bus {
   Links* const links_;
   std::vector<Peer> peers_;  ///< Those of this process that are up.
   std::uint64_t frames_ = 0;
+  std::uint64_t messages_ = 0;
 };
 
 }  // namespace clamor::bus

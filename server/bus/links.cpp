@@ -73,7 +73,7 @@ class Links::Impl : public std::enable_shared_from_this<Links::Impl> {
   void close();
   [[nodiscard]] bool leads_to(NodeId node) const { return find(node) != nullptr; }
   [[nodiscard]] bool is_up(NodeId node) const;
-  void send(NodeId to, const Message& message);
+  bool send(NodeId to, const Message& message);
   std::uint64_t flush();
 
  private:
@@ -380,16 +380,17 @@ void Links::Impl::take_parcels(const Shared& connection) {
 
 // --- output --------------------------------------------------------------------------------------
 
-void Links::Impl::send(NodeId to, const Message& message) {
-  if (!is_up(to)) return;
+bool Links::Impl::send(NodeId to, const Message& message) {
+  if (!is_up(to)) return false;
   const Shared& connection = find(to)->link;
   std::vector<std::byte>& parcel = connection->parcel;
   if (parcel.empty()) parcel.resize(length_bytes);
   encode(message, parcel);
   const std::size_t waiting = parcel.size() + connection->output.waiting().size();
-  if (waiting <= settings_.buffer_bytes_max) return;
+  if (waiting <= settings_.buffer_bytes_max) return true;
   fail(connection, fmt::format("{} bytes wait for it, more than the bound of {}", waiting,
                                settings_.buffer_bytes_max));
+  return false;
 }
 
 std::uint64_t Links::Impl::flush() {
@@ -440,7 +441,7 @@ void Links::open() { impl_->open(); }
 void Links::close() { impl_->close(); }
 bool Links::leads_to(NodeId node) const { return impl_->leads_to(node); }
 bool Links::is_up(NodeId node) const { return impl_->is_up(node); }
-void Links::send(NodeId to, const Message& message) { impl_->send(to, message); }
+bool Links::send(NodeId to, const Message& message) { return impl_->send(to, message); }
 std::uint64_t Links::flush() { return impl_->flush(); }
 
 }  // namespace clamor::bus

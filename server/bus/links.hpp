@@ -62,9 +62,9 @@ class Links {
   /// Whether the node is one of another process.
   [[nodiscard]] bool leads_to(NodeId node) const;
   [[nodiscard]] bool is_up(NodeId node) const;
-  /// Adds to the turn's parcel for the node; drops the message where it is down. Never calls the
-  /// receiver.
-  void send(NodeId to, const Message& message);
+  /// Adds to the turn's parcel for the node. False where it is down: the message is dropped. Never
+  /// calls the receiver.
+  bool send(NodeId to, const Message& message);
   /// Sends the turn's parcels; returns how many. Never calls the receiver.
   std::uint64_t flush();
 

@@ -11,7 +11,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -33,17 +32,19 @@ inline Operations simulated_counts(const scenario::Plan& plan, const DesignSpec&
   return run_simulated(plan, design).operations;
 }
 
-/// Runs the plan against nodes that listen on these ports. `meanwhile` is called once within the
-/// measured window.
+/// Runs the plan, in steps, against nodes that listen on these ports. `meanwhile` is called once
+/// within the measured window, while all is at rest.
 inline report::RunResult run_live(const scenario::Plan& plan, const DesignSpec& design,
                                   const std::vector<std::uint16_t>& ports,
-                                  const std::function<void()>& meanwhile) {
+                                  const std::function<void()>& meanwhile,
+                                  Duration step_timeout = 60s) {
   loadgen::LoadOptions load;
   load.scenario = plan.scenario();
   load.design = design;
   load.target = test::url_of(ports);
   load.secret = test::test_secret;
   load.workers = 1;
+  load.step_timeout = step_timeout;
   load.program = CLAMOR_BINARY;
   bool called = false;
   load.progress = [&](const loadgen::LoadProgress& at) {
@@ -64,32 +65,7 @@ struct Live {
   std::vector<std::string> queue_faults;
   LedgerTotals ledger;
   report::Prefill prefill;  ///< As the servers count it; the sinks' counts hold it too.
-  bool disturbed = false;
 };
-
-/// Whether something took longer than the plan's quiet points are long: the order of what the plan
-/// keeps apart is open then, and the counts are no evidence either way. Looks at no count.
-inline bool took_too_long(const report::RunResult& run) {
-  for (const char* const latency : {"connect_time", "catch_up_latency", "ack_latency"}) {
-    if (Duration{report::select_histogram(run, latency, {}).max()} >= margin) return true;
-  }
-  return std::any_of(run.series.begin(), run.series.end(), [](const report::SeriesPoint& point) {
-    return Duration{point.generator_lag_ns} >= margin;
-  });
-}
-
-inline bool is_disturbed(const Live& live) { return live.disturbed; }
-
-/// What `make` makes, which is a live run: made again where the machine was too busy for it.
-template <class Make>
-auto undisturbed(Make make) {
-  auto live = make();
-  for (int again = 0; again < 2 && is_disturbed(live); ++again) {
-    std::puts("  something took longer than the quiet points are long: the run is made again");
-    live = make();
-  }
-  return live;
-}
 
 /// @pre the servers have gone.
 inline Live counts_of(const report::RunResult& run, const std::string& data, std::uint32_t nodes) {
@@ -97,8 +73,7 @@ inline Live counts_of(const report::RunResult& run, const std::string& data, std
             .sinks = run.operations,
             .queue_faults = {},
             .ledger = run.ledger,
-            .prefill = run.prefill,
-            .disturbed = took_too_long(run)};
+            .prefill = run.prefill};
   const test::QueueAudit stored = test::audit_queues(data, run.design, nodes);
   live.queue_faults = stored.faults;
   live.sinks.records = stored.messages;

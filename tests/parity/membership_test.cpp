@@ -1,4 +1,5 @@
 #include "loadgen/app/scrape.hpp"
+#include "loadgen/net/target.hpp"
 #include "server/app/settings.hpp"
 #include "server/store/store.hpp"
 #include "tests/designs.hpp"
@@ -19,7 +20,6 @@
 #include <set>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -192,30 +192,26 @@ class History {
         while (live.position(channel) < naive().position(device, channel)) live.take_any();
       }
     }
-    const auto until = std::chrono::steady_clock::now() + 10s;
-    for (;;) {
+    const auto until = std::chrono::steady_clock::now() + 30s;
+    for (loadgen::ServerSample before = sample();;) {
       const loadgen::ServerSample now = sample();
-      if (now.sessions == naive().online().size() && now.fan_out_lag_records == 0) return;
+      if (loadgen::are_at_rest(before, now, naive().online().size())) return;
       if (std::chrono::steady_clock::now() > until) throw std::runtime_error("it does not settle");
-      std::this_thread::sleep_for(1ms);
+      before = now;
     }
   }
 
   /// Of all nodes together.
   [[nodiscard]] loadgen::ServerSample sample() const {
-    loadgen::ServerSample sum;
-    for (const std::uint16_t port : server_.ports()) {
-      const auto one = loadgen::parse_metrics(test::TestClient::get(port, "/metrics")).value();
-      sum.operations += one.operations;
-      sum.sessions += one.sessions;
-      sum.fan_out_lag_records += one.fan_out_lag_records;
-    }
-    return sum;
+    return loadgen::scrape(targets_, 10s).value();
   }
 
   DesignSpec design_;
   std::uint32_t nodes_;
   test::ServerProcess server_;
+  std::string error_;
+  std::vector<loadgen::Target> targets_ =
+      loadgen::parse_targets(test::url_of(server_.ports()), error_);
   Operations before_;
   std::mt19937_64 random_;
   std::map<Device, test::TestDevice> devices_;

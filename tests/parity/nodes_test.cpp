@@ -52,8 +52,6 @@ LiveNodes live_counts(const Plan& plan, const DesignSpec& design, ObservedNodes:
   return {counts_of(run, servers.data(), nodes), servers.pairs_seen(), servers.interest_seen()};
 }
 
-bool is_disturbed(const LiveNodes& live) { return live.counts.disturbed; }
-
 std::vector<std::string> sinks_against_naive(const Plan& plan, const DesignSpec& design,
                                              const LiveNodes& live) {
   NaiveCount naive{plan, design};
@@ -91,7 +89,7 @@ TEST_P(ParityOfNodes, LiveSimulatedAndNaiveCountsAreEqual) {
 
   const Operations simulated = simulated_counts(plan, GetParam());
   EXPECT_EQ(joined(differences(simulated, naive)), "") << "simulated != naive";
-  const LiveNodes live = undisturbed([&] { return live_counts(plan, GetParam()); });
+  const LiveNodes live = live_counts(plan, GetParam());
   EXPECT_EQ(joined(differences(live.counts.server, naive)), "") << "counted by the nodes != naive";
   EXPECT_EQ(joined(sinks_against_naive(plan, GetParam(), live)), "")
       << "counted at the sinks != naive";
@@ -115,7 +113,7 @@ TEST_P(ParityOfNodes, APreFillIsInTheStoresAndInNoCounter) {
 
   const report::RunResult simulated = run_simulated(plan, GetParam());
   EXPECT_EQ(joined(differences(simulated.operations, naive)), "") << "simulated != naive";
-  const Live live = undisturbed([&] { return live_counts(plan, GetParam()); }).counts;
+  const Live live = live_counts(plan, GetParam()).counts;
   EXPECT_EQ(joined(differences(live.server, naive)), "") << "counted by the nodes != naive";
   for (const report::Prefill& prefill : {live.prefill, simulated.prefill}) {
     EXPECT_EQ(prefill.records, 3'000U);

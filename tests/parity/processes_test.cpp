@@ -26,15 +26,13 @@ TEST_P(ParityOfProcesses, LiveSimulatedAndNaiveCountsAreEqual) {
   EXPECT_EQ(joined(differences(simulated_counts(plan, GetParam()), naive)), "")
       << "simulated != naive";
 
-  const Live live = undisturbed([&] {
-    test::ServerProcesses servers{"durability: os\ndesign: " + test::setting_of(GetParam()) + "\n",
-                                  nodes};
-    test::hold_queues(servers.ports().front(), plan.users());
-    const report::RunResult run = run_live(plan, GetParam(), servers.ports(), {});
-    EXPECT_EQ(servers.stop(), 0);
-    EXPECT_GT(run.operations.bus_frames, 0U);
-    return counts_of(run, servers.data(), nodes);
-  });
+  test::ServerProcesses servers{"durability: os\ndesign: " + test::setting_of(GetParam()) + "\n",
+                                nodes};
+  test::hold_queues(servers.ports().front(), plan.users());
+  const report::RunResult run = run_live(plan, GetParam(), servers.ports(), {});
+  EXPECT_EQ(servers.stop(), 0);
+  EXPECT_GT(run.operations.bus_frames, 0U);
+  const Live live = counts_of(run, servers.data(), nodes);
   EXPECT_EQ(joined(differences(live.server, naive)), "") << "counted by the nodes != naive";
   EXPECT_EQ(joined(differences(live.sinks, naive)), "") << "counted at the sinks != naive";
   EXPECT_EQ(joined(live.queue_faults), "");

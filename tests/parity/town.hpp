@@ -11,7 +11,8 @@ namespace clamor::parity {
 
 using namespace std::chrono_literals;
 
-/// Stands around everything that a message must not overlap.
+/// Of simulated time, around everything that a message must not overlap. (A live run takes the plan
+/// in steps, and each step the time that it needs.)
 inline constexpr Duration margin = 250ms;
 inline constexpr std::uint32_t threshold = 20;
 

@@ -126,5 +126,31 @@ TEST(Scrape, ReadsCountersAndGaugesAndNoForeignPage) {
   EXPECT_FALSE(parse_metrics("process_cpu_seconds_total 3\n"));
 }
 
+TEST(Scrape, ServersAreAtRestWhereNothingWasUnderWayBetweenTwoSamples) {
+  const auto sample_of = [](const char* more) {
+    return parse_metrics(std::string{"clamor_records_total 5\nclamor_sessions 3\n"
+                                     "clamor_connections 3\n"
+                                     "clamor_bus_messages_sent_total 7\n"
+                                     "clamor_bus_messages_received_total 7\n"} +
+                         more)
+        .value();
+  };
+  const ServerSample quiet = sample_of("");
+  EXPECT_TRUE(are_at_rest(quiet, quiet, 3));
+  EXPECT_FALSE(are_at_rest(quiet, quiet, 4)) << "a login or a close is under way";
+  for (const char* const gauge : {"clamor_commits_pending 1\n", "clamor_fan_out_lag_records 1\n",
+                                  "clamor_queue_writer_backlog 1\n", "clamor_pages_due 1\n"}) {
+    EXPECT_FALSE(are_at_rest(quiet, sample_of(gauge), 3)) << gauge;
+    EXPECT_FALSE(are_at_rest(sample_of(gauge), quiet, 3)) << gauge;
+  }
+  ServerSample other = quiet;
+  ++other.connections;
+  EXPECT_FALSE(are_at_rest(quiet, other, 3)) << "one has not logged in";
+  other = quiet;
+  ++other.bus_messages_sent;
+  ++other.bus_messages_received;
+  EXPECT_FALSE(are_at_rest(quiet, other, 3)) << "something was said between the two";
+}
+
 }  // namespace
 }  // namespace clamor::loadgen

@@ -102,6 +102,27 @@ TEST(Schedule, HandsOutOnlyWhatIsDue) {
   EXPECT_TRUE(schedule.take(first));
 }
 
+TEST(QuietPoints, StandBetweenSendsDeparturesReturnsAndEachFault) {
+  scenario::Scenario scenario = small_scenario();
+  scenario.faults = {{.at = 4s, .share = 0.5}, {.at = 4001ms, .share = 0.5}};
+  const scenario::Plan plan{scenario};
+  const std::vector<PlannedEvent> events = all_of(plan, 0, plan.clients());
+  const std::vector<Instant> points = quiet_points(plan);
+  ASSERT_FALSE(points.empty());
+  EXPECT_LT(points.size(), events.size() / 2) << "sends that follow one another stay together";
+  std::size_t passed = 0;
+  for (std::size_t i = 1; i < events.size(); ++i) {
+    const PlannedEvent& before = events[i - 1];
+    const PlannedEvent& event = events[i];
+    const bool at_one = passed < points.size() && points[passed] == event.at;
+    if (at_one && before.at < event.at) ++passed;
+    if (before.at == event.at) continue;
+    const bool alike = before.kind == event.kind && event.kind != PlannedEvent::Kind::fault;
+    EXPECT_EQ(at_one, !alike) << "at " << to_seconds(event.at.time_since_epoch());
+  }
+  EXPECT_EQ(passed, points.size());
+}
+
 TEST(IntervalRecord, IsMarkedByLateSendsOrALongTurn) {
   IntervalRecord interval;
   for (int n = 0; n < 1000; ++n) interval.lag.record(1'000'000);
