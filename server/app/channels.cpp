@@ -35,7 +35,7 @@ std::size_t Channels::SenderHash::operator()(const SenderKey& key) const noexcep
 void Channels::Sender::make_room() {
   if (ring.size() >= core::dedup_ring_size || row.last.value < ring.size()) return;
   // Nothing was overwritten yet, so every earlier send moves to its slot in the larger ring.
-  std::vector<MessageId> larger(ring.empty() ? 2 : ring.size() * 2);
+  CompactVector<MessageId> larger(ring.empty() ? 2 : ring.size() * 2);
   for (std::uint64_t back = 0; back < ring.size() && back < row.last.value; ++back) {
     const std::uint64_t id = row.last.value - back;
     larger[id & (larger.size() - 1)] = ring[id & (ring.size() - 1)];

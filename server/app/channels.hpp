@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/app/read_marks.hpp"
+#include "server/base/compact_vector.hpp"
 #include "server/base/id.hpp"
 #include "server/base/queue_design.hpp"
 #include "server/base/time.hpp"
@@ -173,7 +174,7 @@ class Channels {
   /// that a device that sent once costs two slots, not 64.
   struct Sender {
     core::DedupRow row;
-    std::vector<MessageId> ring;
+    CompactVector<MessageId> ring;
     void make_room();
   };
   /// The channel of a record that is in the log. @pre it exists.

@@ -29,7 +29,7 @@ void Frontend::attach(gateway::SessionId id, Session& session, LiveIndex index) 
 }
 
 void Frontend::detach(Session& session, std::uint32_t slot, LiveIndex index) {
-  if (std::erase(session.channels, index) == 0) return;
+  if (erase(session.channels, index) == 0) return;
   auto& slots = live_.at(index).slots;
   *std::find(slots.begin(), slots.end(), slot) = slots.back();
   slots.pop_back();
@@ -78,7 +78,7 @@ void Frontend::advance_joiners(LiveIndex index) {
     Session* const session = sessions_.find(joiner.session);
     if (session != nullptr) close_joiner_behind(joiner.session, *session);
     if (session == nullptr || session->phase == Phase::closing) {
-      std::erase_if(live.acks, [&](const HeldAck& ack) { return ack.session == joiner.session; });
+      erase_if(live.acks, [&](const HeldAck& ack) { return ack.session == joiner.session; });
       live.joiners.erase(live.joiners.begin() + static_cast<std::ptrdiff_t>(i));
       continue;
     }

@@ -11,7 +11,7 @@ Joiner* LiveChannel::joiner(gateway::SessionId session) {
 }
 
 void LiveChannel::drop_joiner(gateway::SessionId session) {
-  std::erase_if(joiners, [&](const Joiner& joiner) { return joiner.session == session; });
+  erase_if(joiners, [&](const Joiner& joiner) { return joiner.session == session; });
 }
 
 std::optional<LiveIndex> LiveChannels::find(ChannelId channel) const {

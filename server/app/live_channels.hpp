@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/base/compact_vector.hpp"
 #include "server/base/id.hpp"
 #include "server/gateway/gateway.hpp"
 
@@ -36,9 +37,9 @@ struct LiveChannel {
   bool registered = false;  ///< And does. `relayed` means something.
   MessageId relayed;        ///< Sessions have, or are on their way to, every record up to here.
   MessageId repair_to;      ///< Above relayed: what was lost up to here is being read.
-  std::vector<std::uint32_t> slots;  ///< Of the sessions that get its records.
-  std::vector<Joiner> joiners;
-  std::vector<HeldAck> acks;
+  CompactVector<std::uint32_t> slots;  ///< Of the sessions that get its records.
+  CompactVector<Joiner> joiners;
+  CompactVector<HeldAck> acks;
 
   [[nodiscard]] bool repairing() const { return repair_to > relayed; }
   [[nodiscard]] Joiner* joiner(gateway::SessionId session);

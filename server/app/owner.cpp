@@ -44,12 +44,13 @@ void Owner::start() {
   committer_ = std::make_unique<store::Committer>(store_, [this](store::CommitOutcome outcome) {
     boost::asio::post(io_, [this, outcome = std::move(outcome)] { on_committed(outcome); });
   });
-  if (links_.size() > 1) tick();
+  tick();
 }
 
 Owner::~Owner() = default;
 
 void Owner::end_turn() {
+  ++turns_;
   tail_.expire(node_.now);
   sink_.end_turn();
   if (open_.commit->empty()) return;
@@ -128,6 +129,8 @@ void Owner::on_node_down(NodeId node) {
 }
 
 void Owner::tick() {
+  tail_.expire(node_.now);
+  freed_memory_.tick(turns_);
   source_.tick();
   for (const Link& link : links_) {
     if (link.node == node_.self) continue;

@@ -3,6 +3,7 @@
 #include "server/app/channels.hpp"
 #include "server/app/fan_out_sink.hpp"
 #include "server/app/fan_out_source.hpp"
+#include "server/app/freed_memory.hpp"
 #include "server/app/node_context.hpp"
 #include "server/app/tail.hpp"
 #include "server/app/users.hpp"
@@ -146,7 +147,7 @@ class Owner {
   /// Folds the log, redoes the queues: state, journal ends and queues agree afterwards.
   [[nodiscard]] store::Result<void> recover_all();
   void trim_journals();
-  /// Once a second, where there are other nodes: repeats what a loss must not hide.
+  /// Once a second: lets go of what is old, repeats to other nodes what a loss must not hide.
   void tick();
   [[nodiscard]] std::size_t place_of(NodeId node) const;
   void finish_drain();
@@ -173,6 +174,8 @@ class Owner {
   std::function<void()> drained_;
   boost::asio::steady_timer rebuild_timer_;
   boost::asio::steady_timer tick_timer_;
+  std::uint64_t turns_ = 0;
+  FreedMemory freed_memory_;
 
   // Scratch, kept for its memory.
   std::vector<core::NodeRun> node_runs_;

@@ -2,6 +2,7 @@
 
 #include "server/app/catch_up.hpp"
 #include "server/app/live_channels.hpp"
+#include "server/base/compact_vector.hpp"
 #include "server/base/id.hpp"
 #include "server/gateway/gateway.hpp"
 
@@ -29,7 +30,7 @@ enum class Phase : std::uint8_t {
 
 inline constexpr DeviceIndex no_device = 0xFFFFFFFFU;
 
-/// What the node knows of one session, at the gateway's slot. 64 bytes when live, and 4 a channel.
+/// What the node knows of one session, at the gateway's slot. 48 bytes when live, and 4 a channel.
 struct Session {
   std::uint32_t generation = 0;
   Phase phase = Phase::closed;
@@ -39,7 +40,7 @@ struct Session {
   QueueSequence queue_position;       ///< When live: of its last page.
   Instant may_type_at;                ///< Typing notices before are dropped.
   std::unique_ptr<CatchUp> catch_up;  ///< While catching up.
-  std::vector<LiveIndex> channels;    ///< Whose live records it gets.
+  CompactVector<LiveIndex> channels;  ///< Whose live records it gets.
 };
 
 /// One device of one user, known since its first login.

@@ -23,7 +23,7 @@ std::optional<SessionPlace> Users::session_of(UserId user, DeviceId device) cons
   const auto found = users_.find(user);
   if (found == users_.end()) return std::nullopt;
   for (const Login& login : found->second.logins) {
-    if (login.device == device) return login.place;
+    if (login.device == device) return login.place();
   }
   return std::nullopt;
 }
@@ -33,10 +33,10 @@ std::optional<SessionPlace> Users::login(UserId user, DeviceId device, SessionPl
   const auto known = std::find_if(logins.begin(), logins.end(),
                                   [&](const Login& login) { return login.device == device; });
   if (known == logins.end()) {
-    logins.push_back({device, place});
+    logins.push_back({place.ticket, place.node, device});
     return std::nullopt;
   }
-  const SessionPlace before = std::exchange(known->place, place);
+  const SessionPlace before = std::exchange(*known, {place.ticket, place.node, device}).place();
   if (before == place) return std::nullopt;
   return before;
 }
@@ -44,13 +44,13 @@ std::optional<SessionPlace> Users::login(UserId user, DeviceId device, SessionPl
 void Users::logout(UserId user, DeviceId device, SessionPlace place) {
   const auto found = users_.find(user);
   if (found == users_.end()) return;
-  std::erase_if(found->second.logins,
-                [&](const Login& login) { return login.device == device && login.place == place; });
+  erase_if(found->second.logins,
+           [&](const Login& login) { return login.device == device && login.place() == place; });
 }
 
 void Users::forget(NodeId node) {
   for (auto& [id, user] : users_) {
-    std::erase_if(user.logins, [&](const Login& login) { return login.place.node == node; });
+    erase_if(user.logins, [&](const Login& login) { return login.node == node; });
   }
 }
 

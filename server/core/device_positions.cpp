@@ -15,7 +15,7 @@ DevicePositions::Device* device_of(DevicePositions::Devices& devices, DeviceId i
   return found == devices.end() ? nullptr : &*found;
 }
 
-void raise(std::vector<HeldUpTo>& holds, const HeldUpTo& to) {
+void raise(CompactVector<HeldUpTo>& holds, const HeldUpTo& to) {
   const auto place = std::lower_bound(holds.begin(), holds.end(), to, before);
   if (place == holds.end() || place->channel != to.channel) {
     holds.insert(place, to);
@@ -29,7 +29,10 @@ void raise(std::vector<HeldUpTo>& holds, const HeldUpTo& to) {
 void DevicePositions::take(const DeviceReport& report) {
   Devices& devices = users_[report.user];
   Device* device = device_of(devices, report.device);
-  if (device == nullptr) device = &devices.emplace_back(Device{.id = report.device, .holds = {}});
+  if (device == nullptr) {
+    devices.push_back(Device{.id = report.device, .holds = {}});
+    device = &devices.back();
+  }
   device->seen_s = std::max(device->seen_s, report.at_s);
   if (device->noted_s == 0 || device->seen_s - device->noted_s >= resolution_s_) {
     device->noted_s = device->seen_s;
@@ -67,7 +70,7 @@ std::vector<DeviceId> DevicePositions::expire(UserId user, std::int64_t now_s,
   std::vector<DeviceId> expired;
   const auto found = users_.find(user);
   if (found == users_.end()) return expired;
-  std::erase_if(found->second, [&](const Device& device) {
+  erase_if(found->second, [&](const Device& device) {
     if (now_s - device.seen_s <= silence_s) return false;
     expired.push_back(device.id);
     return true;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/base/compact_vector.hpp"
 #include "server/base/id.hpp"
 
 #include <cstdint>
@@ -36,10 +37,10 @@ class DevicePositions {
   struct Device {
     DeviceId id;
     std::int64_t seen_s = 0;
-    std::int64_t noted_s = 0;     ///< What outlives a restart of seen_s; 0: not even the device.
-    std::vector<HeldUpTo> holds;  ///< By channel; a channel that is missing: nothing of it.
+    std::int64_t noted_s = 0;       ///< What outlives a restart of seen_s; 0: not even the device.
+    CompactVector<HeldUpTo> holds;  ///< By channel; a channel that is missing: nothing of it.
   };
-  using Devices = std::vector<Device>;
+  using Devices = CompactVector<Device>;
 
   /// `resolution_s`: seen_s is noted anew once it has moved by so much.
   explicit DevicePositions(std::int64_t resolution_s) : resolution_s_{resolution_s} {}
