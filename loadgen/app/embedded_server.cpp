@@ -86,14 +86,15 @@ std::string write_settings(const std::filesystem::path& folder, const scenario::
   out << fmt::format(
       "data: {}\nsecret: {}\ndesign: {}\ndurability: {}\n"
       "ack_after: {}\npayload: {}\n"
-      "heartbeat: {{interval: {}, offline_after: {}}}\n"
+      "heartbeat: {{interval: {}, offline_after: {}, offline_delay: {}}}\n"
       "store: {{block_cache_bytes: {}, write_buffer_bytes: {}}}\n"
       "limits: {{group_members: {}, body_bytes: {}, message_bytes: {}}}\n",
       scenario::quoted_yaml((folder / "data").string()), scenario::quoted_yaml(secret),
       design_text(design), scenario.durability == scenario::Durability::fsync ? "fsync" : "os",
       name_of(scenario.ack_after), name_of(scenario.payload),
       scenario::format_duration(scenario.heartbeat.interval),
-      scenario::format_duration(scenario.heartbeat.offline_after), memory.block_cache_bytes,
+      scenario::format_duration(scenario.heartbeat.offline_after),
+      scenario::format_duration(scenario.heartbeat.offline_delay), memory.block_cache_bytes,
       memory.write_buffer_bytes, largest, scenario::message_bytes_max,
       64 * 1024 + 8 * std::size_t{largest});
   out << nodes_text(nodes_of) << tls;

@@ -129,6 +129,7 @@ void LiveRun::start_server() {
     server_.emplace(options_.program.string(), folder_.path(), scenario_, options_.design,
                     server_cores_, nodes_of_, options_.tls);
     url_ = server_->url();
+    server_up_at_ = monotonic_now();
     secret_ = server_->secret();
     authority_file_ = server_->authority_file();
   }
@@ -358,6 +359,7 @@ report::RunResult LiveRun::run() {
     (void)await_stage("connecting", "connecting", options_.connect_timeout);
     if (options_.step_timeout && !result_.interrupted) (void)come_to_rest("connecting");
     if (server_died_) throw LoadError{result_.ledger_unknown_because};
+    if (scenario_.population.presence_subscribe > 0 && !result_.interrupted) await_presence();
   }
   if (result_.interrupted) {
     leave_open("interrupted before the measured window began");

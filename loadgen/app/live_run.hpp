@@ -68,6 +68,7 @@ class LiveRun {
   [[nodiscard]] std::optional<ServerSample> settled_sample(const std::string& after);
   /// Highest noted id of each channel, over all workers.
   [[nodiscard]] std::vector<MessageId> collect_heads();
+  void await_presence();
   void run_window();
   // --- in steps (live_steps.cpp)
   [[nodiscard]] Waited run_steps();
@@ -89,6 +90,7 @@ class LiveRun {
   std::vector<int> server_cores_;
   std::vector<int> generator_cores_;
   std::optional<EmbeddedServer> server_;
+  Instant server_up_at_;
   std::vector<Target> targets_;
   std::string url_;  ///< Of all of them, commas between.
   std::string secret_;

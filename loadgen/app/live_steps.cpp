@@ -1,4 +1,5 @@
-// A live run whose plan goes in steps; see LoadOptions::step_timeout.
+// What a live run waits for: that sessions know who is there, and, where its plan goes in steps,
+// that all is at rest; see LoadOptions::step_timeout.
 
 #include "loadgen/app/live_run.hpp"
 #include "loadgen/net/schedule.hpp"
@@ -10,6 +11,29 @@
 namespace clamor::loadgen {
 
 using namespace std::chrono_literals;
+
+/// Whoever subscribed knows of all its partners before the window opens. Servers that have begun
+/// just now declare nobody offline for a while: the embedded ones' is over by then as well.
+void LiveRun::await_presence() {
+  const Duration longest =
+      scenario_.heartbeat.offline_after + scenario_.heartbeat.offline_delay + 30s;
+  const Instant deadline = monotonic_now() + longest;
+  for (;;) {
+    const auto sample = scrape(targets_, 5s);
+    const bool young =
+        server_ && monotonic_now() < server_up_at_ + scenario_.heartbeat.offline_after;
+    if (sample && sample->presence_waits == 0 && !young) return;
+    if (!sample && options_.target) return;
+    const Waited waited = pause("presence", 100ms);
+    if (server_died_) throw LoadError{result_.ledger_unknown_because};
+    if (waited == Waited::interrupted) return;
+    if (monotonic_now() >= deadline) {
+      throw LoadError{fmt::format("sessions do not know {} after connecting who is there; {} wait",
+                                  scenario::format_duration(longest),
+                                  sample ? sample->presence_waits : 0)};
+    }
+  }
+}
 
 LiveRun::Waited LiveRun::run_steps() {
   std::vector<Instant> ends = quiet_points(plan_);

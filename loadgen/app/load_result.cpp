@@ -32,6 +32,7 @@ void add_histograms(const Recording& recording, const scenario::Plan& plan,
   }
   put("catch_up_latency", {}, recording.catch_up);
   put("connect_time", {}, recording.connect);
+  put("offline_notice_latency", {}, recording.offline_notice);
 }
 
 void leave_open(report::RunResult& result, std::string why) {
@@ -110,6 +111,7 @@ void add_parts(std::span<const std::filesystem::path> parts, const scenario::Pla
   }
   add_histograms(recording, plan, result);
   result.generator.workers = static_cast<std::uint32_t>(parts.size());
+  result.generator.presence_notices = recording.presence_notices;
   result.generator.lag_p99_ns = recording.lag.quantile(0.99);
   result.generator.turn_p99_ns = recording.turn.quantile(0.99);
   result.generator.intervals = static_cast<std::uint32_t>(result.series.size());

@@ -135,6 +135,7 @@ std::optional<ServerSample> parse_metrics(std::string_view text) {
   }
   sample.bus_messages_sent = count_of("clamor_bus_messages_sent_total");
   sample.bus_messages_received = count_of("clamor_bus_messages_received_total");
+  sample.presence_waits = count_of("clamor_presence_looks") + count_of("clamor_presence_due");
   sample.nodes_up = count_of("clamor_nodes_up");
   sample.cpu_seconds = value_of("clamor_process_cpu_seconds_total");
   sample.resident_bytes = count_of("clamor_process_resident_bytes");
@@ -163,6 +164,7 @@ std::optional<ServerSample> scrape(std::span<const Target> targets, Duration lon
     sum.pending += sample->pending;
     sum.bus_messages_sent += sample->bus_messages_sent;
     sum.bus_messages_received += sample->bus_messages_received;
+    sum.presence_waits += sample->presence_waits;
     sum.nodes_up = std::min(sum.nodes_up, sample->nodes_up);
     // of one node; all have the same settings
     sum.block_cache_bytes = std::max(sum.block_cache_bytes, sample->block_cache_bytes);
@@ -176,7 +178,7 @@ std::optional<ServerSample> scrape(std::span<const Target> targets, Duration lon
 
 bool are_at_rest(const ServerSample& earlier, const ServerSample& later, std::uint64_t sessions) {
   for (const ServerSample* const sample : {&earlier, &later}) {
-    if (sample->pending != 0) return false;
+    if (sample->pending != 0 || sample->presence_waits != 0) return false;
     if (sample->sessions != sessions || sample->connections != sessions) return false;
   }
   return earlier.bus_messages_received == later.bus_messages_sent;

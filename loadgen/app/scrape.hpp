@@ -22,7 +22,9 @@ struct ServerSample {
   std::uint64_t pending = 0;
   std::uint64_t bus_messages_sent = 0;      ///< To other nodes ...
   std::uint64_t bus_messages_received = 0;  ///< ... and from them.
-  std::uint64_t nodes_up = 0;               ///< That one node reaches; the least, of several.
+  /// Absences that are to be looked at again, and sessions that are still to be told.
+  std::uint64_t presence_waits = 0;
+  std::uint64_t nodes_up = 0;  ///< That one node reaches; the least, of several.
   double cpu_seconds = 0;
   std::uint64_t resident_bytes = 0;
   std::uint64_t block_cache_bytes = 0;    ///< Budget of one node's store.

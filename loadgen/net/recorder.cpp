@@ -30,6 +30,8 @@ void Recording::merge(const Recording& other) {
   }
   catch_up.merge(other.catch_up);
   connect.merge(other.connect);
+  offline_notice.merge(other.offline_notice);
+  presence_notices += other.presence_notices;
   lag.merge(other.lag);
   turn.merge(other.turn);
 }

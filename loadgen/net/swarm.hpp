@@ -148,6 +148,8 @@ class Swarm final : private ConnectionEvents {
   void perform(std::uint32_t slot, const SendLogin& login);
   void perform(std::uint32_t slot, const SendMessage& send);
   void perform(std::uint32_t slot, const SendHeartbeat& heartbeat);
+  void perform(std::uint32_t slot, const SubscribePresence& subscribe);
+  void perform(std::uint32_t slot, const UnsubscribePresence& unsubscribe);
   void perform(std::uint32_t slot, const CloseCleanly& close);
   void perform(std::uint32_t slot, const SetTimer& timer);
   void perform(std::uint32_t slot, const Acknowledged& ack);
@@ -166,6 +168,7 @@ class Swarm final : private ConnectionEvents {
   void take(std::uint32_t slot, const protocol::Refused& refused);
   void take(std::uint32_t slot, const protocol::Unread& unread);
   void take(std::uint32_t /*slot*/, const protocol::UserTyping& /*typing*/) {}
+  void take(std::uint32_t slot, const protocol::Presence& presence);
   void take_record(std::uint32_t slot, const protocol::RecordFrame& frame, bool in_page);
   void judge_hole(std::uint32_t slot, std::uint32_t channel, std::uint64_t hole,
                   bool in_page = false);

@@ -109,6 +109,19 @@ void Swarm::perform(std::uint32_t slot, const SendHeartbeat&) {
   send_out(slot);
 }
 
+void Swarm::perform(std::uint32_t slot, const SubscribePresence& subscribe) {
+  scratch_.clear();
+  protocol::encode(protocol::SubscribePresence{static_cast<std::uint16_t>(subscribe.partners), {}},
+                   scratch_);
+  send_out(slot);
+}
+
+void Swarm::perform(std::uint32_t slot, const UnsubscribePresence&) {
+  scratch_.clear();
+  protocol::encode(protocol::UnsubscribePresence{}, scratch_);
+  send_out(slot);
+}
+
 void Swarm::send_device_ack(std::uint32_t slot) {
   clients_[slot].news = false;
   clients_[slot].said_at = now_;
@@ -246,6 +259,24 @@ void Swarm::take(std::uint32_t slot, const protocol::Refused& refused) {
 void Swarm::take(std::uint32_t slot, const protocol::Unread&) {
   find_once("unread", "client " + std::to_string(clients_[slot].user.client) +
                           " was told what is unread, and never asked");
+}
+
+void Swarm::take(std::uint32_t slot, const protocol::Presence& presence) {
+  if (window_zero_ == Instant::max()) return;  // What it finds when it comes is not measured.
+  recording_.presence_notices += presence.users.size();
+  const Instant received{now_ - window_zero_};
+  const Instant opened{clients_[slot].opened_at - window_zero_};
+  for (const protocol::PresenceState& state : presence.users) {
+    if (state.online || state.user.value == 0 || state.user.value > plan_.users()) continue;
+    absences_.clear();
+    plan_.absences(static_cast<std::uint32_t>(state.user.value - 1), absences_);
+    for (const scenario::Absence& absence : absences_) {
+      // One that the session found when it came is no news.
+      if (absence.from <= std::max(opened, Instant{}) || absence.from > received) continue;
+      if (received >= absence.until) continue;
+      recording_.offline_notice.record(static_cast<std::uint64_t>(to_ns(received - absence.from)));
+    }
+  }
 }
 
 void Swarm::take_record(std::uint32_t slot, const protocol::RecordFrame& frame, bool in_page) {

@@ -49,6 +49,10 @@ class Step {
       go_offline();
       return;
     }
+    if (settings_.presence_partners > 0 && !user_.flushing) {
+      user_.last_sent_at = now_;
+      out_.emplace_back(SubscribePresence{settings_.presence_partners});
+    }
     pump_all();
     leave_once_flushed();
   }
@@ -146,6 +150,10 @@ class Step {
   }
 
   void on(const FlushOutbox&) {
+    if (user_.phase == Phase::online && settings_.presence_partners > 0 && !user_.flushing) {
+      user_.last_sent_at = now_;
+      out_.emplace_back(UnsubscribePresence{});
+    }
     if (user_.phase != Phase::idle || user_.outbox_size == 0) return;
     user_.flushing = true;
     come_online();

@@ -99,7 +99,8 @@ struct TimerDue {};
 struct HeartbeatDue {};
 /// A live record skipped ids. The client closes and logs in again with its positions: the repair.
 struct GapSeen {};
-/// Roll call, first pass: whoever has unsettled sends connects now and sends them.
+/// Roll call, first pass: whoever has unsettled sends connects now and sends them; whoever is told
+/// who is there wants it no more.
 struct FlushOutbox {};
 /// Roll call, second pass: whoever is offline logs in, syncs to the heads, leaves.
 struct SyncAndLeave {};
@@ -127,6 +128,12 @@ struct SendMessage {
   Instant resend_at;
 };
 struct SendHeartbeat {};
+/// To be told who is there of so many of the user's direct partners. After each login.
+struct SubscribePresence {
+  std::uint32_t partners = 0;
+};
+/// The roll call: nobody is to be told any more.
+struct UnsubscribePresence {};
 struct CloseCleanly {};  ///< Close frame, then the socket. No Disconnected follows.
 struct SetTimer {
   Instant at;  ///< Replaces an earlier one; bring TimerDue then.
@@ -156,14 +163,16 @@ struct GaveUp {
   Ended why = Ended::for_good;
 };
 
-using Action = std::variant<OpenConnection, SendLogin, SendMessage, SendHeartbeat, CloseCleanly,
-                            SetTimer, Acknowledged, Synced, GaveUpSend, GaveUp>;
+using Action = std::variant<OpenConnection, SendLogin, SendMessage, SendHeartbeat,
+                            SubscribePresence, UnsubscribePresence, CloseCleanly, SetTimer,
+                            Acknowledged, Synced, GaveUpSend, GaveUp>;
 
 struct UserSettings {
   std::uint64_t seed = 1;
   core::ReconnectPolicy reconnect;
   Duration heartbeat_interval = std::chrono::seconds{5};
   Duration session_timeout = std::chrono::seconds{30};  ///< From a handshake to its catch-up's end.
+  std::uint32_t presence_partners = 0;                  ///< That a session subscribes to.
   std::uint32_t in_flight_max = 64;                     ///< Per channel; core::dedup_ring_size.
 };
 

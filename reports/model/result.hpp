@@ -102,6 +102,7 @@ struct GeneratorFacts {
   double cpu_seconds = 0;
   std::uint64_t lag_p99_ns = 0;  ///< Lateness of sends against the plan.
   std::uint64_t turn_p99_ns = 0;
+  std::uint64_t presence_notices = 0;  ///< Statuses of users that clients were told.
   std::uint32_t intervals = 0;
   std::uint32_t intervals_marked = 0;
 };
@@ -128,7 +129,8 @@ struct Environment {
 
 /// Everything one run of one design leaves behind; `clamor.result/1` in JSON.
 /// Histograms are keyed `metric` or `metric{tag:value,...}` (tags sorted): delivery_latency,
-/// ack_latency, catch_up_latency, delivery_service_time, connect_time; tags `group`, `path`.
+/// ack_latency, catch_up_latency, delivery_service_time, connect_time, offline_notice_latency;
+/// tags `group`, `path`.
 /// Unit: nanoseconds.
 struct RunResult {
   std::string scenario;

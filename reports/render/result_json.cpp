@@ -69,7 +69,7 @@ void fields(T& g, V&& v) requires std::is_same_v<std::remove_const_t<T>, Generat
   v("workers", g.workers), v("sessions_asked", g.sessions_asked);
   v("sessions_opened", g.sessions_opened), v("cpu_seconds", g.cpu_seconds);
   v("lag_p99_ns", g.lag_p99_ns), v("turn_p99_ns", g.turn_p99_ns), v("intervals", g.intervals);
-  v("intervals_marked", g.intervals_marked);
+  v("intervals_marked", g.intervals_marked), v("presence_notices", g.presence_notices);
 }
 template <class T, class V>
 void fields(T& s, V&& v) requires std::is_same_v<std::remove_const_t<T>, SimFacts> {

@@ -102,7 +102,7 @@ void add_latencies(Page& page, const RunResult& run) {
   page.heading(padded("LATENCY", 32) + right("p50", 10) + right("p95", 10) + right("p99", 10) +
                right("max", 10) + right("count", 14));
   for (const char* metric : {"delivery_latency", "delivery_service_time", "ack_latency",
-                             "catch_up_latency", "connect_time"}) {
+                             "catch_up_latency", "connect_time", "offline_notice_latency"}) {
     add_latency_row(page, metric, select_histogram(run, metric));
     if (std::string_view{metric} != "delivery_latency") continue;
     for (const GroupFacts& group : run.region.groups) {

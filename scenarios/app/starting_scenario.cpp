@@ -22,6 +22,7 @@ population:
   away:                                    # planned absences, by share of the users
     - {share: 0.1, once: 10s, within: 5s}  # leave once, at a drawn time in the first 5 s, for 10 s
     - {share: 0.1, for: 3s, every: 8s}     # come and go
+  presence: {subscribe: 0}                 # so many direct partners each session hears come and go
 
 groups:                                    # classes of groups: so many, of so many members
   - {name: team,     count: 50, members: 20}
@@ -45,7 +46,7 @@ scenarios:
 
 prefill: {messages: 0}                     # history before the window; scales with the users
 
-heartbeat: {interval: 5s, offline_after: 30s}
+heartbeat: {interval: 5s, offline_after: 30s, offline_delay: 5s}
 reconnect: {base: 500ms, cap: 5s, jitter: full}
 
 faults:

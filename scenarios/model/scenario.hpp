@@ -18,6 +18,9 @@ inline constexpr std::uint32_t population_max = 2'000'000'000;
 /// Longest planned message body; the server's frame limit lies above it.
 inline constexpr std::uint32_t message_bytes_max = 32 * 1024;
 
+/// Most users whose presence a session asks for: as many as a server takes.
+inline constexpr std::uint32_t presence_subscribe_max = 256;
+
 /// A planned absence pattern of a share of the users.
 struct Away {
   enum class Kind : std::uint8_t { once, repeating };
@@ -34,6 +37,7 @@ struct Population {
   std::uint32_t contacts = 0;                         ///< Direct channels a user.
   std::map<std::string, double> transports{{"websocket", 1.0}};
   std::vector<Away> away;
+  std::uint32_t presence_subscribe = 0;  ///< Direct partners whose presence each session asks for.
 };
 
 /// A class of groups of one size. `direct` is the reserved name of the contacts' class.
@@ -91,6 +95,7 @@ struct Workload {
 struct Heartbeat {
   Duration interval = 5s;
   Duration offline_after = 30s;
+  Duration offline_delay = 5s;  ///< Before anybody is told: who is back by then was not away.
 };
 
 struct Reconnect {

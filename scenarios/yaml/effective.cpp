@@ -28,6 +28,7 @@ std::string population_text(const Scenario& scenario) {
   }
   out += fmt::format("  devices: {}\n", flow(population.devices));
   out += fmt::format("  transports: {}\n", flow(population.transports));
+  out += fmt::format("  presence: {{subscribe: {}}}\n", population.presence_subscribe);
   if (!population.away.empty()) out += "  away:\n";
   for (const Away& away : population.away) {
     out += away.kind == Away::Kind::once
@@ -90,9 +91,10 @@ std::string workload_text(const Workload& workload) {
 }
 
 std::string clients_text(const Scenario& scenario) {
-  return fmt::format("heartbeat: {{interval: {}, offline_after: {}}}\n",
+  return fmt::format("heartbeat: {{interval: {}, offline_after: {}, offline_delay: {}}}\n",
                      format_duration(scenario.heartbeat.interval),
-                     format_duration(scenario.heartbeat.offline_after)) +
+                     format_duration(scenario.heartbeat.offline_after),
+                     format_duration(scenario.heartbeat.offline_delay)) +
          fmt::format("reconnect: {{base: {}, cap: {}, jitter: {}}}\n",
                      format_duration(scenario.reconnect.base),
                      format_duration(scenario.reconnect.cap),

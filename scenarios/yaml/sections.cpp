@@ -226,6 +226,12 @@ void read_population(Faults& faults, MapReader& root, Scenario& scenario) {
                 fmt::format("the shares of away sum to {:.6g}; expected at most 1", away_shares));
     }
   }
+  if (const Node* const presence = map.find("presence")) {
+    MapReader section{faults, *presence, "presence"};
+    section.require("subscribe");
+    section.read_whole("subscribe", population.presence_subscribe, 0, presence_subscribe_max);
+    section.finish();
+  }
   read_devices(faults, map, population);
   read_transports(faults, map, population);
   map.finish();
@@ -288,6 +294,7 @@ void read_clients(Faults& faults, MapReader& root, Scenario& scenario) {
     MapReader map{faults, *node, "heartbeat"};
     map.read_duration("interval", scenario.heartbeat.interval, 1ms);
     map.read_duration("offline_after", scenario.heartbeat.offline_after, 1ms);
+    map.read_duration("offline_delay", scenario.heartbeat.offline_delay, Duration{});
     if (scenario.heartbeat.offline_after <= scenario.heartbeat.interval) {
       map.fault("offline_after",
                 fmt::format("offline_after is {}; expected more than the interval of {}",

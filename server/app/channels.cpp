@@ -325,6 +325,15 @@ bool Channels::is_member(const Channel& channel, UserId user) const {
   return first != last && core::is_member(std::span{&channel.members[last - 1].interval, 1});
 }
 
+std::optional<UserId> Channels::partner_in(ChannelIndex index, UserId user) const {
+  const Channel& channel = channels_[index];
+  if (channel.members_now != 2) return std::nullopt;
+  for (const MemberRow& row : channel.members) {
+    if (row.user != user && core::is_member(std::span{&row.interval, 1})) return row.user;
+  }
+  return std::nullopt;
+}
+
 UserIndex Channels::user_index(UserId user) {
   return user_index_.try_emplace(user, static_cast<UserIndex>(user_index_.size())).first->second;
 }

@@ -148,6 +148,9 @@ class Channels {
   [[nodiscard]] bool is_member(ChannelIndex channel, UserId user) const {
     return is_member(channels_[channel], user);
   }
+  /// The other member of a channel of two, tentative joins and leaves included. @pre `user` is in
+  /// it. O(intervals).
+  [[nodiscard]] std::optional<UserId> partner_in(ChannelIndex channel, UserId user) const;
   /// How far the user has read the channel: as told, or the user's own latest message. O(1).
   [[nodiscard]] core::CountedId read_mark(ChannelIndex channel, UserId user) const {
     return marks_.of(channel, user);

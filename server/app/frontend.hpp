@@ -3,6 +3,7 @@
 #include "server/app/catch_up.hpp"
 #include "server/app/live_channels.hpp"
 #include "server/app/node_context.hpp"
+#include "server/app/presence_watches.hpp"
 #include "server/app/sessions.hpp"
 #include "server/bus/messages.hpp"
 #include "server/gateway/gateway.hpp"
@@ -11,6 +12,7 @@
 #include "server/token/token.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +20,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace clamor::server {
@@ -35,13 +38,17 @@ class Frontend {
   /// Names the gateway. @pre before any other call; it outlives them.
   void attach(gateway::Gateway& gateway) { gateway_ = &gateway; }
   /// Refuses further logins and requests that append.
-  void drain() { draining_ = true; }
+  void drain() {
+    draining_ = true;
+    presence_timer_.cancel();
+  }
   void add_to(NodeMetrics& metrics) const;
 
   // --- from clients
   void on_open(gateway::SessionId id) { sessions_.open(id); }
   void on_message(gateway::SessionId id, std::span<const std::byte> payload);
-  void on_end(gateway::SessionId id);
+  /// `silent_for`: so long ago the client was heard.
+  void on_end(gateway::SessionId id, Duration silent_for);
   /// A session that was behind has read everything: it catches up.
   void on_drained(gateway::SessionId id);
   /// Serves catch-up pages.
@@ -60,6 +67,8 @@ class Frontend {
   void handle(NodeId from, bus::Joined&& joined);
   void handle(NodeId from, bus::UnreadChanged&& changed);
   void handle(NodeId from, bus::MemberTyping&& typing);
+  void handle(NodeId from, bus::Partners&& partners);
+  void handle(NodeId from, bus::PresenceChanged&& changed);
   void handle(NodeId from, bus::Supersede&& supersede);
   void handle(NodeId from, bus::Rebuilt&& rebuilt);
 
@@ -79,6 +88,10 @@ class Frontend {
   void handle(gateway::SessionId id, Session& session, const protocol::Read& read);
   void handle(gateway::SessionId id, Session& session, const protocol::Typing& typing);
   void handle(gateway::SessionId id, Session& session, const protocol::Heartbeat& heartbeat);
+  void handle(gateway::SessionId id, Session& session,
+              const protocol::SubscribePresence& subscribe);
+  void handle(gateway::SessionId id, Session& session,
+              const protocol::UnsubscribePresence& unsubscribe);
   /// Whether a request that appends to the channel cannot be taken: then it was refused.
   [[nodiscard]] bool refuse_append(gateway::SessionId id, const protocol::Refused& naming);
   /// Whether the session's user is in as many channels as it may join: then it was refused.
@@ -173,6 +186,27 @@ class Frontend {
   void serve_page(gateway::SessionId id, Session& session);
   void finish_catch_up(gateway::SessionId id, Session& session);
 
+  // --- presence (frontend_presence.cpp)
+  /// A session's question for its user's direct partners. Bit i: of the directory's i-th node.
+  struct PartnerSearch {
+    std::uint16_t wanted = 0;
+    bool asked = false;  ///< Not before the session is live: then it has its channels.
+    std::uint64_t waits_for = 0;
+    std::vector<bus::Partners::Partner> found;
+  };
+  void ask_partners(gateway::SessionId id, const Session& session, PartnerSearch& search);
+  /// Subscribes to the first ones by channel, and forgets the search.
+  void finish_search(gateway::SessionId id);
+  /// A node that is down answers no search.
+  void give_up_searches(NodeId node);
+  [[nodiscard]] std::uint64_t node_bit(NodeId node) const;
+  /// The session can be told again, if it is live.
+  void resume_presence(gateway::SessionId id);
+  void end_presence(gateway::SessionId id);
+  /// Tells sessions what is due, a step from now.
+  void arm_presence();
+  void tell_presence();
+
   [[nodiscard]] static bus::Ticket ticket_of(gateway::SessionId id) {
     return {std::uint64_t{id.slot} << 32U | id.generation};
   }
@@ -199,6 +233,10 @@ class Frontend {
   std::deque<gateway::SessionId> pages_due_;
   std::optional<gateway::SessionId> serving_;  ///< Whose page is being filled.
   bool draining_ = false;
+  PresenceWatches presence_;
+  std::unordered_map<std::uint32_t, PartnerSearch> partner_searches_;  ///< By slot.
+  boost::asio::steady_timer presence_timer_;
+  bool presence_armed_ = false;
   std::vector<std::byte> scratch_;
 };
 

@@ -24,6 +24,7 @@ constexpr std::uint64_t page_records_per_turn = 4096;
 void Frontend::add_to(NodeMetrics& metrics) const {
   metrics.sessions = sessions_.logged_in();
   metrics.pages_due = pages_due_.size();
+  metrics.presence_due = presence_.waits() + partner_searches_.size();
 }
 
 // --- a round: what channels there are, how they stand, what is to be read ------------------------
@@ -230,6 +231,7 @@ void Frontend::finish_catch_up(gateway::SessionId id, Session& session) {
   for (; !unsent.empty(); unsent = unsent.subspan(1)) {
     if (!send_live(id, unsent.front())) return fall_behind(id, session, unsent);
   }
+  resume_presence(id);
 }
 
 }  // namespace clamor::server

@@ -215,7 +215,8 @@ void Frontend::fall_behind(gateway::SessionId id, Session& session,
 
 void Frontend::on_drained(gateway::SessionId id) {
   const Session* const session = sessions_.find(id);
-  if (session == nullptr || session->catch_up == nullptr) return;
+  if (session == nullptr) return;
+  if (session->catch_up == nullptr) return resume_presence(id);
   if (session->catch_up->page_due) pages_due_.push_back(id);
 }
 

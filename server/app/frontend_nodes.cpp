@@ -28,6 +28,7 @@ void Frontend::on_node_up(NodeId node, Term term) {
     if (node_.directory.owner(device.user) != node) return;
     node_.bus.send(node, bus::UserLogin{ticket_of(id), device.user, device.id, true});
   });
+  presence_.watch_again(node);
 }
 
 void Frontend::on_node_down(NodeId node) {
@@ -41,6 +42,7 @@ void Frontend::on_node_down(NodeId node) {
     for (const Joiner& joiner : live.joiners) waiting.push_back(joiner.session);
   }
   for (const gateway::SessionId id : waiting) refuse_unavailable(id);
+  give_up_searches(node);
 }
 
 void Frontend::refuse_unavailable(gateway::SessionId id) {

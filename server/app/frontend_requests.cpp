@@ -41,7 +41,9 @@ Frontend::Frontend(boost::asio::io_context& io, NodeContext& node)
     : io_{io},
       node_{node},
       key_{token::derive_key(node.settings.secret)},
-      reader_{node, node.settings.page} {
+      reader_{node, node.settings.page},
+      presence_{node},
+      presence_timer_{io} {
   for (const NodeId id : node.directory.nodes()) links_.push_back({.owner = id});
   links_[static_cast<std::size_t>(
              std::find_if(links_.begin(), links_.end(),
@@ -71,14 +73,15 @@ void Frontend::on_message(gateway::SessionId id, std::span<const std::byte> payl
   std::visit([&](const auto& request) { handle(id, *session, request); }, *message);
 }
 
-void Frontend::on_end(gateway::SessionId id) {
+void Frontend::on_end(gateway::SessionId id, Duration silent_for) {
   Session* const session = sessions_.find(id);
   if (session == nullptr) return;
   detach_all(id, *session);
+  end_presence(id);
   if (sessions_.user_of(id)) {
     const Device& device = sessions_.device(session->device);
     node_.bus.send(node_.directory.owner(device.user),
-                   bus::UserLogout{ticket_of(id), device.user, device.id});
+                   bus::UserLogout{ticket_of(id), device.user, device.id, silent_for});
   }
   sessions_.end(id);
 }

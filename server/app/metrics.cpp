@@ -70,6 +70,8 @@ std::string_view name_of(RefusalCode code) {
       return "too_many_mentions";
     case RefusalCode::too_many_channels:
       return "too_many_channels";
+    case RefusalCode::too_many_subscriptions:
+      return "too_many_subscriptions";
   }
   return "";
 }
@@ -166,7 +168,13 @@ void add_incidents(const Incidents& incidents, Families& out) {
                number(incidents.typing_sent))
       .counter("clamor_typing_dropped_total",
                "Typing notices that came too soon after another one of the session.",
-               number(incidents.typing_dropped));
+               number(incidents.typing_dropped))
+      .counter("clamor_presence_put_off_total",
+               "Presence notices to sessions that could not take them: the latest follow.",
+               number(incidents.presence_put_off))
+      .counter("clamor_presence_not_watched_total",
+               "Subscriptions passed over: too many sessions of the node watch the user.",
+               number(incidents.presence_not_watched));
 }
 
 /// Counters of one name follow one another: labels make one family of them.
@@ -205,6 +213,13 @@ void add_gauges(const NodeMetrics& metrics, Families& out) {
              number(metrics.queue_writer_backlog))
       .gauge("clamor_pages_due", "Sessions that wait for a catch-up page.",
              number(metrics.pages_due))
+      .gauge("clamor_presence_rows", "Users whose presence this owner keeps: who is watched.",
+             number(metrics.presence_rows))
+      .gauge("clamor_presence_looks", "Absences of such users that are to be looked at again.",
+             number(metrics.presence_looks))
+      .gauge("clamor_presence_due",
+             "Sessions that are still to be told who is there, and what they ask for.",
+             number(metrics.presence_due))
       .gauge("clamor_nodes_up", "Nodes of the deployment that this one reaches, itself included.",
              number(metrics.nodes_up))
       .gauge("clamor_store_block_cache_bytes", "Memory budget of the store's block cache.",

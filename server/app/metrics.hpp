@@ -13,7 +13,7 @@ namespace clamor::server {
 
 /// What went wrong or was refused, counted by kind. Plain counters of the I/O thread.
 struct Incidents {
-  static constexpr std::size_t refusal_codes = 24;  ///< RefusalCode values are below it.
+  static constexpr std::size_t refusal_codes = 25;  ///< RefusalCode values are below it.
   static constexpr std::size_t decode_errors = 7;   ///< protocol::DecodeError values are below it.
   std::array<std::uint64_t, refusal_codes> refused{};
   std::array<std::uint64_t, decode_errors> malformed{};
@@ -31,8 +31,10 @@ struct Incidents {
   std::uint64_t devices_expired = 0;         ///< Silent for too long: queues do not wait for them.
   std::uint64_t queues_expired = 0;          ///< Dropped: longer than their bound.
   std::uint64_t pages = 0;
-  std::uint64_t typing_sent = 0;     ///< Notices to sessions.
-  std::uint64_t typing_dropped = 0;  ///< That came too soon after another of the session.
+  std::uint64_t typing_sent = 0;           ///< Notices to sessions.
+  std::uint64_t typing_dropped = 0;        ///< That came too soon after another of the session.
+  std::uint64_t presence_put_off = 0;      ///< Notices that a session could not take when due.
+  std::uint64_t presence_not_watched = 0;  ///< Subscriptions: too many watch the user already.
 };
 
 /// Everything that /metrics shows, at one instant.
@@ -53,7 +55,10 @@ struct NodeMetrics {
   std::uint64_t pages_due = 0;
   std::uint64_t bus_messages_sent = 0;      ///< To other nodes.
   std::uint64_t bus_messages_received = 0;  ///< From them.
-  std::uint64_t nodes_up = 0;               ///< Of the deployment, itself among them.
+  std::uint64_t presence_rows = 0;          ///< Of users who are watched, or were a while ago.
+  std::uint64_t presence_looks = 0;         ///< Absences that are to be looked at again.
+  std::uint64_t presence_due = 0;  ///< Sessions that are still to be told, and what they ask for.
+  std::uint64_t nodes_up = 0;      ///< Of the deployment, itself among them.
   std::uint64_t block_cache_bytes = 0;
   std::uint64_t write_buffers_bytes = 0;  ///< Of all column families.
   bool store_failed = false;

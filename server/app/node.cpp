@@ -68,9 +68,10 @@ void Node::on_message(gateway::SessionId id, std::span<const std::byte> payload,
   frontend_.on_message(id, payload);
 }
 
-void Node::on_end(gateway::SessionId id, gateway::EndReason, Instant now) {
+void Node::on_end(gateway::SessionId id, gateway::EndReason reason, Instant now) {
   context_.now = now;
-  frontend_.on_end(id);
+  const bool silent = reason == gateway::EndReason::silent;
+  frontend_.on_end(id, silent ? settings_.offline_after : Duration{});
 }
 
 void Node::on_drained(gateway::SessionId id, Instant now) {

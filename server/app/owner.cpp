@@ -26,6 +26,7 @@ Owner::Owner(boost::asio::io_context& io, store::Store& store, NodeContext& node
                          .partitions = store.settings().partitions,
                          .group_members_max = node.settings.group_members_max,
                          .lists_redacted = node.settings.payload == QueuePayload::copy},
+      presence_{io, node, users_},
       tail_{{.records_per_channel = node.settings.tail_records, .age = node.settings.tail_age}},
       source_{store, node},
       sink_{io, store, node, users_},
@@ -64,6 +65,7 @@ void Owner::drain(std::function<void()> drained) {
   draining_ = true;
   rebuild_timer_.cancel();
   tick_timer_.cancel();
+  presence_.stop();
   drained_ = std::move(drained);
   finish_drain();
 }
@@ -82,6 +84,8 @@ void Owner::add_to(NodeMetrics& metrics) const {
   metrics.fan_out_lag_records = source_.lag_records();
   metrics.fan_out_lag_entries = source_.lag_entries();
   metrics.queue_writer_backlog = sink_.backlog();
+  metrics.presence_rows = presence_.size();
+  metrics.presence_looks = presence_.looks();
   metrics.store_failed = store_failed_;
 }
 
@@ -110,6 +114,7 @@ void Owner::on_node_up(NodeId node) {
 void Owner::on_node_down(NodeId node) {
   source_.on_node_down(node);
   users_.forget(node);
+  presence_.on_node_down(node);
   if (!sink_.complete() && sink_.lacks_node()) {
     users_.for_each_login([&](UserId, const SessionPlace& place) { refuse_waiting(place); });
   }

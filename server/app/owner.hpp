@@ -5,6 +5,7 @@
 #include "server/app/fan_out_source.hpp"
 #include "server/app/freed_memory.hpp"
 #include "server/app/node_context.hpp"
+#include "server/app/presence_rows.hpp"
 #include "server/app/tail.hpp"
 #include "server/app/users.hpp"
 #include "server/bus/messages.hpp"
@@ -58,10 +59,15 @@ class Owner {
   void handle(NodeId from, bus::LeaveRequest&& leave);
   void handle(NodeId from, bus::ReadRequest&& read);
   void handle(NodeId from, bus::TypingRequest&& typing);
+  void handle(NodeId from, bus::AskPartners&& ask);
   void handle(NodeId from, bus::Register&& wanted);
   void handle(NodeId from, bus::ReadLog&& read);
   void handle(NodeId from, bus::UserLogin&& login);
   void handle(NodeId from, bus::UserLogout&& logout);
+  void handle(NodeId from, bus::WatchPresence&& watch) { presence_.watch(from, watch.users); }
+  void handle(NodeId from, bus::UnwatchPresence&& unwatch) {
+    presence_.unwatch(from, unwatch.users);
+  }
   void handle(NodeId from, bus::DeviceHolds&& holds);
   void handle(NodeId from, bus::ReadUserQueue&& read);
   void handle(NodeId from, bus::ReadMemberQueue&& read);
@@ -159,6 +165,7 @@ class Owner {
 
   std::unique_ptr<Channels> channels_;
   Users users_;
+  PresenceRows presence_;
   Tail tail_;
   /// By channel: bit i says that the directory's i-th node gets its records.
   std::vector<std::uint64_t> interest_;

@@ -126,6 +126,18 @@ void Owner::handle(NodeId, bus::TypingRequest&& typing) {
   }
 }
 
+void Owner::handle(NodeId from, bus::AskPartners&& ask) {
+  bus::Partners answer{.session = ask.session, .partners = {}};
+  for (const ChannelId channel : ask.channels) {
+    const auto index = channels_->find(channel);
+    if (!index || !channels_->is_member(*index, ask.user)) continue;
+    if (const auto partner = channels_->partner_in(*index, ask.user)) {
+      answer.partners.push_back({channel, *partner});
+    }
+  }
+  node_.bus.send(from, std::move(answer));
+}
+
 std::optional<core::CountedId> Owner::counted(const Channel& channel, MessageId up_to) {
   // Who has read it all, as most have, costs no read of the log.
   if (up_to >= channel.announced) return channel.counted_head();
@@ -207,6 +219,7 @@ void Owner::handle(NodeId from, bus::UserLogin&& login) {
     }
   }
   const auto superseded = users_.login(login.user, login.device, place);
+  presence_.came(login.user);
   // A gateway sees for itself that its own session is superseded.
   if (superseded && superseded->node != from) {
     node_.bus.send(superseded->node, bus::Supersede{superseded->ticket});
@@ -240,6 +253,7 @@ void Owner::handle(NodeId from, bus::FanOutCaughtUp&& up) {
 
 void Owner::handle(NodeId from, bus::UserLogout&& logout) {
   users_.logout(logout.user, logout.device, {from, logout.session});
+  presence_.left(logout.user, logout.silent_for);
   // The device was there until now, whatever it acknowledged last.
   sink_.report({.user = logout.user, .device = logout.device, .holds = {}});
 }

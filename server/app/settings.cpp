@@ -66,6 +66,7 @@ void read_heartbeat(Faults& faults, const Node& node, Settings& settings) {
   MapReader map{faults, node, "heartbeat"};
   map.read_duration("interval", settings.heartbeat_interval, 1ms, 24h);
   map.read_duration("offline_after", settings.offline_after, 1ms, 24h);
+  map.read_duration("offline_delay", settings.offline_delay, Duration{}, 24h);
   map.finish();
   if (settings.offline_after <= settings.heartbeat_interval) {
     map.fault("offline_after",
@@ -313,8 +314,9 @@ std::string print_settings(const Settings& s) {
   const std::string design = s.design.design == QueueDesign::hybrid
                                  ? fmt::format("{{hybrid: {{threshold: {}}}}}", s.design.threshold)
                                  : std::string{name_of(s.design.design)};
-  return print_nodes(s) + fmt::format(
-                              R"(data: {}
+  return print_nodes(s) +
+         fmt::format(
+             R"(data: {}
 # secret: {}
 threads: {}
 design: {}
@@ -323,7 +325,7 @@ ack_after: {}
 payload: {}
 {}
 login: {{resume_for: {}}}
-heartbeat: {{interval: {}, offline_after: {}}}
+heartbeat: {{interval: {}, offline_after: {}, offline_delay: {}}}
 limits:
   {}
   message_bytes: {}
@@ -349,18 +351,17 @@ store:
   block_cache_bytes: {}
   write_buffer_bytes: {}
 )",
-                              quoted(s.data), s.secret.empty() ? "not set" : "set, not shown",
-                              s.threads == Threads::pinned ? "pinned" : "free", design,
-                              s.durability == store::Durability::fsync ? "fsync" : "os",
-                              name_of(s.ack_after), name_of(s.payload), tls_text(s),
-                              text(s.resume_for), text(s.heartbeat_interval), text(s.offline_after),
-                              sessions_text(s), s.message_bytes_max, s.body_bytes_max,
-                              s.group_members_max, s.channels_per_user_max, s.session_buffer_bytes,
-                              text(s.session_buffer_age), s.commit_queue_bytes,
-                              s.fan_out_lag_records, s.fan_out_lag_entries, s.catch_up_held_records,
-                              s.queue_entries_max, text(s.device_expires_after), s.page.records,
-                              s.page.bytes, s.tail_records, text(s.tail_age), text(s.queue_linger),
-                              s.queue_flush_records, s.block_cache_bytes, s.write_buffer_bytes);
+             quoted(s.data), s.secret.empty() ? "not set" : "set, not shown",
+             s.threads == Threads::pinned ? "pinned" : "free", design,
+             s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
+             name_of(s.payload), tls_text(s), text(s.resume_for), text(s.heartbeat_interval),
+             text(s.offline_after), text(s.offline_delay), sessions_text(s), s.message_bytes_max,
+             s.body_bytes_max, s.group_members_max, s.channels_per_user_max, s.session_buffer_bytes,
+             text(s.session_buffer_age), s.commit_queue_bytes, s.fan_out_lag_records,
+             s.fan_out_lag_entries, s.catch_up_held_records, s.queue_entries_max,
+             text(s.device_expires_after), s.page.records, s.page.bytes, s.tail_records,
+             text(s.tail_age), text(s.queue_linger), s.queue_flush_records, s.block_cache_bytes,
+             s.write_buffer_bytes);
 }
 
 }  // namespace clamor::server

@@ -49,6 +49,8 @@ struct Settings {
   Duration resume_for = 24h;  ///< So long after a login by token its resume token holds.
   Duration heartbeat_interval = 5s;
   Duration offline_after = 30s;
+  Duration offline_delay =
+      core::presence_offline_delay;  ///< From a session's end to its being told.
 
   // Limits: what lies beyond is refused by name, or closes the session.
   /// Of the process, whose nodes take equal shares: a process holds 20,000 descriptors.

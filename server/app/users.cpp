@@ -19,6 +19,11 @@ std::span<const ChannelId> Users::channels_of(UserId user) const {
   return found->second.channels;
 }
 
+bool Users::is_online(UserId user) const {
+  const auto found = users_.find(user);
+  return found != users_.end() && !found->second.logins.empty();
+}
+
 std::optional<SessionPlace> Users::session_of(UserId user, DeviceId device) const {
   const auto found = users_.find(user);
   if (found == users_.end()) return std::nullopt;

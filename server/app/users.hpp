@@ -26,6 +26,8 @@ class Users {
   /// By id. Valid until the next call.
   [[nodiscard]] std::span<const ChannelId> channels_of(UserId user) const;
 
+  /// Whether any device of the user is logged in.
+  [[nodiscard]] bool is_online(UserId user) const;
   [[nodiscard]] std::optional<SessionPlace> session_of(UserId user, DeviceId device) const;
   /// Enters a device's session. Returns the session that it had, if it is another one.
   std::optional<SessionPlace> login(UserId user, DeviceId device, SessionPlace place);

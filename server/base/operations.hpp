@@ -32,6 +32,8 @@ struct Operations {
   /// (channel, node) registrations: when the first local member of a channel attaches. A node stays
   /// registered while it runs: withdrawal is lazy, so that reconnects need no new registration.
   std::uint64_t interest_updates = 0;
+  std::uint64_t presence_changes = 0;  ///< Changes of status told of a user who is watched.
+  std::uint64_t presence_notices = 0;  ///< (status of a user, session that was told).
   // physical
   std::uint64_t wakes = 0;  ///< Times an I/O thread had gone to sleep, nothing to do.
   std::uint64_t turns = 0;
@@ -87,6 +89,8 @@ inline constexpr std::array operation_counters{
     OperationCounter{"log_scans", CounterClass::phase, &Operations::log_scans},
     OperationCounter{"log_gets", CounterClass::phase, &Operations::log_gets},
     OperationCounter{"interest_updates", CounterClass::phase, &Operations::interest_updates},
+    OperationCounter{"presence_changes", CounterClass::phase, &Operations::presence_changes},
+    OperationCounter{"presence_notices", CounterClass::phase, &Operations::presence_notices},
     OperationCounter{"wakes", CounterClass::physical, &Operations::wakes},
     OperationCounter{"turns", CounterClass::physical, &Operations::turns},
     OperationCounter{"turn_ns", CounterClass::physical, &Operations::turn_ns},

@@ -93,6 +93,7 @@ bool is_known(protocol::RefusalCode value) {
     case too_many_edits:
     case too_many_mentions:
     case too_many_channels:
+    case too_many_subscriptions:
       return true;
   }
   return false;

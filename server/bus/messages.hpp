@@ -87,6 +87,13 @@ struct TypingRequest {
   UserId user;
   ChannelId channel;
 };
+/// Who is the other member of those of these channels that are direct: of two members, the user one
+/// of them. Answered by Partners.
+struct AskPartners {
+  Ticket session;
+  UserId user;
+  std::vector<ChannelId> channels;
+};
 /// Whom an answered read is for.
 enum class Reading : std::uint8_t {
   catch_up,  ///< A page of the session.
@@ -123,6 +130,16 @@ struct UserLogout {
   Ticket session;
   UserId user;
   DeviceId device;
+  Duration silent_for{};  ///< The session was heard so long ago.
+};
+/// The sender has sessions that are to be told whether these users are there. Answered by
+/// PresenceChanged for those of whom something is known; said again to an owner that was away.
+struct WatchPresence {
+  std::vector<UserId> users;
+};
+/// And has none any more.
+struct UnwatchPresence {
+  std::vector<UserId> users;
 };
 /// What a device says that it holds: its owner need keep no queue entries for it.
 struct DeviceHolds {
@@ -307,6 +324,26 @@ struct MemberTyping {
   ChannelId channel;
   UserId user;
 };
+/// Answers AskPartners, by channel as they were asked for.
+struct Partners {
+  Ticket session;
+  struct Partner {
+    ChannelId channel;
+    UserId user;
+  };
+  std::vector<Partner> partners;
+};
+/// Of users whom the gateway watches. Of an older term than it has heard of, it means nothing.
+struct PresenceChanged {
+  Term term;
+  struct State {
+    UserId user;
+    bool online = false;
+    bool was_heard = false;  ///< Since the sender knows of the user.
+    Duration silent_for{};   ///< Then: so long ago.
+  };
+  std::vector<State> users;
+};
 /// The session's user has read a channel.
 struct UnreadChanged {
   Ticket session;
@@ -321,10 +358,11 @@ struct Rebuilt {};
 
 using Message =
     std::variant<SendRequest, CreateRequest, JoinRequest, LeaveRequest, ReadRequest, TypingRequest,
-                 Register, ReadLog, UserLogin, UserLogout, DeviceHolds, ReadUserQueue,
-                 ReadMemberQueue, UsersJoined, ReadMoved, FanOutBatch, FanOutAsk, FanOutCursors,
-                 FanOutApplied, FanOutCaughtUp, FanOutFlushed, Published, LateAck, Duplicate,
-                 Refusal, Registered, LogRead, UserQueueRead, MemberQueueRead, UserChannels, Joined,
-                 MemberTyping, UnreadChanged, Supersede, Rebuilt>;
+                 AskPartners, Register, ReadLog, UserLogin, UserLogout, WatchPresence,
+                 UnwatchPresence, DeviceHolds, ReadUserQueue, ReadMemberQueue, UsersJoined,
+                 ReadMoved, FanOutBatch, FanOutAsk, FanOutCursors, FanOutApplied, FanOutCaughtUp,
+                 FanOutFlushed, Published, LateAck, Duplicate, Refusal, Registered, LogRead,
+                 UserQueueRead, MemberQueueRead, UserChannels, Joined, MemberTyping, Partners,
+                 PresenceChanged, UnreadChanged, Supersede, Rebuilt>;
 
 }  // namespace clamor::bus

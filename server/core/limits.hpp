@@ -56,6 +56,19 @@ inline constexpr Duration typing_interval = std::chrono::seconds{1};
 /// In a channel with more members nobody is told who writes: it would cost what messages do.
 inline constexpr std::uint32_t typing_members_max = 100;
 
+/// After the end of a user's last session it is looked again whether the user is there, before
+/// anybody is told "offline": reconnects after a lost connection are mostly back by then.
+inline constexpr Duration presence_offline_delay = std::chrono::seconds{5};
+/// Users whose presence a session is told about.
+inline constexpr std::uint32_t presence_subscriptions_max = 256;
+/// Sessions of one gateway that are told about one user; further ones are not.
+inline constexpr std::uint32_t presence_watchers_max = 1000;
+/// Absences are checked, and what sessions are to be told goes out, in steps of this.
+inline constexpr Duration presence_step = std::chrono::milliseconds{100};
+/// Sessions that are told in one step: a few percent of a core. The others wait, and get the latest
+/// status only.
+inline constexpr std::uint32_t presence_sessions_per_step = 500;
+
 /// So many live records wait for a session's last catch-up page; one more, and all of them are
 /// dropped and read again in another round.
 inline constexpr std::uint32_t catch_up_held_records = 256;

@@ -25,6 +25,8 @@ enum class MessageType : std::uint8_t {
   read = 0x09,
   send_about = 0x0A,
   typing = 0x0B,
+  subscribe_presence = 0x0C,
+  unsubscribe_presence = 0x0D,
   login_accepted = 0x81,
   ack = 0x82,
   record = 0x83,
@@ -35,6 +37,7 @@ enum class MessageType : std::uint8_t {
   history_truncated = 0x88,  ///< Inside a page only.
   unread = 0x89,
   user_typing = 0x8A,
+  presence = 0x8B,
 };
 
 /// Bytes of an encoded record before its body.
@@ -57,6 +60,8 @@ void encode(const Leave& message, std::vector<std::byte>& out);
 void encode(const NextPage& message, std::vector<std::byte>& out);
 void encode(const Read& message, std::vector<std::byte>& out);
 void encode(const Typing& message, std::vector<std::byte>& out);
+void encode(const SubscribePresence& message, std::vector<std::byte>& out);
+void encode(const UnsubscribePresence& message, std::vector<std::byte>& out);
 void encode(const ClientMessage& message, std::vector<std::byte>& out);
 
 void encode(const LoginAccepted& message, std::vector<std::byte>& out);
@@ -69,6 +74,7 @@ void encode(const ChannelChanged& message, std::vector<std::byte>& out);
 void encode(const Refused& message, std::vector<std::byte>& out);
 void encode(const Unread& message, std::vector<std::byte>& out);
 void encode(const UserTyping& message, std::vector<std::byte>& out);
+void encode(const Presence& message, std::vector<std::byte>& out);
 void encode(const ServerMessage& message, std::vector<std::byte>& out);
 
 /// Builds a page item by item at the end of `out`, so that no vector of items is needed.

@@ -219,6 +219,16 @@ Unread get_unread(Reader& reader) {
   return unread;
 }
 
+Presence get_presence(Reader& reader) {
+  Presence presence;
+  presence.users.resize(reader.get_count(13));
+  for (PresenceState& state : presence.users) {
+    state = {get_id<UserId>(reader), get_flag(reader), reader.get<std::uint32_t>()};
+    if (state.online && state.silent_seconds != 0) reader.fail(DecodeError::bad_value);
+  }
+  return presence;
+}
+
 Refused get_refused(Reader& reader) {
   Refused refused;
   // An unknown code passes: a newer server may have reasons that this client cannot name.
@@ -257,6 +267,11 @@ result<ClientMessage, DecodeError> decode_client(Bytes bytes) {
       return reader.finish<ClientMessage>(NextPage{});
     case MessageType::typing:
       return reader.finish<ClientMessage>(Typing{get_id<ChannelId>(reader)});
+    case MessageType::subscribe_presence:
+      return reader.finish<ClientMessage>(
+          SubscribePresence{reader.get<std::uint16_t>(), get_users(reader)});
+    case MessageType::unsubscribe_presence:
+      return reader.finish<ClientMessage>(UnsubscribePresence{get_users(reader)});
     case MessageType::read:
       return reader.finish<ClientMessage>(
           Read{get_id<ChannelId>(reader), get_id<MessageId>(reader)});
@@ -290,6 +305,8 @@ result<ServerMessage, DecodeError> decode_server(Bytes bytes) {
           UserTyping{get_id<ChannelId>(reader), get_id<UserId>(reader)});
     case MessageType::unread:
       return reader.finish<ServerMessage>(get_unread(reader));
+    case MessageType::presence:
+      return reader.finish<ServerMessage>(get_presence(reader));
     default:
       return DecodeError::unknown_type;
   }

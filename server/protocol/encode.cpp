@@ -119,6 +119,17 @@ void encode(const Typing& message, std::vector<std::byte>& out) {
   begin(out, MessageType::typing, 8).put(message.channel.value);
 }
 
+void encode(const SubscribePresence& message, std::vector<std::byte>& out) {
+  Writer writer = begin(out, MessageType::subscribe_presence, 6 + 8 * message.users.size());
+  writer.put(message.partners);
+  put_users(writer, message.users);
+}
+
+void encode(const UnsubscribePresence& message, std::vector<std::byte>& out) {
+  Writer writer = begin(out, MessageType::unsubscribe_presence, 4 + 8 * message.users.size());
+  put_users(writer, message.users);
+}
+
 void encode(const LoginAccepted& message, std::vector<std::byte>& out) {
   CLAMOR_ASSERT(message.resume_token.size() <= token_bytes_max);
   begin(out, MessageType::login_accepted, 18 + message.resume_token.size())
@@ -184,6 +195,16 @@ void encode(const Unread& message, std::vector<std::byte>& out) {
 
 void encode(const UserTyping& message, std::vector<std::byte>& out) {
   begin(out, MessageType::user_typing, 16).put(message.channel.value).put(message.user.value);
+}
+
+void encode(const Presence& message, std::vector<std::byte>& out) {
+  Writer writer = begin(out, MessageType::presence, 4 + 13 * message.users.size());
+  writer.put(wire_count(message.users.size()));
+  for (const PresenceState& state : message.users) {
+    writer.put(state.user.value)
+        .put(static_cast<std::uint8_t>(state.online ? 1 : 0))
+        .put(state.silent_seconds);
+  }
 }
 
 void encode(const Page& message, std::vector<std::byte>& out) {

@@ -88,8 +88,20 @@ struct Typing {
   ChannelId channel;
 };
 
+/// The session is to be told who is there and who is not, from here on: these users, and up to so
+/// many of the user's direct partners. Adds to what was asked before. Answered by Presence as far
+/// as something is known, or refused.
+struct SubscribePresence {
+  std::uint16_t partners = 0;
+  std::vector<UserId> users;
+};
+/// And no more of these; of nobody, where none is named. Not answered.
+struct UnsubscribePresence {
+  std::vector<UserId> users;
+};
+
 using ClientMessage = std::variant<Login, Send, DeviceAck, Heartbeat, CreateChannel, Join, Leave,
-                                   NextPage, Read, Typing>;
+                                   NextPage, Read, Typing, SubscribePresence, UnsubscribePresence>;
 
 // --- server to client ----------------------------------------------------------------------------
 
@@ -161,6 +173,19 @@ struct UserTyping {
   UserId user;
 };
 
+/// Of an absent user who was not heard since the server knows of it.
+inline constexpr std::uint32_t never_heard_seconds = 0xFFFFFFFFU;
+struct PresenceState {
+  UserId user;
+  bool online = false;
+  std::uint32_t silent_seconds = 0;  ///< Since the user was heard last; 0 while online.
+  bool operator==(const PresenceState&) const = default;
+};
+/// Who is there, and who is no more, of those whom the session subscribed to: the latest of each.
+struct Presence {
+  std::vector<PresenceState> users;
+};
+
 /// Why a request was not carried out; values are on the wire.
 enum class RefusalCode : std::uint16_t {
   malformed = 1,            ///< The session is closed after it (close code 4400).
@@ -185,7 +210,8 @@ enum class RefusalCode : std::uint16_t {
   not_allowed = 20,      ///< Of another user's message, or for the channel's admin only.
   too_many_edits = 21,
   too_many_mentions = 22,
-  too_many_channels = 23,  ///< The user is in as many as it may join.
+  too_many_channels = 23,       ///< The user is in as many as it may join.
+  too_many_subscriptions = 24,  ///< To users' presence.
 };
 struct Refused {
   RefusalCode code = RefusalCode::malformed;
@@ -197,7 +223,7 @@ struct Refused {
 };
 
 using ServerMessage = std::variant<LoginAccepted, Ack, RecordFrame, Page, ChannelChanged, Refused,
-                                   Unread, UserTyping>;
+                                   Unread, UserTyping, Presence>;
 
 /// WebSocket close codes of our own; 4000-4099: reconnect at once, 4100-4199: reconnect with
 /// back-off, 4400-4499: do not reconnect unchanged.

@@ -43,6 +43,7 @@ std::map<std::string, Histogram> Metrics::histograms(
   }
   put("catch_up_latency", catch_up_);
   put("connect_time", connect_);
+  put("offline_notice_latency", offline_notice_);
   return out;
 }
 

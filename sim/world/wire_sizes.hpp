@@ -22,6 +22,14 @@ inline constexpr std::uint32_t device_ack_payload = 13;  ///< Before the positio
 inline constexpr std::uint32_t next_page_payload = 1;
 inline constexpr std::uint32_t page = 15 + frame_header_long;  ///< Before its items.
 
+inline constexpr std::uint32_t subscribe_presence_payload = 7;  ///< Of partners only.
+
+/// A notice of so many users with its header.
+[[nodiscard]] constexpr std::uint32_t presence(std::uint32_t users) {
+  const std::uint32_t payload = 5 + 13 * users;
+  return payload + (payload < 126 ? frame_header : frame_header_long);
+}
+
 /// A live record with its header.
 [[nodiscard]] constexpr std::uint32_t record(std::uint32_t body) {
   const std::uint32_t payload = record_payload + body;

@@ -81,6 +81,7 @@ World::World(const Topology& topology, const WorldSettings& settings)
   nodes_.reserve(topology.nodes());
   for (std::uint32_t node = 0; node < topology.nodes(); ++node) nodes_.emplace_back(heartbeat_ns);
   entries_at_node_.assign(topology.nodes(), 0);
+  begin_presence();
   records_.reserve(plan_.send_count());
   record_states_.reserve(plan_.send_count());
   previous_record_.reserve(plan_.send_count());
@@ -153,6 +154,9 @@ void World::handle(const Event& event) {
       return close_second(index);
     case EventKind::roll_call:
       return roll_call(index);
+    case EventKind::presence_step:
+      presence_->nodes[index].event_ns = never;
+      return arrive(index, ArrivalKind::presence, index);
     case EventKind::count:
       break;
   }
@@ -160,7 +164,9 @@ void World::handle(const Event& event) {
 }
 
 bool World::stale_timer(const Event& event) {
-  if (static_cast<EventKind>(event.id >> index_bits) != EventKind::timer) return false;
+  const auto kind = static_cast<EventKind>(event.id >> index_bits);
+  if (kind == EventKind::presence_step) return stale_presence(event);
+  if (kind != EventKind::timer) return false;
   const std::uint32_t slot = event.id & ((1U << index_bits) - 1);
   if (timer_event_ns_[slot] != event.time_ns) return true;
   const loadgen::VirtualUser& user = users_[slot];
@@ -247,6 +253,7 @@ void World::start() {
     }
   }
   note_fillers();
+  settle_presence();
   started_ = true;
   schedule_faults_and_seconds();
   next_send();
@@ -318,6 +325,7 @@ void World::close_second(std::uint32_t index) {
 }
 
 void World::note_window_end() {
+  end_presence();
   window_busy_ns_ = static_cast<std::int64_t>(operations_.turn_ns) +
                     static_cast<std::int64_t>(operations_.wakes) * wake_ns_ + batch_busy_ns_;
   window_device_bytes_ = server_facts().device_write_bytes;

@@ -16,6 +16,7 @@
 #include "sim/world/dedup_table.hpp"
 #include "sim/world/heartbeats.hpp"
 #include "sim/world/metrics.hpp"
+#include "sim/world/presence.hpp"
 #include "sim/world/topology.hpp"
 
 #include <array>
@@ -23,6 +24,7 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -104,6 +106,7 @@ class World {
     turn,           ///< node: the next turn may begin.
     second,         ///< index: closes a second of the series.
     roll_call,      ///< node: its next client logs in.
+    presence_step,  ///< node: looks at who is there, or tells sessions of it.
     count
   };
   static constexpr unsigned index_bits = 27;
@@ -194,7 +197,8 @@ class World {
     commit,
     relay,
     queue_batch,
-    queue_applied
+    queue_applied,
+    presence
   };
   struct Arrival {
     std::int64_t at_ns = 0;
@@ -344,6 +348,25 @@ class World {
   void assign_starts(std::uint32_t slot, std::vector<std::uint32_t>& held) const;
   void note_fillers();
 
+  // --- who is there (world_presence.cpp); nothing where no session subscribes
+  void begin_presence();
+  void settle_presence();
+  void end_presence();
+  [[nodiscard]] bool is_present(std::uint32_t user) const;
+  void partners_of(std::uint32_t slot, std::size_t most, std::vector<std::uint32_t>& out) const;
+  void subscribe_presence(std::uint32_t slot);
+  void unsubscribe_presence(std::uint32_t slot);
+  void presence_came(std::uint32_t slot);
+  void presence_left(std::uint32_t slot);
+  void tell_presence(std::uint32_t user, core::PresenceNews news);
+  void notify(std::uint32_t slot, std::uint32_t user);
+  void plan_look(std::uint32_t user);
+  void schedule_presence(std::uint32_t node);
+  [[nodiscard]] bool stale_presence(const Event& event) const;
+  void presence_turn(std::uint32_t node);
+  void tell_session(std::uint32_t slot, std::span<const std::uint32_t> users);
+  void complete_notices();
+
   // --- nodes (world_turns.cpp)
   void arrive(std::uint32_t node, ArrivalKind kind, std::uint32_t index, std::uint32_t begin = 0,
               std::uint32_t end = 0);
@@ -485,6 +508,7 @@ class World {
 
   // Nodes.
   std::vector<Node> nodes_;
+  std::unique_ptr<WorldPresence> presence_;  ///< Null: nobody subscribes, or none any more.
   Turn turn_;
   Outgoing out_;
 

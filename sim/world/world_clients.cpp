@@ -56,6 +56,10 @@ void World::act(std::uint32_t slot, const loadgen::Action& action, std::int64_t 
     if (!synced->first && !only_for_roll_call) {
       metrics_.caught_up(now_ns_ - to_ns(synced->connect_began));
     }
+  } else if (std::holds_alternative<loadgen::SubscribePresence>(action)) {
+    subscribe_presence(slot);
+  } else if (std::holds_alternative<loadgen::UnsubscribePresence>(action)) {
+    unsubscribe_presence(slot);
   } else if (std::holds_alternative<loadgen::CloseCleanly>(action)) {
     if (sessions_[slot].attached != none && news_[slot] != 0) device_ack(slot);
     detach(slot);

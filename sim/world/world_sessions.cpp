@@ -66,6 +66,7 @@ void World::attach(std::uint32_t node, std::uint32_t slot) {
     nodes_[node].heartbeats.add(slot, now_ns_ + to_ns(user_settings_.heartbeat_interval));
   }
   note_waiting(slot, waited);
+  presence_came(slot);
   plan_catch_up(slot, syncs_[session.sync]);
   trace(slot, now_ns_,
         "is logged in; " + std::to_string(syncs_[session.sync].pending.size()) +
@@ -313,6 +314,7 @@ void World::detach(std::uint32_t slot) {
   session.last_detached = ++sequence_;
   session.attached = none;
   note_waiting(slot, waited);
+  presence_left(slot);
   session.cut_ns = never;
   if (session.sync != none) {  // in the middle of its catch-up: what it held stays
     Sync& sync = syncs_[session.sync];

@@ -177,6 +177,8 @@ void World::take(std::uint32_t index, const Arrival& arrival) {
       turn_.posts(1);
       ++operations_.posts;
       return send_due_acks(index);
+    case ArrivalKind::presence:
+      return presence_turn(index);
   }
 }
 
@@ -333,6 +335,7 @@ void World::complete_turn(std::uint32_t index) {
     metrics_.delivery(record.channel_class, record.waited ? Path::outbox : Path::live,
                       std::min(start_ns, at_ns), record.sent_ns, at_ns);
   }
+  complete_notices();
   operations_.frames_out += out_.deliveries.size();
   out_.flushed_flights.clear();
   out_.deliveries.clear();

@@ -84,6 +84,7 @@ inline Live counts_of(const report::RunResult& run, const std::string& data, std
   live.sinks.live_deliveries =
       report::select_histogram(run, "delivery_latency", {{"path", "live"}}).count();
   live.sinks.catch_up_deliveries = run.ledger.delivered - live.sinks.live_deliveries;
+  live.sinks.presence_notices = run.generator.presence_notices;
   return live;
 }
 

@@ -32,6 +32,9 @@ class NaiveCount {
     for (const scenario::Send& send : sends_) count_send(send);
     for (std::uint32_t client = 0; client < plan_.clients(); ++client) count_logins(client);
     for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) count_interest(channel);
+    if (plan_.scenario().population.presence_subscribe > 0) {
+      for (std::uint32_t user = 0; user < plan_.users(); ++user) count_presence(user);
+    }
     return operations_;
   }
   /// Queue entries of what the channels begin with.
@@ -66,6 +69,34 @@ class NaiveCount {
           for (const Instant edge : {absence.from, absence.until}) {
             const bool inside = edge > Instant{} && edge < Instant{plan_.duration()};
             if (inside && send.due > edge - apart && send.due < edge + apart) return false;
+          }
+        }
+      }
+    }
+    return true;
+  }
+  /// Whether nobody who is told about a user leaves, comes or is cut off within `apart` of when
+  /// that is due, and nobody is back at about the time of the second look.
+  [[nodiscard]] bool presence_is_quiet(Duration apart) const {
+    const auto near = [apart](Instant a, Instant b) { return a > b - apart && a < b + apart; };
+    const Duration delay = plan_.scenario().heartbeat.offline_delay;
+    const Instant end{plan_.duration()};
+    for (std::uint32_t user = 0; user < plan_.users(); ++user) {
+      std::vector<Instant> told;
+      for (const scenario::Absence& absence : absences_of(user)) {
+        if (near(absence.from + delay, absence.until)) return false;
+        if (absence.until < absence.from + delay) continue;  // Nobody is told.
+        if (absence.from > Instant{}) told.push_back(absence.from + delay);
+        if (absence.until < end) told.push_back(absence.until);
+      }
+      for (const Instant at : told) {
+        if (near(at, end)) return false;
+        for (const scenario::Fault& fault : plan_.scenario().faults) {
+          if (near(at, Instant{fault.at})) return false;
+        }
+        for (const std::uint32_t partner : partners_of(user)) {
+          for (const scenario::Absence& absence : absences_of(partner)) {
+            if (near(at, absence.from) || near(at, absence.until)) return false;
           }
         }
       }
@@ -164,6 +195,54 @@ class NaiveCount {
         if (spec_.design != QueueDesign::per_member) user_queue = true;
       }
       if (user_queue) ++operations_.queue_scans;
+    }
+  }
+
+  /// The other members of the user's channels of two, each once.
+  [[nodiscard]] std::set<std::uint32_t> partners_of(std::uint32_t user) const {
+    std::set<std::uint32_t> partners;
+    std::vector<std::uint32_t> channels;
+    plan_.channels_of(user, channels);
+    for (const std::uint32_t channel : channels) {
+      if (plan_.members_in(channel) != 2) continue;
+      for (const std::uint32_t member : members_of(channel)) {
+        if (member != user) partners.insert(member);
+      }
+    }
+    return partners;
+  }
+
+  /// All partners are subscribed to, by each session anew: it is told of each of them once. Whoever
+  /// is away for longer than the delay is told to those sessions of partners that are there then,
+  /// and so is the return.
+  void count_presence(std::uint32_t user) {
+    const auto partners = partners_of(user);
+    const Instant end{plan_.duration()};
+    const auto& faults = plan_.scenario().faults;
+    for (std::uint32_t device = 1; device <= plan_.devices_of(user); ++device) {
+      for (std::uint32_t fault = 0; fault < faults.size(); ++fault) {
+        const bool cut = plan_.hits(fault, plan_.client_of(user, device)) &&
+                         !plan_.absent(user, Instant{faults[fault].at});
+        if (cut) operations_.presence_notices += partners.size();
+      }
+      for (const scenario::Absence& absence : absences_of(user)) {
+        if (absence.until < end) operations_.presence_notices += partners.size();
+      }
+    }
+    const auto tell = [&](Instant at) {
+      std::uint64_t sessions = 0;
+      for (const std::uint32_t partner : partners) {
+        if (!plan_.absent(partner, at)) sessions += plan_.devices_of(partner);
+      }
+      operations_.presence_notices += sessions;
+      operations_.presence_changes += sessions > 0 ? 1 : 0;
+    };
+    const Duration delay = plan_.scenario().heartbeat.offline_delay;
+    for (const scenario::Absence& absence : absences_of(user)) {
+      const bool told = absence.until > absence.from + delay;
+      const bool left = absence.from > Instant{};
+      if (told && left && absence.from + delay < end) tell(absence.from + delay);
+      if ((told || !left) && absence.until < end) tell(absence.until);
     }
   }
 

@@ -4,6 +4,7 @@
 
 #include "scenarios/model/plan.hpp"
 #include "tests/designs.hpp"
+#include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"
 #include "tests/parity/differences.hpp"
 #include "tests/parity/live_counts.hpp"
@@ -127,6 +128,40 @@ TEST_P(ParityOfNodes, APreFillIsInTheStoresAndInNoCounter) {
   EXPECT_EQ(joined(live.queue_faults), "") << "the queues hold the history as well";
   EXPECT_EQ(live.ledger.sent, naive.records);
   EXPECT_EQ(live.ledger.lost + live.ledger.duplicated + live.ledger.reordered, 0U);
+}
+
+/// Who is told of whom, and how often: nobody of who is cut off and back before the second look.
+TEST(ParityOfPresence, LiveSimulatedAndNaiveCountsAreEqual) {
+  const DesignSpec design{QueueDesign::per_group};
+  const auto is_quiet = [&](const scenario::Scenario& scenario) {
+    const Plan plan{scenario};
+    const NaiveCount count{plan, design};
+    return count.quiet(margin) && count.presence_is_quiet(1s);
+  };
+  // A live run makes all returns in one step: no two partners may be away, as most draws have it.
+  scenario::Scenario scenario = square(nodes);
+  while (scenario.seed < 500 && !is_quiet(scenario)) ++scenario.seed;
+  ASSERT_TRUE(is_quiet(scenario));
+  const Plan plan{scenario};
+  const Operations naive = naive_counts(plan, design);
+  ASSERT_GT(naive.presence_changes, 4U);
+  ASSERT_GT(naive.presence_notices, 10 * naive.presence_changes) << "the faults cut nobody off";
+
+  const report::RunResult simulated = run_simulated(plan, design);
+  EXPECT_EQ(joined(differences(simulated.operations, naive)), "") << "simulated != naive";
+  const Histogram offline = report::select_histogram(simulated, "offline_notice_latency", {});
+  EXPECT_GE(offline.min(), 2'000'000'000U) << "after the second look";
+  EXPECT_LT(offline.max(), 2'400'000'000U) << "but then within two steps";
+
+  test::ServerProcess server{
+      "durability: os\ndesign: per_group\n"
+      "heartbeat: {interval: 1s, offline_after: 4s, offline_delay: 2s}\n",
+      0, nodes};
+  const report::RunResult run = run_live(plan, design, server.ports(), {});
+  EXPECT_EQ(server.stop(), 0);
+  const Live live = counts_of(run, server.data(), nodes);
+  EXPECT_EQ(joined(differences(live.server, naive)), "") << "counted by the nodes != naive";
+  EXPECT_EQ(joined(differences(live.sinks, naive)), "") << "told to the clients != naive";
 }
 
 INSTANTIATE_TEST_SUITE_P(Designs, ParityOfNodes, testing::ValuesIn(all_designs),

@@ -82,4 +82,21 @@ inline scenario::Scenario village(std::uint32_t nodes) {
   return on_nodes(nodes, scenario);
 }
 
+/// Partners who are told of one another: some leave for longer than the second look takes; later
+/// everybody is cut off and comes back at once.
+inline scenario::Scenario square(std::uint32_t nodes) {
+  scenario::Scenario scenario = village(1);
+  scenario.name = "square";
+  scenario.population.contacts = 3;
+  scenario.population.presence_subscribe = 64;
+  scenario.population.away = {
+      {.kind = scenario::Away::Kind::once, .share = 0.1, .duration = 3s, .within = 400ms}};
+  scenario.heartbeat = {.interval = 1s, .offline_after = 4s, .offline_delay = 2s};
+  scenario.workloads = {messages("after the faults", 40, 6s, 500ms)};
+  scenario.workloads.front().mix = {{"direct", 0.4}, {"g19", 0.2}, {"g20", 0.2}, {"g21", 0.2}};
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 4600ms, .share = 1},
+                     {.mode = scenario::Fault::Mode::close, .at = 5200ms, .share = 0.5}};
+  return on_nodes(nodes, scenario);
+}
+
 }  // namespace clamor::parity

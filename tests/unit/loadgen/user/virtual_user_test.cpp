@@ -68,6 +68,37 @@ TEST_F(OneUser, LogsInCatchesUpAndOnlyThenSends) {
   EXPECT_TRUE(sends[0].waited);
 }
 
+TEST_F(OneUser, AsksWhoIsThereAfterEachLoginAndNoMoreInTheRollCall) {
+  go_online(at(0s));
+  give(Disconnected{}, at(1s));
+  give(TimerDue{}, at(2s));
+  come_back_online(at(2s));
+  EXPECT_TRUE(all<SubscribePresence>().empty()) << "the scenario does not ask for it";
+  settings.presence_partners = 12;
+  give(Disconnected{}, at(3s));
+  give(TimerDue{}, at(4s));
+  come_back_online(at(4s));
+  const auto asked = all<SubscribePresence>();
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].partners, 12U);
+  EXPECT_EQ(heartbeat_due_at(user, settings), at(9s)) << "it counts as a heartbeat";
+  give(FlushOutbox{}, at(5s));
+  EXPECT_EQ(all<UnsubscribePresence>().size(), 1U);
+
+  // Who comes for the roll call only does not ask.
+  give(Leave{}, at(6s));
+  give(SendDue{5, 0, at(6s), 80}, at(6s));
+  give(FlushOutbox{}, at(7s));
+  come_back_online(at(7s));
+  give(AckCame{5, {1}, {1}}, at(8s));
+  ASSERT_EQ(user.phase, Phase::idle);
+  give(SyncAndLeave{}, at(9s));
+  give(Connected{}, at(9s));
+  give(LoggedIn{}, at(9s));
+  give(CaughtUp{}, at(9s));
+  EXPECT_TRUE(all<SubscribePresence>().empty());
+}
+
 TEST_F(OneUser, NumbersSendsDenselyPerChannel) {
   go_online(at(0s));
   for (const std::uint32_t channel : {4U, 9U, 4U, 4U}) {

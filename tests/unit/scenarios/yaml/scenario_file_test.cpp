@@ -71,7 +71,7 @@ TEST_P(BadScenario, IsRefusedWithPlaceExpectationAndHint) {
 const std::vector<BadInput> bad_inputs{
     {"unknown key", "users: 100", "users: 100\n  usrs: 7",
      "s.yaml:4:3: unknown key \"usrs\" in population; expected away, contacts, devices, "
-     "transports, users; did you mean \"users\"?\n"},
+     "presence, transports, users; did you mean \"users\"?\n"},
     {"missing key", "  users: 100\n  contacts: 4", "  contacts: 4",
      "s.yaml:3:3: population lacks \"users\"\n"},
     {"wrong type", "users: 100", "users: many",
@@ -182,6 +182,14 @@ const std::vector<BadInput> bad_inputs{
      "s.yaml:14:39: share is 0, so nothing happens; expected more, or the fault left out\n"},
     {"heartbeats", "", "heartbeat: {interval: 40s}\n",
      "s.yaml:13:12: offline_after is 30s; expected more than the interval of 40s\n"},
+    {"second look", "", "heartbeat: {offline_delay: soon}\n",
+     "s.yaml:13:28: offline_delay is \"soon\"; expected a duration with its unit, such as 500ms, "
+     "30s, 5m "
+     "or 1h30m\n"},
+    {"presence of too many", "contacts: 4", "contacts: 4\n  presence: {subscribe: 257}",
+     "s.yaml:5:25: subscribe is \"257\"; expected a whole number from 0 to 256\n"},
+    {"presence of nobody said", "contacts: 4", "contacts: 4\n  presence: {}",
+     "s.yaml:5:13: presence lacks \"subscribe\"\n"},
     {"backoff", "", "reconnect: {base: 5s, cap: 1s}\n",
      "s.yaml:13:28: cap is 1s; expected at least the base of 5s\n"},
     {"unknown metric", "", "thresholds:\n  delivery_latencies: ['p(99)<250']\n",

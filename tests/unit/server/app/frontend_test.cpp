@@ -125,7 +125,9 @@ class PlayedOwners final : public gateway::Handler, private bus::Bus {
   void on_message(gateway::SessionId id, std::span<const std::byte> payload, Instant) override {
     frontend_.on_message(id, payload);
   }
-  void on_end(gateway::SessionId id, gateway::EndReason, Instant) override { frontend_.on_end(id); }
+  void on_end(gateway::SessionId id, gateway::EndReason, Instant) override {
+    frontend_.on_end(id, {});
+  }
   void on_drained(gateway::SessionId id, Instant) override { frontend_.on_drained(id); }
   void on_turn_end(Instant) override { frontend_.end_turn(); }
   gateway::HttpAnswer on_http_get(std::string_view) override { return {}; }

@@ -45,6 +45,7 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   settings.queue_entries_max = 4321;
   settings.device_expires_after = 36h;
   settings.heartbeat_interval = 1500ms;
+  settings.offline_delay = 0s;
   settings.tail_age = 0s;
   settings.page = {3, 4096};
   const std::string printed = print_settings(settings);

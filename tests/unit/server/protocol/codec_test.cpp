@@ -64,7 +64,7 @@ RecordFrame any_record(const Buffer& body) {
 Duration any_milliseconds() { return std::chrono::milliseconds{any<std::uint32_t>()}; }
 
 ClientMessage any_client_message(Arena& arena) {
-  switch (*rc::gen::inRange(0, 11)) {
+  switch (*rc::gen::inRange(0, 13)) {
     case 0:
       arena.text = any<std::string>();
       return Login{arena.text,           {any<std::uint32_t>()},
@@ -99,6 +99,16 @@ ClientMessage any_client_message(Arena& arena) {
     }
     case 9:
       return Typing{{any<std::uint64_t>()}};
+    case 10: {
+      SubscribePresence subscribe{any<std::uint16_t>(), {}};
+      for (const auto user : any<std::vector<std::uint64_t>>()) subscribe.users.push_back({user});
+      return subscribe;
+    }
+    case 11: {
+      UnsubscribePresence unsubscribe;
+      for (const auto user : any<std::vector<std::uint64_t>>()) unsubscribe.users.push_back({user});
+      return unsubscribe;
+    }
     case 8:
       return Read{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
     default:
@@ -127,7 +137,7 @@ Page any_page(Arena& arena) {
 }
 
 ServerMessage any_server_message(Arena& arena) {
-  switch (*rc::gen::inRange(0, 8)) {
+  switch (*rc::gen::inRange(0, 9)) {
     case 0:
       return LoginAccepted{{any<std::uint64_t>()},
                            {any<std::uint32_t>()},
@@ -144,6 +154,14 @@ ServerMessage any_server_message(Arena& arena) {
       return ChannelChanged{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
     case 6:
       return UserTyping{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
+    case 7: {
+      Presence presence{std::vector<PresenceState>(*rc::gen::inRange<std::size_t>(0, 20))};
+      for (PresenceState& state : presence.users) {
+        state = {{any<std::uint64_t>()}, any<bool>(), any<std::uint32_t>()};
+        if (state.online) state.silent_seconds = 0;
+      }
+      return presence;
+    }
     case 5: {
       Unread unread{std::vector<UnreadState>(*rc::gen::inRange<std::size_t>(0, 20))};
       for (UnreadState& state : unread.channels) {
