@@ -7,6 +7,7 @@ namespace clamor::loadgen {
 
 Schedule::Schedule(const scenario::Plan& plan, std::uint32_t first, std::uint32_t last)
     : plan_{plan}, first_{first}, last_{last} {
+  typing_.ahead = plan.scenario().population.typing;
   const Instant end{plan.duration()};
   std::vector<scenario::Absence> absences;
   for (std::uint32_t client = first; client < last; ++client) {
@@ -41,23 +42,30 @@ bool Schedule::connects_at_start(const scenario::Plan& plan, std::uint32_t clien
   return !plan.dormant(user) && !plan.absent(user, Instant{});
 }
 
-void Schedule::load_sends() {
-  while (next_send_ >= sends_.size() && next_block_ < plan_.send_blocks()) {
-    sends_.clear();
-    next_send_ = 0;
-    plan_.sends(next_block_++, sends_);
-    std::erase_if(sends_, [this](const scenario::Send& send) {
-      return send.client < first_ || send.client >= last_;
+void Schedule::load(Stream& stream) {
+  const bool typing = stream.ahead > Duration{};
+  while (stream.next >= stream.sends.size() && stream.next_block < plan_.send_blocks()) {
+    stream.sends.clear();
+    stream.next = 0;
+    plan_.sends(stream.next_block++, stream.sends);
+    std::erase_if(stream.sends, [&](const scenario::Send& send) {
+      if (send.client < first_ || send.client >= last_) return true;
+      return typing && (!scenario::is_typed(send.kind) || send.due < Instant{} + stream.ahead);
     });
   }
 }
 
+Instant Schedule::next_of(const Stream& stream) {
+  return stream.next < stream.sends.size() ? stream.sends[stream.next].due - stream.ahead
+                                           : Instant::max();
+}
+
 Instant Schedule::next_at() {
-  load_sends();
+  load(sends_);
+  if (typing_.ahead > Duration{}) load(typing_);
   const Instant change =
       next_change_ < changes_.size() ? changes_[next_change_].at : Instant::max();
-  const Instant send = next_send_ < sends_.size() ? sends_[next_send_].due : Instant::max();
-  return std::min(change, send);
+  return std::min({change, next_of(typing_), next_of(sends_)});
 }
 
 std::optional<PlannedEvent> Schedule::take(Instant now) {
@@ -66,18 +74,35 @@ std::optional<PlannedEvent> Schedule::take(Instant now) {
   if (next_change_ < changes_.size() && changes_[next_change_].at == at) {
     return changes_[next_change_++];
   }
-  const scenario::Send& send = sends_[next_send_++];
-  return PlannedEvent{at, PlannedEvent::Kind::send, send.client, 0, send};
+  const bool typing = next_of(typing_) == at;
+  Stream& stream = typing ? typing_ : sends_;
+  const scenario::Send& send = stream.sends[stream.next++];
+  return PlannedEvent{at, typing ? PlannedEvent::Kind::typing : PlannedEvent::Kind::send,
+                      send.client, 0, send};
 }
+
+namespace {
+
+/// Whether the one may be under way when the other comes.
+bool may_meet(const PlannedEvent& one, const PlannedEvent& other) {
+  using Kind = PlannedEvent::Kind;
+  const auto writes = [](Kind kind) { return kind == Kind::typing || kind == Kind::send; };
+  if (!writes(one.kind) || !writes(other.kind)) {
+    return one.kind == other.kind && other.kind != Kind::fault;
+  }
+  // What a send is about is in the log by then.
+  return other.kind == Kind::typing || other.send.kind == scenario::SendKind::message;
+}
+
+}  // namespace
 
 std::vector<Instant> quiet_points(const scenario::Plan& plan) {
   std::vector<Instant> points;
   Schedule all{plan, 0, plan.clients()};
   std::optional<PlannedEvent> before;
   while (auto event = all.take(Instant{plan.duration()})) {
-    const bool alike =
-        before && before->kind == event->kind && event->kind != PlannedEvent::Kind::fault;
-    if (before && !alike && before->at < event->at) points.push_back(event->at);
+    const bool apart = before && !may_meet(*before, *event);
+    if (apart && before->at < event->at) points.push_back(event->at);
     before = std::move(event);
   }
   return points;

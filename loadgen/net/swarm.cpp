@@ -1,5 +1,6 @@
 #include "loadgen/net/swarm.hpp"
 
+#include "loadgen/user/send_kind.hpp"
 #include "loadgen/user/stamp.hpp"
 #include "loadgen/user/user_settings.hpp"
 
@@ -161,12 +162,17 @@ void Swarm::run_event(const PlannedEvent& event) {
       return tell(slot, ComeBack{});
     case PlannedEvent::Kind::fault:
       return run_fault(event.fault);
+    case PlannedEvent::Kind::typing:
+      now_ = monotonic_now();
+      return tell(slot, TypingDue{event.send.channel});
     case PlannedEvent::Kind::send: {
       now_ = monotonic_now();
       const auto late = static_cast<std::uint64_t>(to_ns(now_ - at));
       recording_.lag.record(late);
       interval_.lag.record(late);
-      return tell(slot, SendDue{event.send.channel, event.send.ordinal, at, event.send.bytes});
+      const scenario::Send& send = event.send;
+      return tell(slot, SendDue{send.channel, send.ordinal, at, send.bytes, send.kind,
+                                send.mentioned, send.pair});
     }
   }
 }
@@ -443,8 +449,8 @@ void Swarm::perform(std::uint32_t slot, const Acknowledged& ack) {
   ++interval_.acknowledged;
   recording_.by_class[class_of_channel_[ack.channel]].ack.record(
       static_cast<std::uint64_t>(to_ns(now_ - ack.due)));
-  const std::uint64_t hole =
-      ledger_.acknowledge(user.client, ack.channel, ack.client_message_id, ack.message_id);
+  const std::uint64_t hole = ledger_.acknowledge(user.client, ack.channel, ack.client_message_id,
+                                                 ack.message_id, record_kind(ack.kind));
   judge_hole(slot, ack.channel, hole);
 }
 

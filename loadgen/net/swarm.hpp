@@ -5,6 +5,7 @@
 #include "loadgen/net/schedule.hpp"
 #include "loadgen/user/ledger.hpp"
 #include "loadgen/user/outbox.hpp"
+#include "loadgen/user/stamp.hpp"
 #include "loadgen/user/virtual_user.hpp"
 #include "scenarios/model/plan.hpp"
 #include "server/base/time.hpp"
@@ -147,6 +148,7 @@ class Swarm final : private ConnectionEvents {
   void perform(std::uint32_t slot, const OpenConnection& open);
   void perform(std::uint32_t slot, const SendLogin& login);
   void perform(std::uint32_t slot, const SendMessage& send);
+  void perform(std::uint32_t slot, const SendTyping& typing);
   void perform(std::uint32_t slot, const SendHeartbeat& heartbeat);
   void perform(std::uint32_t slot, const SubscribePresence& subscribe);
   void perform(std::uint32_t slot, const UnsubscribePresence& unsubscribe);
@@ -172,7 +174,7 @@ class Swarm final : private ConnectionEvents {
   void take_record(std::uint32_t slot, const protocol::RecordFrame& frame, bool in_page);
   void judge_hole(std::uint32_t slot, std::uint32_t channel, std::uint64_t hole,
                   bool in_page = false);
-  void measure_delivery(const Client& client, protocol::Bytes body, std::uint32_t channel,
+  void measure_delivery(const Client& client, const Stamp& stamp, std::uint32_t channel,
                         bool in_page);
   [[nodiscard]] std::uint64_t unsettled_in(const VirtualUser& user, std::uint32_t channel) const;
 

@@ -1,7 +1,9 @@
 #include "loadgen/net/close_codes.hpp"
 #include "loadgen/net/swarm.hpp"
+#include "loadgen/user/send_kind.hpp"
 #include "loadgen/user/stamp.hpp"
 #include "loadgen/user/waiting.hpp"
+#include "server/protocol/about.hpp"
 #include "server/protocol/codec.hpp"
 
 #include <algorithm>
@@ -42,6 +44,14 @@ SendRefusal refusal_of(const protocol::Refused& refused) {
 std::string described(const protocol::Refused& refused) {
   return "code " + std::to_string(static_cast<unsigned>(refused.code)) + ", " +
          std::string{refused.detail};
+}
+
+/// Of a record that a device sent; a deletion and a stub have none.
+std::optional<Stamp> stamp_of(const protocol::RecordFrame& frame) {
+  if (!core::is_sent(frame.record.kind) || frame.record.redacted) return std::nullopt;
+  if (!frame.record.has_about) return read_stamp(frame.body);
+  const auto about = protocol::read_about(frame.body);
+  return about ? read_stamp(about->text) : std::nullopt;
 }
 
 }  // namespace
@@ -89,17 +99,30 @@ void Swarm::perform(std::uint32_t slot, const SendMessage& send) {
   } else {
     ++totals.resends;
   }
-  const std::span<std::byte> body = std::span{body_}.first(body_bytes(send.bytes));
-  write_stamp(body, {send.due, now_, send.waited});
+  const std::span<std::byte> text = std::span{body_}.first(text_bytes(send.kind, send.bytes));
+  if (!text.empty()) write_stamp(text, {send.due, now_, send.waited, send.revised});
+  protocol::Send said{scenario::Plan::channel_id(send.channel),
+                      send.client_message_id,
+                      text,
+                      record_kind(send.kind),
+                      send.target,
+                      {}};
+  if (send.mentioned != scenario::nobody) {
+    said.mentions.push_back(scenario::Plan::user_id(send.mentioned));
+  }
   scratch_.clear();
-  protocol::encode(
-      protocol::Send{scenario::Plan::channel_id(send.channel), send.client_message_id, body},
-      scratch_);
+  protocol::encode(said, scratch_);
   send_out(slot);
   set_timer({send.resend_at, slot, 0});
   // Who sends all the time has no heartbeats to put it in.
   const Client& client = clients_[slot];
   if (client.news && now_ - client.said_at >= settings_.heartbeat_interval) send_device_ack(slot);
+}
+
+void Swarm::perform(std::uint32_t slot, const SendTyping& typing) {
+  scratch_.clear();
+  protocol::encode(protocol::Typing{scenario::Plan::channel_id(typing.channel)}, scratch_);
+  send_out(slot);
 }
 
 void Swarm::perform(std::uint32_t slot, const SendHeartbeat&) {
@@ -302,10 +325,14 @@ void Swarm::take_record(std::uint32_t slot, const protocol::RecordFrame& frame, 
                                 in_page ? "in a page" : "live"));
   }
   if (received.receipt != Receipt::first && received.receipt != Receipt::reordered) return;
-  // A stub and a record about another carry no stamp.
-  const bool stamped = record.kind == core::RecordKind::message && !record.redacted;
-  if (!stamped || observed.sender == client.user.client) return;
-  measure_delivery(client, frame.body, observed.channel, in_page);
+  const auto stamp = stamp_of(frame);
+  if (!stamp) return;
+  if (settings_.sends_about && record.kind == core::RecordKind::message && !stamp->revised) {
+    pool_.targets().note(observed.channel, record.id);
+  }
+  if (observed.sender != client.user.client) {
+    measure_delivery(client, *stamp, observed.channel, in_page);
+  }
 }
 
 void Swarm::judge_hole(std::uint32_t slot, std::uint32_t channel, std::uint64_t hole,
@@ -325,14 +352,12 @@ std::uint64_t Swarm::unsettled_in(const VirtualUser& user, std::uint32_t channel
   return count;
 }
 
-void Swarm::measure_delivery(const Client& client, protocol::Bytes body, std::uint32_t channel,
+void Swarm::measure_delivery(const Client& client, const Stamp& stamp, std::uint32_t channel,
                              bool in_page) {
   // Planned absentees that the roll call brings back were not kept waiting by the server.
   if (client.user.leave_in_sync || client.user.flushing) return;
-  const auto stamp = read_stamp(body);
-  if (!stamp) return;
   absences_.clear();
-  if (stamp->due < client.came_back_at) {
+  if (stamp.due < client.came_back_at) {
     plan_.absences(plan_.user_of(client.user.client), absences_);
   }
   const Instant received{now_ - window_zero_};
@@ -340,12 +365,12 @@ void Swarm::measure_delivery(const Client& client, protocol::Bytes body, std::ui
     const Duration waited = waiting_time(absences_, Instant{start - window_zero_}, received);
     return static_cast<std::uint64_t>(to_ns(waited));
   };
-  DeliveryPath path = stamp->waited ? DeliveryPath::outbox : DeliveryPath::live;
+  DeliveryPath path = stamp.waited ? DeliveryPath::outbox : DeliveryPath::live;
   if (in_page) path = client.user.repairing ? DeliveryPath::repair : DeliveryPath::catchup;
   Recording::ByClass& by_class = recording_.by_class[class_of_channel_[channel]];
-  const std::uint64_t latency = since(stamp->due);
+  const std::uint64_t latency = since(stamp.due);
   by_class.delivery[static_cast<std::size_t>(path)].record(latency);
-  by_class.service[static_cast<std::size_t>(path)].record(since(stamp->sent));
+  by_class.service[static_cast<std::size_t>(path)].record(since(stamp.sent));
   interval_.delivery.record(latency);
 }
 

@@ -125,8 +125,8 @@ Receiving Ledger::receive(std::uint32_t client, const Observed& record) {
 }
 
 std::uint64_t Ledger::acknowledge(std::uint32_t client, std::uint32_t channel, ClientMessageId own,
-                                  MessageId id) {
-  const Observed record{channel, id, core::RecordKind::message, client, own};
+                                  MessageId id, core::RecordKind kind) {
+  const Observed record{channel, id, kind, client, own};
   const std::uint64_t hash = record_hash(record);
   notes_.push_back(note_from(record, hash));
   const std::size_t row = find_row(client, channel);

@@ -110,7 +110,7 @@ class Ledger {
   /// Takes the first ack of one of the client's sends: the receipt of its record. An ack may fill
   /// a hole and is never reordered. Returns the ids skipped.
   std::uint64_t acknowledge(std::uint32_t client, std::uint32_t channel, ClientMessageId own,
-                            MessageId id);
+                            MessageId id, core::RecordKind kind = core::RecordKind::message);
   /// Ids before `join` are not the device's (a page's IntervalStart).
   void interval_start(std::uint32_t client, std::uint32_t channel, MessageId join);
   /// Ids from..to can no longer be had; those not yet received count as expired.

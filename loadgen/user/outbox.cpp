@@ -36,7 +36,8 @@ void OutboxPool::rewind(std::uint32_t client, std::uint32_t channel, ClientMessa
 }
 
 std::size_t OutboxPool::memory_bytes() const {
-  return entries_.capacity() * sizeof(OutboxEntry) + counters_.capacity() * sizeof(Counter);
+  return entries_.capacity() * sizeof(OutboxEntry) + counters_.capacity() * sizeof(Counter) +
+         targets_.memory_bytes();
 }
 
 OutboxPool::Counter& OutboxPool::counter_of(std::uint32_t client, std::uint32_t channel) {

@@ -12,11 +12,12 @@ namespace clamor::loadgen {
 
 /// What a message's body says about its own sending: receivers compute latencies from it.
 /// Layout: 8 bytes little-endian `due` in ns, 4 bytes little-endian lateness of the transmission
-/// in µs (31 bits, saturating), top bit: waited. Filler follows.
+/// in µs (30 bits, saturating), top bit: waited, the next: revised. Filler follows.
 struct Stamp {
-  Instant due;          ///< Intended send time, on the clock that sender and receiver share.
-  Instant sent;         ///< This transmission; µs resolution, at most 35 minutes after `due`.
-  bool waited = false;  ///< It waited in an outbox: path `outbox`.
+  Instant due;           ///< Intended send time, on the clock that sender and receiver share.
+  Instant sent;          ///< This transmission; µs resolution, at most 17 minutes after `due`.
+  bool waited = false;   ///< It waited in an outbox: path `outbox`.
+  bool revised = false;  ///< Its sender will edit or delete it.
 };
 inline constexpr std::uint32_t stamp_bytes = 12;
 

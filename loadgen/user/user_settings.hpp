@@ -18,6 +18,7 @@ static_assert(scenario::presence_subscribe_max <= core::presence_subscriptions_m
       .jitter = scenario.reconnect.full_jitter ? core::Jitter::full : core::Jitter::none};
   settings.heartbeat_interval = scenario.heartbeat.interval;
   settings.presence_partners = scenario.population.presence_subscribe;
+  settings.sends_about = scenario::sends_about(scenario);
   return settings;
 }
 

@@ -9,6 +9,8 @@
 namespace clamor::loadgen {
 namespace {
 
+using scenario::SendKind;
+
 /// One step of one client: `on` takes each kind of input.
 class Step {
  public:
@@ -74,6 +76,9 @@ class Step {
     entry.channel = due.channel;
     entry.client_message_id = pool_.next_client_message_id(user_.client, due.channel);
     entry.bytes = due.bytes;
+    entry.kind = due.kind;
+    entry.mentioned = due.mentioned;
+    entry.pair = due.pair;
     entry.next = OutboxPool::none;
     entry.waited = user_.phase != Phase::online;
     if (user_.outbox_last == OutboxPool::none) {
@@ -86,12 +91,19 @@ class Step {
     if (user_.phase == Phase::online) pump(due.channel);
   }
 
+  void on(const TypingDue& typing) {
+    if (user_.phase != Phase::online) return;  // stale by the time it could be said
+    user_.last_sent_at = now_;
+    out_.emplace_back(SendTyping{typing.channel});
+  }
+
   void on(const AckCame& ack) {
     const std::uint32_t index = take_out(ack.channel, ack.client_message_id);
     if (index == OutboxPool::none) return;
     const OutboxEntry& entry = pool_[index];
-    out_.emplace_back(
-        Acknowledged{ack.channel, ack.client_message_id, ack.message_id, entry.ordinal, entry.due});
+    out_.emplace_back(Acknowledged{ack.channel, ack.client_message_id, ack.message_id,
+                                   entry.ordinal, entry.due, entry.kind});
+    note_target(entry, ack.message_id);
     pool_.give_back(index);
     if (user_.phase == Phase::online) pump(ack.channel);
     leave_once_flushed();
@@ -250,7 +262,34 @@ class Step {
     entry.deadline = now_ + core::resend_delay(attempt, unit);
     user_.last_sent_at = now_;
     out_.emplace_back(SendMessage{entry.channel, entry.client_message_id, entry.ordinal, entry.due,
-                                  entry.bytes, attempt, entry.waited, entry.deadline});
+                                  entry.bytes, attempt, entry.waited, entry.kind,
+                                  entry.kind == SendKind::message && entry.pair != 0,
+                                  entry.mentioned, entry.target, entry.deadline});
+  }
+
+  /// Whether what the entry is about is known. Held back else; the message is under way to the log,
+  /// or its sender's outbox has it.
+  bool find_target(OutboxEntry& entry) {
+    if (entry.kind == SendKind::message || entry.target != MessageId{}) return true;
+    const auto target = pool_.targets().take(entry.kind, entry.channel, entry.pair);
+    if (!target) {
+      entry.deadline = now_ + core::resend_delay(0, 0);
+      out_.emplace_back(SetTimer{entry.deadline});
+      return false;
+    }
+    entry.target = *target;
+    if (entry.target == MessageId{}) {  // given up: this one is about nothing
+      entry.kind = SendKind::message;
+      entry.pair = 0;
+    }
+    return true;
+  }
+
+  /// The entry's message is in the log as `id`; {0}: it will never be.
+  void note_target(const OutboxEntry& entry, MessageId id) {
+    if (!settings_.sends_about || entry.kind > SendKind::reply) return;
+    if (entry.pair != 0) return pool_.targets().keep(entry.pair, id);
+    if (id != MessageId{}) pool_.targets().note(entry.channel, id);
   }
 
   /// Sends what may be sent of one channel: in order, at most in_flight_max unsettled.
@@ -260,7 +299,7 @@ class Step {
       OutboxEntry& entry = pool_[i];
       if (entry.channel != channel) continue;
       if (!entry.in_flight) {
-        if (entry.deadline > now_ || in_flight >= settings_.in_flight_max) {
+        if (entry.deadline > now_ || in_flight >= settings_.in_flight_max || !find_target(entry)) {
           entry.waited = true;
           return;
         }
@@ -327,6 +366,7 @@ class Step {
     if (index == OutboxPool::none) return;
     out_.emplace_back(GaveUpSend{refused.channel, refused.client_message_id, pool_[index].ordinal,
                                  pool_[index].attempts > 0});
+    note_target(pool_[index], {});
     pool_.give_back(index);
     // With others in flight the server answers them with a gap, and renumber() puts it right. A
     // number that is too old was accepted once: taken again, every later send would be refused.

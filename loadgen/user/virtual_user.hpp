@@ -80,6 +80,13 @@ struct SendDue {
   std::uint64_t ordinal = 0;
   Instant due;
   std::uint32_t bytes = 0;
+  scenario::SendKind kind = scenario::SendKind::message;
+  std::uint32_t mentioned = scenario::nobody;
+  std::uint64_t pair = 0;  ///< As in scenario::Send.
+};
+/// Its user begins to write in the channel.
+struct TypingDue {
+  std::uint32_t channel = 0;
 };
 struct AckCame {
   std::uint32_t channel = 0;
@@ -108,8 +115,8 @@ struct SyncAndLeave {};
 struct Stop {};
 
 using Input = std::variant<Start, Connected, ConnectFailed, LoggedIn, CaughtUp, Disconnected, Leave,
-                           ComeBack, SendDue, AckCame, SendRefused, TimerDue, HeartbeatDue, GapSeen,
-                           FlushOutbox, SyncAndLeave, Stop>;
+                           ComeBack, SendDue, TypingDue, AckCame, SendRefused, TimerDue,
+                           HeartbeatDue, GapSeen, FlushOutbox, SyncAndLeave, Stop>;
 
 // --- actions: what the driver must do, in this order ---------------------------------------------
 
@@ -120,9 +127,13 @@ struct SendMessage {
   ClientMessageId client_message_id;
   std::uint64_t ordinal = 0;
   Instant due;
-  std::uint32_t bytes = 0;    ///< Planned; body_bytes() of it goes out.
+  std::uint32_t bytes = 0;    ///< Planned; text_bytes() of it goes out.
   std::uint16_t attempt = 0;  ///< 0: first transmission; else a resend.
   bool waited = false;        ///< The send waited in the outbox.
+  scenario::SendKind kind = scenario::SendKind::message;
+  bool revised = false;  ///< Its sender will edit or delete it: nobody else's target.
+  std::uint32_t mentioned = scenario::nobody;
+  MessageId target;  ///< What it is about; 0: nothing.
   /// The driver brings TimerDue then, unless this send's ack comes first (a simulator that
   /// computes the ack needs no event). Bringing it needlessly is harmless.
   Instant resend_at;
@@ -134,6 +145,10 @@ struct SubscribePresence {
 };
 /// The roll call: nobody is to be told any more.
 struct UnsubscribePresence {};
+/// Lossy: never sent again.
+struct SendTyping {
+  std::uint32_t channel = 0;
+};
 struct CloseCleanly {};  ///< Close frame, then the socket. No Disconnected follows.
 struct SetTimer {
   Instant at;  ///< Replaces an earlier one; bring TimerDue then.
@@ -144,6 +159,7 @@ struct Acknowledged {
   MessageId message_id;
   std::uint64_t ordinal = 0;
   Instant due;
+  scenario::SendKind kind = scenario::SendKind::message;
 };
 /// All positions are current.
 struct Synced {
@@ -163,7 +179,7 @@ struct GaveUp {
   Ended why = Ended::for_good;
 };
 
-using Action = std::variant<OpenConnection, SendLogin, SendMessage, SendHeartbeat,
+using Action = std::variant<OpenConnection, SendLogin, SendMessage, SendTyping, SendHeartbeat,
                             SubscribePresence, UnsubscribePresence, CloseCleanly, SetTimer,
                             Acknowledged, Synced, GaveUpSend, GaveUp>;
 
@@ -174,6 +190,7 @@ struct UserSettings {
   Duration session_timeout = std::chrono::seconds{30};  ///< From a handshake to its catch-up's end.
   std::uint32_t presence_partners = 0;                  ///< That a session subscribes to.
   std::uint32_t in_flight_max = 64;                     ///< Per channel; core::dedup_ring_size.
+  bool sends_about = false;  ///< Sends are about others: OutboxPool::targets() are kept.
 };
 
 /// Tells the client what happened at `now` and appends what it does about it. Inputs that make no

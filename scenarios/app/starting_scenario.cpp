@@ -19,6 +19,7 @@ population:
   users: 500
   devices: {1: 0.9, 2: 0.1}                # share of the users with that many devices
   contacts: 5                              # one-to-one channels a user, called `direct` below
+  typing: 0s                               # a typing notice so long before each text; 0s: none
   away:                                    # planned absences, by share of the users
     - {share: 0.1, once: 10s, within: 5s}  # leave once, at a drawn time in the first 5 s, for 10 s
     - {share: 0.1, for: 3s, every: 8s}     # come and go
@@ -43,6 +44,8 @@ scenarios:
     arrivals: poisson                      # or even
     mix: {direct: 0.5, team: 0.45, everyone: 0.05}           # where they go; sums to 1
     message_bytes: {lognormal: {median: 80, p99: 900}}       # or one number
+    kinds: {message: 1}                    # also: reply, reaction, edit, deletion; sums to 1
+    mentions: 0                            # share of messages that mention another member
 
 prefill: {messages: 0}                     # history before the window; scales with the users
 

@@ -40,6 +40,7 @@ Plan::Plan(const Scenario& scenario)
     lay_out_away();
   }
   lay_out_sends();
+  lay_out_kinds();
   lay_out_prefill();
   for (std::uint32_t fault = 0; fault < scenario_.faults.size(); ++fault) {
     fault_orders_.emplace_back(scenario_.seed, PermutationUse::fault, fault, clients_);

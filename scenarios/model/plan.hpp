@@ -5,7 +5,9 @@
 #include "server/base/id.hpp"
 #include "server/base/time.hpp"
 
+#include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,14 +16,22 @@
 
 namespace clamor::scenario {
 
-/// One planned message. Times count from the start of the measured window.
+/// Stands for "no user".
+inline constexpr std::uint32_t nobody = std::numeric_limits<std::uint32_t>::max();
+
+/// One planned send. Times count from the start of the measured window.
 struct Send {
   Instant due;
   std::uint64_t ordinal = 0;  ///< Dense over the plan, ascending in `due`.
   std::uint32_t client = 0;   ///< Sending device; its user is not in a planned absence at `due`
                               ///< (unless nobody is present: then the send waits in an outbox).
   std::uint32_t channel = 0;
-  std::uint32_t bytes = 0;  ///< Body length.
+  std::uint32_t bytes = 0;  ///< Length of the text: 0 for a deletion.
+  SendKind kind = SendKind::message;
+  std::uint32_t mentioned = nobody;  ///< A user whom the message mentions.
+  /// Names a message and the edit or deletion that its sender makes of it, which comes later; 0 for
+  /// all others. A reply or a reaction is about any message of its channel but those.
+  std::uint64_t pair = 0;
 };
 
 struct Absence {
@@ -129,12 +139,27 @@ class Plan {
     std::vector<std::uint32_t> class_index;
     std::vector<double> sends;  ///< Planned, by class as above.
   };
-  struct Draft;  ///< An arrival before its sender is drawn.
+  struct Draft {  ///< An arrival before its sender is drawn.
+    Instant due;
+    std::uint64_t arrival = 0;  ///< Of its workload, dense from 0; for a trace: index of the send.
+    std::uint32_t workload = 0;
+    std::uint32_t copy = 0;  ///< trace only
+    bool operator<(const Draft& other) const;
+  };
+  /// How a workload's sends come to be about others: every second arrival may be about the one
+  /// `lag` before it, which is about none. So each has at most one send about it, and what is
+  /// deleted is the target of nothing else.
+  struct Kinds {
+    std::array<double, send_kind_names.size()> up_to{1, 1, 1, 1, 1};  ///< Of every second arrival.
+    std::uint64_t lag = 1;                                            ///< Odd.
+    std::uint64_t arrivals = 0;                                       ///< Of the workload.
+  };
 
   void lay_out_devices();
   void lay_out_channels();
   void lay_out_away();
   void lay_out_sends();
+  void lay_out_kinds();
   void lay_out_trace();
   void lay_out_prefill();
   void add_class(const std::string& name, std::uint64_t count, std::uint32_t members,
@@ -156,11 +181,31 @@ class Plan {
   [[nodiscard]] std::uint64_t arrivals_before(const Workload& workload, Instant at) const;
   void draft_arrivals(std::uint32_t workload, Instant from, Instant until,
                       std::vector<Draft>& out) const;
+  /// The arrival, of which the block [from, until) is known, cut to the workload.
+  [[nodiscard]] Draft draft_in(std::uint32_t workload, std::uint64_t arrival, Instant from,
+                               Instant until) const;
+  /// The same, the block looked for. O(1).
+  [[nodiscard]] Draft draft_of(std::uint32_t workload, std::uint64_t arrival) const;
   [[nodiscard]] Send complete(const Draft& draft) const;
+  /// The draft as a message about nothing.
+  [[nodiscard]] Send message(const Draft& draft) const;
+  /// The draft as a send about an earlier one, where it is drawn to be and somebody can send it.
+  [[nodiscard]] std::optional<Send> about(const Draft& draft) const;
+  [[nodiscard]] SendKind drawn_kind(std::uint32_t workload, std::uint64_t arrival) const;
+  /// Whether `opener`'s sender edits or deletes it.
+  [[nodiscard]] bool has_pair(const Draft& opener, const Send& sent) const;
+  [[nodiscard]] static std::uint64_t pair_of(const Draft& opener);
+  [[nodiscard]] std::uint32_t draw_send_bytes(const Draft& draft) const;
+  void add_mention(const Draft& draft, Send& send) const;
   /// (channel, user): a member of a channel of the class who is present at `due`.
   [[nodiscard]] std::pair<std::uint32_t, std::uint32_t> draw_sender(const ChannelClass& in,
                                                                     std::uint64_t index,
                                                                     Instant due) const;
+  /// A member other than `but` who is present at `due`, if there is one.
+  [[nodiscard]] std::optional<std::uint32_t> draw_member(std::uint32_t channel, std::uint64_t index,
+                                                         Instant due, std::uint32_t but) const;
+  [[nodiscard]] std::uint32_t draw_device(std::uint32_t user, std::uint64_t index,
+                                          std::uint32_t copy) const;
   [[nodiscard]] static std::uint64_t draw_index(std::uint32_t workload, std::uint64_t arrival);
   [[nodiscard]] Duration copy_offset(std::uint32_t copy) const;
   [[nodiscard]] std::uint64_t trace_sends_before(std::uint32_t copy, Instant at) const;
@@ -180,7 +225,8 @@ class Plan {
   Permutation away_order_;
   std::vector<AwayRange> away_;
   std::vector<Permutation> fault_orders_;
-  std::vector<Mix> mixes_;  ///< One a workload.
+  std::vector<Mix> mixes_;    ///< One a workload.
+  std::vector<Kinds> kinds_;  ///< One a workload.
   Duration block_{};
   std::vector<std::vector<Absence>> trace_absences_;  ///< By user of one copy.
   std::vector<TraceEvent> trace_sends_;

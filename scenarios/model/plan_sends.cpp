@@ -1,3 +1,4 @@
+#include "scenarios/model/draws.hpp"
 #include "scenarios/model/plan.hpp"
 #include "server/base/assert.hpp"
 #include "server/base/hash.hpp"
@@ -19,22 +20,12 @@ constexpr std::uint32_t tries_per_channel = 8;  // then another channel of the c
 constexpr std::uint32_t channels_tried = 64;
 constexpr double z_99 = 2.3263478740408408;  // 99th percentile of the standard normal
 
-double unit(std::uint64_t seed, DrawPurpose purpose, std::uint64_t index, std::uint32_t ordinal) {
-  return unit_from_bits(draw_bits(seed, purpose, index, ordinal));
-}
-
-std::uint32_t below(std::uint64_t seed, DrawPurpose purpose, std::uint64_t index, std::uint32_t n,
-                    std::uint32_t attempt = 0) {
-  return static_cast<std::uint32_t>(
-      below_from_bits(draw_bits(seed, purpose, index, 0, attempt), n));
-}
-
 std::uint32_t draw_bytes(const MessageBytes& size, std::uint64_t seed, DrawPurpose purpose,
                          std::uint64_t index) {
   if (size.kind == MessageBytes::Kind::constant) return size.constant;
   // Box-Muller; 1 - u lies in (0, 1], where the logarithm is finite.
-  const double u = 1.0 - unit(seed, purpose, index, 0);
-  const double v = unit(seed, purpose, index, 1);
+  const double u = 1.0 - unit_draw(seed, purpose, index, 0);
+  const double v = unit_draw(seed, purpose, index, 1);
   const double z = std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v);
   const double sigma = std::log(size.p99 / size.median) / z_99;
   const double bytes = size.median * std::exp(sigma * z);
@@ -43,17 +34,10 @@ std::uint32_t draw_bytes(const MessageBytes& size, std::uint64_t seed, DrawPurpo
 
 }  // namespace
 
-struct Plan::Draft {
-  Instant due;
-  std::uint64_t arrival = 0;  ///< Of its workload, dense from 0; for a trace: index of the send.
-  std::uint32_t workload = 0;
-  std::uint32_t copy = 0;  ///< trace only
-
-  bool operator<(const Draft& other) const {
-    return std::tie(due, workload, arrival, copy) <
-           std::tie(other.due, other.workload, other.arrival, other.copy);
-  }
-};
+bool Plan::Draft::operator<(const Draft& other) const {
+  return std::tie(due, workload, arrival, copy) <
+         std::tie(other.due, other.workload, other.arrival, other.copy);
+}
 
 void Plan::lay_out_sends() {
   double rate_per_second = 0;
@@ -129,7 +113,7 @@ std::uint32_t Plan::prefill_bytes(std::uint32_t channel, std::uint32_t number) c
   };
   double all = 0;
   for (const Mix& mix : mixes_) all += sends_of(mix);
-  double left = all * unit(seed, DrawPurpose::prefill_workload, index, 0);
+  double left = all * unit_draw(seed, DrawPurpose::prefill_workload, index, 0);
   std::size_t workload = 0;
   for (std::size_t i = 0; i < mixes_.size(); ++i) {
     const double sends = sends_of(mixes_[i]);
@@ -179,22 +163,42 @@ void Plan::draft_arrivals(std::uint32_t index, Instant from, Instant until,
   if (from >= until) return;
   const std::uint64_t first = arrivals_before(workload, from);
   const std::uint64_t end = arrivals_before(workload, until);
-  const Duration last_ns = until - from - Duration{1};
-  const double gap_ns = static_cast<double>(workload.time_unit.count()) / workload.rate;
   for (std::uint64_t arrival = first; arrival < end; ++arrival) {
-    Duration offset;
-    if (workload.arrivals == Arrivals::even) {
-      const double at_ns = (static_cast<double>(arrival) + 0.5) * gap_ns;
-      offset = starts + Duration{static_cast<std::int64_t>(at_ns)} - from;
-    } else {
-      // A Poisson process, given its count, is so many independent uniform times.
-      const std::uint64_t bits =
-          draw_bits(scenario_.seed, DrawPurpose::send_time, draw_index(index, arrival));
-      offset = Duration{static_cast<std::int64_t>(
-          below_from_bits(bits, static_cast<std::uint64_t>((until - from).count())))};
-    }
-    out.push_back({from + std::clamp(offset, Duration{}, last_ns), arrival, index, 0});
+    out.push_back(draft_in(index, arrival, from, until));
   }
+}
+
+Plan::Draft Plan::draft_in(std::uint32_t index, std::uint64_t arrival, Instant from,
+                           Instant until) const {
+  const Workload& workload = scenario_.workloads[index];
+  Duration offset;
+  if (workload.arrivals == Arrivals::even) {
+    const double gap_ns = static_cast<double>(workload.time_unit.count()) / workload.rate;
+    const double at_ns = (static_cast<double>(arrival) + 0.5) * gap_ns;
+    offset = Instant{workload.start_time} + Duration{static_cast<std::int64_t>(at_ns)} - from;
+  } else {
+    // A Poisson process, given its count, is so many independent uniform times.
+    const std::uint64_t bits =
+        draw_bits(scenario_.seed, DrawPurpose::send_time, draw_index(index, arrival));
+    offset = Duration{static_cast<std::int64_t>(
+        below_from_bits(bits, static_cast<std::uint64_t>((until - from).count())))};
+  }
+  const Duration last_ns = until - from - Duration{1};
+  return {from + std::clamp(offset, Duration{}, last_ns), arrival, index, 0};
+}
+
+Plan::Draft Plan::draft_of(std::uint32_t index, std::uint64_t arrival) const {
+  CLAMOR_ASSERT(arrival < kinds_[index].arrivals);
+  const Workload& workload = scenario_.workloads[index];
+  const double gap_ns = static_cast<double>(workload.time_unit.count()) / workload.rate;
+  const auto elapsed = Duration{static_cast<std::int64_t>(static_cast<double>(arrival) * gap_ns)};
+  auto block = static_cast<std::uint32_t>((workload.start_time + elapsed) / block_);
+  // By the rate it lies there or next to it; the counts have the last word.
+  while (block > 0 && arrivals_before(workload, block_start(block)) > arrival) --block;
+  while (arrivals_before(workload, block_start(block + 1)) <= arrival) ++block;
+  const Instant starts{workload.start_time};
+  return draft_in(index, arrival, std::max(block_start(block), starts),
+                  std::min(block_start(block + 1), starts + workload.duration));
 }
 
 std::uint64_t Plan::draw_index(std::uint32_t workload, std::uint64_t arrival) {
@@ -202,7 +206,16 @@ std::uint64_t Plan::draw_index(std::uint32_t workload, std::uint64_t arrival) {
 }
 
 Send Plan::complete(const Draft& draft) const {
-  const std::uint64_t seed = scenario_.seed;
+  const auto other = about(draft);
+  Send send = other ? *other : message(draft);
+  if (send.kind == SendKind::message && draft.arrival % 2 == 0 && has_pair(draft, send)) {
+    send.pair = pair_of(draft);
+  }
+  if (send.kind <= SendKind::reply) add_mention(draft, send);
+  return send;
+}
+
+Send Plan::message(const Draft& draft) const {
   const std::uint64_t index = draw_index(draft.workload, draft.arrival);
   Send send;
   send.due = draft.due;
@@ -214,19 +227,27 @@ Send Plan::complete(const Draft& draft) const {
     user = draft.copy * classes_.front().members + event.user;
   } else {
     const Mix& mix = mixes_[draft.workload];
-    const double share = unit(seed, DrawPurpose::send_class, index, 0);
+    const double share = unit_draw(scenario_.seed, DrawPurpose::send_class, index);
     const auto drawn = std::upper_bound(mix.up_to.begin(), mix.up_to.end() - 1, share);
     const ChannelClass& in =
         classes_[mix.class_index[static_cast<std::size_t>(drawn - mix.up_to.begin())]];
     std::tie(send.channel, user) = draw_sender(in, index, draft.due);
-    send.bytes = draw_bytes(scenario_.workloads[draft.workload].message_bytes, seed,
-                            DrawPurpose::send_bytes, index);
+    send.bytes = draw_send_bytes(draft);
   }
-  const std::uint32_t devices = devices_of(user);
-  const std::uint32_t device =
-      devices == 1 ? 1 : 1 + below(seed, DrawPurpose::send_device, index, devices, draft.copy);
-  send.client = client_of(user, device);
+  send.client = client_of(user, draw_device(user, index, draft.copy));
   return send;
+}
+
+std::uint32_t Plan::draw_send_bytes(const Draft& draft) const {
+  return draw_bytes(scenario_.workloads[draft.workload].message_bytes, scenario_.seed,
+                    DrawPurpose::send_bytes, draw_index(draft.workload, draft.arrival));
+}
+
+std::uint32_t Plan::draw_device(std::uint32_t user, std::uint64_t index, std::uint32_t copy) const {
+  const std::uint32_t devices = devices_of(user);
+  return devices == 1
+             ? 1
+             : 1 + draw_below(scenario_.seed, DrawPurpose::send_device, index, devices, copy);
 }
 
 std::pair<std::uint32_t, std::uint32_t> Plan::draw_sender(const ChannelClass& in,
@@ -234,9 +255,10 @@ std::pair<std::uint32_t, std::uint32_t> Plan::draw_sender(const ChannelClass& in
   const std::uint64_t seed = scenario_.seed;
   std::pair<std::uint32_t, std::uint32_t> first{};
   for (std::uint32_t attempt = 0; attempt < tries_per_channel * channels_tried; ++attempt) {
-    const std::uint32_t channel = in.first + below(seed, DrawPurpose::send_channel, index, in.count,
-                                                   attempt / tries_per_channel);
-    const std::uint32_t slot = below(seed, DrawPurpose::send_member, index, in.members, attempt);
+    const std::uint32_t channel = in.first + draw_below(seed, DrawPurpose::send_channel, index,
+                                                        in.count, attempt / tries_per_channel);
+    const std::uint32_t slot =
+        draw_below(seed, DrawPurpose::send_member, index, in.members, attempt);
     const std::uint32_t user = member_at(seat_in(in, channel), slot);
     if (attempt == 0) first = {channel, user};
     if (!absent(user, due)) return {channel, user};
@@ -322,6 +344,9 @@ std::uint64_t Plan::fingerprint() const {
       hash = combine64(hash, static_cast<std::uint64_t>(to_ns(send.due)));
       hash = combine64(hash, (std::uint64_t{send.client} << 32U) | send.channel);
       hash = combine64(hash, send.bytes);
+      hash = combine64(
+          hash, (std::uint64_t{send.mentioned} << 32U) | static_cast<std::uint64_t>(send.kind));
+      hash = combine64(hash, send.pair);
     }
   }
   return hash;

@@ -36,6 +36,11 @@ bool is_trace(const Scenario& scenario) {
                      [](const Workload& w) { return w.executor == Workload::Executor::trace; });
 }
 
+bool sends_about(const Scenario& scenario) {
+  return std::any_of(scenario.workloads.begin(), scenario.workloads.end(),
+                     [](const Workload& w) { return w.kinds[0] < 1; });
+}
+
 Scenario scaled(const Scenario& scenario, double scale) {
   CLAMOR_ASSERT(scale > 0);
   Scenario out = scenario;

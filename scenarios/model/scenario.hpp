@@ -3,10 +3,12 @@
 #include "server/base/queue_design.hpp"
 #include "server/base/time.hpp"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace clamor::scenario {
@@ -38,6 +40,7 @@ struct Population {
   std::map<std::string, double> transports{{"websocket", 1.0}};
   std::vector<Away> away;
   std::uint32_t presence_subscribe = 0;  ///< Direct partners whose presence each session asks for.
+  Duration typing{};  ///< So long before a text its sender's typing notice comes; 0: none does.
 };
 
 /// A class of groups of one size. `direct` is the reserved name of the contacts' class.
@@ -75,6 +78,16 @@ struct MessageBytes {
   double p99 = 0;     ///< lognormal
 };
 
+/// What a send is; all but the first are about an earlier message.
+enum class SendKind : std::uint8_t { message, reply, reaction, edit, deletion };
+inline constexpr std::array<std::string_view, 5> send_kind_names{"message", "reply", "reaction",
+                                                                 "edit", "deletion"};
+
+/// Whether somebody writes a text for it.
+[[nodiscard]] constexpr bool is_typed(SendKind kind) {
+  return kind == SendKind::message || kind == SendKind::reply || kind == SendKind::edit;
+}
+
 /// One workload, named as in k6.
 struct Workload {
   enum class Executor : std::uint8_t { constant_arrival_rate, trace };
@@ -87,9 +100,14 @@ struct Workload {
   Arrivals arrivals = Arrivals::poisson;
   std::map<std::string, double> mix;  ///< Group class or "direct" -> share; sums to 1.
   MessageBytes message_bytes;
-  std::string trace_file;    ///< trace: path of the events file, as resolved by the reader.
-  double speed = 1;          ///< trace: how many times faster than the events file's times.
-  std::uint32_t copies = 1;  ///< trace: channels made of it.
+  /// Shares of the sends, by SendKind; sum to 1. Messages that are no replies are at least half:
+  /// each of the others is about one of its own.
+  std::array<double, send_kind_names.size()> kinds{1};
+  Duration kinds_after = 3s;  ///< How long after its message a send that is about it comes.
+  double mentions = 0;        ///< Share of messages, replies too, that mention another member.
+  std::string trace_file;     ///< trace: path of the events file, as resolved by the reader.
+  double speed = 1;           ///< trace: how many times faster than the events file's times.
+  std::uint32_t copies = 1;   ///< trace: channels made of it.
 };
 
 struct Heartbeat {
@@ -163,6 +181,9 @@ struct Scenario {
   std::vector<TraceEvent> trace;               ///< Of the trace workload, ascending in time.
   std::vector<std::uint32_t> trace_connected;  ///< Users connected when the trace begins.
 };
+
+/// Whether a workload sends anything but messages about nothing.
+[[nodiscard]] bool sends_about(const Scenario& scenario);
 
 /// A scale that makes more users, clients or channels than population_max; what() is for the user.
 class ScaleError : public std::runtime_error {

@@ -29,6 +29,7 @@ std::string population_text(const Scenario& scenario) {
   out += fmt::format("  devices: {}\n", flow(population.devices));
   out += fmt::format("  transports: {}\n", flow(population.transports));
   out += fmt::format("  presence: {{subscribe: {}}}\n", population.presence_subscribe);
+  out += fmt::format("  typing: {}\n", format_duration(population.typing));
   if (!population.away.empty()) out += "  away:\n";
   for (const Away& away : population.away) {
     out += away.kind == Away::Kind::once
@@ -83,6 +84,12 @@ std::string workload_text(const Workload& workload) {
       workload.rate, format_duration(workload.time_unit), format_duration(workload.start_time),
       format_duration(workload.duration), workload.arrivals == Arrivals::even ? "even" : "poisson",
       flow(workload.mix));
+  std::vector<std::pair<std::string_view, double>> kinds;
+  for (std::size_t kind = 0; kind < workload.kinds.size(); ++kind) {
+    if (workload.kinds[kind] > 0) kinds.emplace_back(send_kind_names[kind], workload.kinds[kind]);
+  }
+  out += fmt::format("    kinds: {}\n    kinds_after: {}\n    mentions: {}\n", flow(kinds),
+                     format_duration(workload.kinds_after), workload.mentions);
   const MessageBytes& bytes = workload.message_bytes;
   return out + (bytes.kind == MessageBytes::Kind::constant
                     ? fmt::format("    message_bytes: {}\n", bytes.constant)

@@ -233,6 +233,7 @@ void read_population(Faults& faults, MapReader& root, Scenario& scenario) {
     section.finish();
   }
   read_devices(faults, map, population);
+  map.read_duration("typing", population.typing, Duration{}, std::chrono::hours{1});
   read_transports(faults, map, population);
   map.finish();
 }

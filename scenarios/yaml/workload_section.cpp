@@ -85,6 +85,39 @@ void read_mix(Faults& faults, MapReader& map, const Scenario& scenario, Workload
   });
 }
 
+void read_kinds(Faults& faults, MapReader& map, Workload& workload) {
+  const bool given = map.has("kinds");
+  if (given) {
+    const std::vector<std::string> names{send_kind_names.begin(), send_kind_names.end()};
+    workload.kinds.fill(0);
+    double others = 0;
+    read_shares(faults, map, "kinds", [&](const Node::Key& key, double share) {
+      const auto at = std::find(names.begin(), names.end(), key.name);
+      if (at == names.end()) {
+        return faults.add(
+            key.place, fmt::format("kinds has the unknown \"{}\"; expected one of: {}{}", key.name,
+                                   listed(names), did_you_mean(key.name, names)));
+      }
+      workload.kinds[static_cast<std::size_t>(at - names.begin())] = share;
+      others += key.name == names.front() ? 0 : share;
+    });
+    if (others > 0.5 + 1e-9) {
+      map.fault("kinds",
+                fmt::format("{} of kinds are no plain messages; expected at most 0.5: each "
+                            "is about a message of its own",
+                            others));
+    }
+  }
+  map.allow("kinds");
+  map.read_duration("kinds_after", workload.kinds_after, 1ms, duration_max);
+  if (map.has("kinds_after") && !given) {
+    map.fault("kinds_after",
+              "kinds_after without kinds; expected the shares of edits, deletions, "
+              "reactions and replies beside it");
+  }
+  map.read_number("mentions", workload.mentions, 0, 1);
+}
+
 void read_arrival_rate(Faults& faults, MapReader& map, const Scenario& scenario,
                        Workload& workload) {
   map.require("rate");
@@ -98,6 +131,7 @@ void read_arrival_rate(Faults& faults, MapReader& map, const Scenario& scenario,
                             {{"poisson", Arrivals::poisson}, {"even", Arrivals::even}});
   read_mix(faults, map, scenario, workload);
   read_message_bytes(faults, map, workload.message_bytes);
+  read_kinds(faults, map, workload);
 }
 
 void read_trace(MapReader& map, const std::string& directory, Scenario& scenario,
@@ -106,7 +140,8 @@ void read_trace(MapReader& map, const std::string& directory, Scenario& scenario
   map.read_whole("copies", workload.copies, 1, copies_max);
   map.read_number("speed", workload.speed, 1e-6, 1e9);
   map.read_duration("duration", workload.duration, 1ms, duration_max);
-  for (const char* key : {"rate", "timeUnit", "arrivals", "mix", "message_bytes", "startTime"}) {
+  for (const char* key : {"rate", "timeUnit", "arrivals", "mix", "message_bytes", "startTime",
+                          "kinds", "kinds_after", "mentions"}) {
     if (map.has(key)) {
       map.fault(key, fmt::format("{} does not go with the executor trace, whose events say it; "
                                  "expected it left out",

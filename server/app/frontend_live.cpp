@@ -147,7 +147,7 @@ void Frontend::handle(NodeId, bus::MemberTyping&& typing) {
       continue;
     }
     // Nor for who reads too slowly.
-    node_.incidents.typing_sent += gateway_->send(sessions_.id_at(slot), frame) ? 1 : 0;
+    node_.operations.typing_deliveries += gateway_->send(sessions_.id_at(slot), frame) ? 1 : 0;
   }
 }
 

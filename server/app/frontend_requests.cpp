@@ -179,6 +179,7 @@ void Frontend::handle(gateway::SessionId, Session& session, const protocol::Typi
     return;
   }
   session.may_type_at = node_.now + core::typing_interval;
+  ++node_.operations.typing_notices;
   node_.bus.send(node_.directory.owner(typing.channel),
                  bus::TypingRequest{sessions_.device(session.device).user, typing.channel});
 }

@@ -164,8 +164,6 @@ void add_incidents(const Incidents& incidents, Families& out) {
                "Users whose queues were dropped, longer than their bound: the log serves them.",
                number(incidents.queues_expired))
       .counter("clamor_pages_total", "Catch-up pages sent.", number(incidents.pages))
-      .counter("clamor_typing_sent_total", "Typing notices sent to sessions.",
-               number(incidents.typing_sent))
       .counter("clamor_typing_dropped_total",
                "Typing notices that came too soon after another one of the session.",
                number(incidents.typing_dropped))

@@ -31,8 +31,7 @@ struct Incidents {
   std::uint64_t devices_expired = 0;         ///< Silent for too long: queues do not wait for them.
   std::uint64_t queues_expired = 0;          ///< Dropped: longer than their bound.
   std::uint64_t pages = 0;
-  std::uint64_t typing_sent = 0;           ///< Notices to sessions.
-  std::uint64_t typing_dropped = 0;        ///< That came too soon after another of the session.
+  std::uint64_t typing_dropped = 0;        ///< Notices too soon after another of the session.
   std::uint64_t presence_put_off = 0;      ///< Notices that a session could not take when due.
   std::uint64_t presence_not_watched = 0;  ///< Subscriptions: too many watch the user already.
 };

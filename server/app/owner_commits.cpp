@@ -1,11 +1,40 @@
 // What becomes of commits: answers, live records, queues, and failed appends.
 
 #include "server/app/owner.hpp"
+#include "server/protocol/about.hpp"
 
 #include <cstdio>
 #include <utility>
 
 namespace clamor::server {
+namespace {
+
+void count_kind(const core::Record& record, std::span<const std::byte> body,
+                Operations& operations) {
+  switch (record.kind) {
+    case core::RecordKind::message: {
+      if (!record.has_about) return;
+      const auto about = protocol::read_about(body);
+      operations.replies += about->target == MessageId{} ? 0 : 1;
+      operations.mentions += about->mentions.size();
+      return;
+    }
+    case core::RecordKind::edit:
+      ++operations.edits;
+      return;
+    case core::RecordKind::deletion:
+      ++operations.deletions;
+      return;
+    case core::RecordKind::reaction:
+    case core::RecordKind::reaction_removed:
+      ++operations.reactions;
+      return;
+    default:
+      return;
+  }
+}
+
+}  // namespace
 
 void Owner::on_committed(const store::CommitOutcome& outcome) {
   node_.begin_turn();
@@ -56,6 +85,7 @@ void Owner::publish(const PendingCommit& pending) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const core::Record& record = batch.record(i);
     const ChannelIndex index = *channels_->find(record.channel);
+    count_kind(record, batch.body(i), node_.operations);
     tail_.add(index, pending.commit, i, node_.now);
     const bool answered = add_answer(pending.requests[i], channels_->channel(index), record, i);
     if (!answered) ++acks_held;

@@ -20,6 +20,12 @@ struct Operations {
   std::uint64_t record_user_partition_pairs = 0;  ///< (record, user partition that holds members).
   std::uint64_t expected_deliveries = 0;  ///< Devices of members at each record, less the sender's.
   std::uint64_t membership_intervals = 0;  ///< Intervals opened by joins.
+  // Of the records:
+  std::uint64_t edits = 0;      ///< New texts of messages.
+  std::uint64_t deletions = 0;  ///< Of messages, whose text leaves the log with them.
+  std::uint64_t reactions = 0;  ///< To messages, and those taken back.
+  std::uint64_t replies = 0;    ///< Messages about another message.
+  std::uint64_t mentions = 0;   ///< (message, user whom it mentions; all members count as one).
   // phase
   std::uint64_t record_node_pairs = 0;    ///< (record, node with interest).
   std::uint64_t live_deliveries = 0;      ///< Records sent to sessions by live fan-out.
@@ -58,6 +64,9 @@ struct Operations {
   std::uint64_t duplicate_sends = 0;      ///< Resends answered with an earlier message_id.
   std::uint64_t tail_hits = 0;            ///< Scans served from the in-memory tail.
   std::uint64_t log_seeks = 0;  ///< Reads of a log for a run of records that entries name.
+  /// Of clients, but those that came too soon after another, by the server's clock.
+  std::uint64_t typing_notices = 0;
+  std::uint64_t typing_deliveries = 0;  ///< Notices sent to sessions.
 
   void operator+=(const Operations& other);
   bool operator==(const Operations&) const = default;
@@ -80,6 +89,11 @@ inline constexpr std::array operation_counters{
                      &Operations::expected_deliveries},
     OperationCounter{"membership_intervals", CounterClass::logical,
                      &Operations::membership_intervals},
+    OperationCounter{"edits", CounterClass::logical, &Operations::edits},
+    OperationCounter{"deletions", CounterClass::logical, &Operations::deletions},
+    OperationCounter{"reactions", CounterClass::logical, &Operations::reactions},
+    OperationCounter{"replies", CounterClass::logical, &Operations::replies},
+    OperationCounter{"mentions", CounterClass::logical, &Operations::mentions},
     OperationCounter{"record_node_pairs", CounterClass::phase, &Operations::record_node_pairs},
     OperationCounter{"live_deliveries", CounterClass::phase, &Operations::live_deliveries},
     OperationCounter{"catch_up_deliveries", CounterClass::phase, &Operations::catch_up_deliveries},
@@ -115,6 +129,8 @@ inline constexpr std::array operation_counters{
     OperationCounter{"duplicate_sends", CounterClass::physical, &Operations::duplicate_sends},
     OperationCounter{"tail_hits", CounterClass::physical, &Operations::tail_hits},
     OperationCounter{"log_seeks", CounterClass::physical, &Operations::log_seeks},
+    OperationCounter{"typing_notices", CounterClass::physical, &Operations::typing_notices},
+    OperationCounter{"typing_deliveries", CounterClass::physical, &Operations::typing_deliveries},
 };
 static_assert(sizeof(Operations) == operation_counters.size() * sizeof(std::uint64_t),
               "a counter is missing from operation_counters");

@@ -36,6 +36,9 @@ enum class DrawPurpose : std::uint32_t {
   run_order,
   prefill_workload,
   prefill_bytes,
+  send_kind,
+  send_mention,
+  mentioned_member,
   test,
 };
 

@@ -8,15 +8,20 @@ namespace clamor::sim {
 /// them; payloads without the WebSocket header where a name says payload.
 namespace wire {
 
-inline constexpr std::uint32_t frame_header = 2;       ///< Server to client, below 126 bytes.
-inline constexpr std::uint32_t frame_header_long = 4;  ///< From 126 bytes on.
-inline constexpr std::uint32_t record_payload = 54;    ///< Before the body.
-inline constexpr std::uint32_t send_payload = 21;      ///< Before the body.
+inline constexpr std::uint32_t frame_header = 2;         ///< Server to client, below 126 bytes.
+inline constexpr std::uint32_t frame_header_long = 4;    ///< From 126 bytes on.
+inline constexpr std::uint32_t record_payload = 54;      ///< Before the body.
+inline constexpr std::uint32_t send_payload = 21;        ///< Before the body.
+inline constexpr std::uint32_t send_about_payload = 34;  ///< Before mentions and text.
+inline constexpr std::uint32_t about = 12;  ///< Before a text in a body: target, mentions' count.
+inline constexpr std::uint32_t mention = 8;
 inline constexpr std::uint32_t ack = 25 + frame_header;
 inline constexpr std::uint32_t refused = 33 + frame_header;
 inline constexpr std::uint32_t login_accepted = 17 + frame_header;
 inline constexpr std::uint32_t login_payload = 24 + 96;  ///< Before the positions; 96: the token.
 inline constexpr std::uint32_t position = 20;
+inline constexpr std::uint32_t typing_payload = 9;
+inline constexpr std::uint32_t user_typing = 17 + frame_header;
 inline constexpr std::uint32_t heartbeat_payload = 1;
 inline constexpr std::uint32_t device_ack_payload = 13;  ///< Before the positions.
 inline constexpr std::uint32_t next_page_payload = 1;

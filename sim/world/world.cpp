@@ -57,6 +57,7 @@ World::World(const Topology& topology, const WorldSettings& settings)
   news_.assign(slots, 0);
   said_ns_.assign(slots, 0);
   ever_attached_.assign(slots, 0);
+  outbox_.targets().assume(MessageId{1});
   has_missed_.assign(slots, 0);
 
   const std::uint32_t channels = topology.channels();
@@ -124,6 +125,8 @@ void World::handle(const Event& event) {
       return presence(index);
     case EventKind::fault:
       return disconnect_hit(index);
+    case EventKind::next_typing:
+      return next_typing();
     case EventKind::next_send:
       return next_send();
     case EventKind::timer:
@@ -256,6 +259,10 @@ void World::start() {
   settle_presence();
   started_ = true;
   schedule_faults_and_seconds();
+  if (plan_.scenario().population.typing > Duration{}) {
+    typing_.may_type_ns.assign(topology_.slots(), 0);
+    next_typing();
+  }
   next_send();
 }
 
@@ -303,7 +310,10 @@ void World::next_send() {
     step(slot, loadgen::SendDue{.channel = send.channel,
                                 .ordinal = send.ordinal,
                                 .due = send.due,
-                                .bytes = send.bytes});
+                                .bytes = send.bytes,
+                                .kind = send.kind,
+                                .mentioned = send.mentioned,
+                                .pair = send.pair});
   }
   while (send_at_ == sends_.size()) {
     if (send_block_ == plan_.send_blocks()) return;

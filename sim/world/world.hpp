@@ -91,6 +91,7 @@ class World {
   enum class EventKind : std::uint32_t {
     presence,       ///< slot: a planned absence begins or ends.
     fault,          ///< index of the scenario's faults.
+    next_typing,    ///< The plan's next typing notice is due.
     next_send,      ///< The plan's next send is due.
     timer,          ///< slot: its virtual user's timer.
     flight,         ///< flight: a hand-over between a client and its server.
@@ -141,7 +142,9 @@ class World {
     std::uint32_t bytes = 0;   ///< Body.
     std::uint32_t client_message_id = 0;
     std::uint8_t channel_class = 0;
-    bool waited = false;  ///< In its sender's outbox.
+    bool waited = false;    ///< In its sender's outbox.
+    bool mentions = false;  ///< A member.
+    scenario::SendKind kind = scenario::SendKind::message;
   };
   /// What logins and ends of sessions look at: chains of them must fit the cache.
   struct RecordState {
@@ -160,8 +163,13 @@ class World {
     std::uint32_t session = 0;  ///< VirtualUser::session that sent it.
     std::uint32_t channel = 0;
     std::uint32_t client_message_id = 0;
-    std::uint32_t bytes = 0;
+    std::uint32_t bytes = 0;  ///< Text.
     bool waited = false;
+    bool mentions = false;
+    scenario::SendKind kind = scenario::SendKind::message;
+
+    [[nodiscard]] std::uint32_t about_bytes() const;  ///< Of the body, before the text.
+    [[nodiscard]] std::uint32_t payload_bytes() const;
   };
 
   enum class Stage : std::uint8_t {
@@ -175,6 +183,9 @@ class World {
     ack_at_client,
     refusal_at_node,
     refusal_at_client,
+    typing_at_node,
+    typing_at_owner,
+    typing_at_member_node,
   };
   struct Flight {
     std::uint32_t slot = 0;
@@ -182,8 +193,8 @@ class World {
     Stage stage = Stage::connect_at_node;
     bool last = false;  ///< page: the last one.
     loadgen::SendRefusal refusal = loadgen::SendRefusal::gap;
-    std::uint32_t channel = 0;  ///< ack, refusal
-    std::uint32_t number = 0;   ///< ack, refusal: client_message_id
+    std::uint32_t channel = 0;  ///< ack, refusal, typing
+    std::uint32_t number = 0;   ///< ack, refusal: client_message_id; typing at a member: node
     std::uint32_t id = 0;       ///< ack: message_id; refusal: expected
     std::uint32_t begin = 0;    ///< page: of Sync::pending
     std::uint32_t end = 0;
@@ -283,6 +294,7 @@ class World {
   void start();
   void schedule_faults_and_seconds();
   void away_until_at_start(std::uint32_t slot);
+  void next_typing();
   void next_send();
   void close_second(std::uint32_t index);
   void flush_outboxes();
@@ -377,6 +389,13 @@ class World {
   void take(std::uint32_t node, const Arrival& arrival);
   void take_flight(std::uint32_t node, std::uint32_t index);
   void decide_send(std::uint32_t node, std::uint32_t send);
+  /// Reads from the log what a send is about, as an owner does before it decides.
+  void read_target(const SendFrame& frame);
+  void count_kind(const Record& record);
+  // Typing notices (world_typing.cpp).
+  void take_typing(std::uint32_t node, std::uint32_t flight);
+  void tell_typing(std::uint32_t node, const Flight& typing);
+  void deliver_typing(const Flight& typing, std::span<const std::uint32_t> members);
   void answer(std::uint32_t flight);
   void answer_from(std::uint32_t node, const Flight& flight);
   void became_durable(std::uint32_t node, std::uint32_t record);
@@ -476,6 +495,14 @@ class World {
   std::vector<std::uint32_t> free_syncs_;
   /// Lowest id, by (slot, channel), whose delivery completes after its session's known end.
   std::unordered_map<std::uint64_t, std::uint32_t> missed_;
+
+  // The plan's typing notices, streaming as its sends do. Empty where there are none.
+  struct {
+    std::vector<scenario::Send> sends;
+    std::size_t at = 0;
+    std::uint32_t block = 0;
+    std::vector<std::int64_t> may_type_ns;  ///< By slot.
+  } typing_;
 
   // The plan's sends, streaming.
   std::vector<scenario::Send> sends_;

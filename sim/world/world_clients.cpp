@@ -1,4 +1,5 @@
 #include "loadgen/user/ledger.hpp"
+#include "loadgen/user/send_kind.hpp"
 #include "loadgen/user/waiting.hpp"
 #include "server/base/assert.hpp"
 #include "server/core/limits.hpp"
@@ -29,6 +30,7 @@ template void World::step(std::uint32_t, const loadgen::Connected&);
 template void World::step(std::uint32_t, const loadgen::LoggedIn&);
 template void World::step(std::uint32_t, const loadgen::CaughtUp&);
 template void World::step(std::uint32_t, const loadgen::SendDue&);
+template void World::step(std::uint32_t, const loadgen::TypingDue&);
 template void World::step(std::uint32_t, const loadgen::FlushOutbox&);
 template void World::step(std::uint32_t, const loadgen::SyncAndLeave&);
 template void World::step(std::uint32_t, const loadgen::HeartbeatDue&);
@@ -36,6 +38,11 @@ template void World::step(std::uint32_t, const loadgen::HeartbeatDue&);
 void World::act(std::uint32_t slot, const loadgen::Action& action, std::int64_t order) {
   if (const auto* send = std::get_if<loadgen::SendMessage>(&action)) {
     transmit(slot, *send, order);
+  } else if (const auto* typing = std::get_if<loadgen::SendTyping>(&action)) {
+    launch(now_ns_ + client_delay_ns_, fly({.slot = slot,
+                                            .session = users_[slot].session,
+                                            .stage = Stage::typing_at_node,
+                                            .channel = typing->channel}));
   } else if (const auto* timer = std::get_if<loadgen::SetTimer>(&action)) {
     arm_timer(slot, to_ns(timer->at));
   } else if (std::holds_alternative<loadgen::OpenConnection>(action)) {
@@ -93,8 +100,10 @@ void World::transmit(std::uint32_t slot, const loadgen::SendMessage& send, std::
                     .session = users_[slot].session,
                     .channel = send.channel,
                     .client_message_id = static_cast<std::uint32_t>(send.client_message_id.value),
-                    .bytes = loadgen::body_bytes(send.bytes),
-                    .waited = send.waited};
+                    .bytes = loadgen::text_bytes(send.kind, send.bytes),
+                    .waited = send.waited,
+                    .mentions = send.mentioned != scenario::nobody,
+                    .kind = send.kind};
   if (send.attempt == 0) {
     ++ledger_.sent;
     metrics_.sent(now_ns_);
@@ -218,6 +227,12 @@ void World::flight_landed(std::uint32_t index) {
     case Stage::connected_at_client:
       if (in_session(flight)) step(slot, loadgen::Connected{});
       break;
+    case Stage::typing_at_node:
+      return arrive(topology_.node_of(slot), ArrivalKind::flight, index);
+    case Stage::typing_at_owner:
+      return arrive(topology_.owner_of(flight.channel), ArrivalKind::flight, index);
+    case Stage::typing_at_member_node:
+      return arrive(flight.number, ArrivalKind::flight, index);
     case Stage::page_at_client:
       if (in_session(flight)) page_came(flight);
       break;
@@ -298,7 +313,8 @@ void World::deliver_caught_up(std::uint32_t slot, std::uint32_t index) {
           "catches up record " + std::to_string(record.id) + " of channel " +
               std::to_string(record.channel));
   }
-  if (in_roll_call(slot)) return metrics_.delivery_uncounted(now_ns_);
+  if (record.kind == scenario::SendKind::deletion || in_roll_call(slot))
+    return metrics_.delivery_uncounted(now_ns_);
   const std::int64_t start_ns = owed_since_ns(slot, record.due_ns, now_ns_);
   metrics_.delivery(record.channel_class, Path::catchup, start_ns, record.sent_ns, now_ns_);
 }

@@ -8,15 +8,35 @@
 
 // The owner of a channel: accepting, the log, fan-out, queues.
 namespace clamor::sim {
+
+using scenario::SendKind;
+
 namespace {
 
 constexpr std::int64_t queue_linger_ns = to_ns(core::queue_linger);
 
 }  // namespace
 
+std::uint32_t World::SendFrame::about_bytes() const {
+  if (kind == SendKind::message && !mentions) return 0;
+  return wire::about + (mentions ? wire::mention : 0);
+}
+
+std::uint32_t World::SendFrame::payload_bytes() const {
+  if (about_bytes() == 0) return wire::send_payload + bytes;
+  return wire::send_about_payload + (mentions ? wire::mention : 0) + bytes;
+}
+
+void World::read_target(const SendFrame& frame) {
+  if (frame.kind == SendKind::message) return;
+  turn_.work(log_seek_ps_ + scan_record_ps_);
+  if (frame.kind == SendKind::edit || frame.kind == SendKind::deletion) turn_.work(scan_ps_);
+}
+
 void World::decide_send(std::uint32_t index, std::uint32_t what) {
   const SendFrame frame = frames_[what];
   free_frames_.push_back(what);
+  read_target(frame);
   core::ChannelHead& head = heads_[frame.channel];
   const ClientMessageId number{frame.client_message_id};
   const DedupTable::Row dedup = dedup_.row_of(frame.slot, frame.channel, number);
@@ -36,10 +56,12 @@ void World::decide_send(std::uint32_t index, std::uint32_t what) {
                           .channel = frame.channel,
                           .id = reply.id,
                           .sender = frame.slot,
-                          .bytes = frame.bytes,
+                          .bytes = frame.about_bytes() + frame.bytes,
                           .client_message_id = frame.client_message_id,
                           .channel_class = static_cast<std::uint8_t>(plan_.class_of(frame.channel)),
-                          .waited = frame.waited});
+                          .waited = frame.waited,
+                          .mentions = frame.mentions,
+                          .kind = frame.kind});
       record_states_.emplace_back();
       previous_record_.push_back(last_record_[frame.channel]);
       last_record_[frame.channel] = record;
@@ -83,6 +105,7 @@ void World::became_durable(std::uint32_t index, std::uint32_t what) {
   expected_by_class_[record.channel_class] += expected;
   operations_.log_bytes +=
       static_cast<std::uint64_t>(settings_.costs.log_record_bytes) + record.bytes;
+  count_kind(record);
   if (traced(record.sender, record.channel)) {
     trace(record.sender, now_ns_,
           "has record " + std::to_string(record.id) + " of channel " +
@@ -94,6 +117,28 @@ void World::became_durable(std::uint32_t index, std::uint32_t what) {
     acknowledge(index, what, record_states_[what].durable);
   }
   fan_out(index, what);
+}
+
+void World::count_kind(const Record& record) {
+  operations_.mentions += record.mentions ? 1 : 0;
+  switch (record.kind) {
+    case SendKind::message:
+      return;
+    case SendKind::reply:
+      ++operations_.replies;
+      return;
+    case SendKind::reaction:
+      ++operations_.reactions;
+      return;
+    case SendKind::edit:
+      ++operations_.edits;
+      return;
+    case SendKind::deletion:
+      ++operations_.deletions;
+      // The stub that takes the place of what was deleted.
+      operations_.log_bytes += static_cast<std::uint64_t>(settings_.costs.log_record_bytes);
+      return;
+  }
 }
 
 void World::acknowledge(std::uint32_t index, std::uint32_t what, std::uint32_t durable) {
@@ -300,7 +345,9 @@ void World::commit_handed(std::uint32_t index) {
   Node& node = nodes_[index];
   std::int64_t work_ps = 0;
   for (const std::uint32_t record : node.handed) {
-    work_ps += commit_costs_.record_ps + records_[record].bytes * commit_costs_.byte_ps;
+    // A deletion writes a stub as well.
+    const std::int64_t rows = records_[record].kind == SendKind::deletion ? 2 : 1;
+    work_ps += rows * commit_costs_.record_ps + records_[record].bytes * commit_costs_.byte_ps;
   }
   const std::uint64_t records = node.handed.size();
   ++operations_.posts;

@@ -56,6 +56,7 @@ void World::attach(std::uint32_t node, std::uint32_t slot) {
   const bool waited = queues_wait_for(slot);
   session.attached = ++sequence_;
   said_ns_[slot] = now_ns_;
+  if (!typing_.may_type_ns.empty()) typing_.may_type_ns[slot] = 0;
   session.cut_ns = next_cut(slot);
   ++connected_;
   ++operations_.logins;

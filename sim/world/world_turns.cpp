@@ -146,7 +146,7 @@ void World::take(std::uint32_t index, const Arrival& arrival) {
       return take_flight(index, arrival.index);
     case ArrivalKind::send: {
       const SendFrame& frame = frames_[arrival.index];
-      frame_in(wire::send_payload + frame.bytes);
+      frame_in(frame.payload_bytes());
       if (topology_.owner_of(frame.channel) == index) return decide_send(index, arrival.index);
       turn_.posts(1);
       ++operations_.bus_frames;
@@ -154,7 +154,7 @@ void World::take(std::uint32_t index, const Arrival& arrival) {
       return;
     }
     case ArrivalKind::forwarded:
-      turn_.frames(1, wire::send_payload + frames_[arrival.index].bytes);
+      turn_.frames(1, frames_[arrival.index].payload_bytes());
       return decide_send(index, arrival.index);
     case ArrivalKind::commit: {
       turn_.posts(1);
@@ -212,6 +212,10 @@ void World::take_flight(std::uint32_t index, std::uint32_t what) {
       if (!in_session(flight)) return land(what);
       ++operations_.frames_out;
       return send_page(flight.slot, what);
+    case Stage::typing_at_node:
+    case Stage::typing_at_owner:
+    case Stage::typing_at_member_node:
+      return take_typing(index, what);
     case Stage::ack_at_node:
     case Stage::refusal_at_node:
       turn_.frames(1, wire::ack);
@@ -327,7 +331,8 @@ void World::complete_turn(std::uint32_t index) {
             "receives record " + std::to_string(record.id) + " of channel " +
                 std::to_string(record.channel));
     }
-    if (rolling_ && in_roll_call(to.session)) {
+    // A deletion has no text that could say when it was due.
+    if (record.kind == scenario::SendKind::deletion || (rolling_ && in_roll_call(to.session))) {
       metrics_.delivery_uncounted(at_ns);
       continue;
     }

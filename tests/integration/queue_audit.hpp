@@ -2,8 +2,10 @@
 
 #include "server/app/channels.hpp"
 #include "server/app/settings.hpp"
+#include "server/base/operations.hpp"
 #include "server/base/queue_design.hpp"
 #include "server/core/placement.hpp"
+#include "server/protocol/about.hpp"
 #include "server/store/store.hpp"
 
 #include <algorithm>
@@ -22,7 +24,8 @@ namespace clamor::test {
 
 /// What a store's sync queues hold, beside what its log says that they must.
 struct QueueAudit {
-  std::uint64_t messages = 0;         ///< In the log.
+  std::uint64_t messages = 0;         ///< In the log, with all else that devices sent.
+  Operations kinds;                   ///< Of them, by what they are; stubs mention nobody.
   std::uint64_t entries = 0;          ///< In the queues, by entry.
   std::uint64_t created_entries = 0;  ///< Those of them that name record 1 of a channel.
   /// (record, partition of users that have its entry), without record 1.
@@ -37,6 +40,17 @@ enum class Queues { kept, trimmed };
 
 using MembersOf = std::map<ChannelId, std::vector<UserId>>;
 using QueueRuns = std::map<std::pair<UserId, ChannelId>, std::vector<store::QueueRun>>;
+
+inline void count_kind(const core::Record& record, std::span<const std::byte> body,
+                       Operations& counts) {
+  counts.edits += record.kind == core::RecordKind::edit ? 1 : 0;
+  counts.deletions += record.kind == core::RecordKind::deletion ? 1 : 0;
+  counts.reactions += record.kind == core::RecordKind::reaction ? 1 : 0;
+  if (record.kind != core::RecordKind::message || !record.has_about) return;
+  const protocol::About about = protocol::read_about(body).value();
+  counts.replies += about.target == MessageId{} ? 0 : 1;
+  counts.mentions += about.mentions.size();
+}
 
 /// Appends what a store's queues hold for these members, whatever its design, to `out`.
 inline void read_queues(const store::Store& store, const MembersOf& members, QueueRuns& out) {
@@ -82,7 +96,8 @@ inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design
   MembersOf members;
   std::map<ChannelId, MessageId> heads;
   const auto read = [&](const core::Record& record, std::span<const std::byte> body) {
-    audit.messages += record.kind == core::RecordKind::message ? 1 : 0;
+    audit.messages += core::is_sent(record.kind) ? 1 : 0;
+    count_kind(record, body, audit.kinds);
     heads[record.channel] = record.id;
     if (record.id != MessageId{1}) return;
     server::for_each_user(body, [&](UserId user) { members[record.channel].push_back(user); });

@@ -56,7 +56,7 @@ TEST_F(Typing, ReachesOtherMembersWhoAreThereAndLeavesNoTrace) {
   TestDevice carol{3, 1};
   carol.come_online(ports_[2]);
   EXPECT_EQ(carol.ids(channel), ids_from(1, 2));
-  EXPECT_EQ(metric(server_, "clamor_typing_sent_total"), 1);
+  EXPECT_EQ(metric(server_, "clamor_typing_deliveries_total"), 1);
   EXPECT_EQ(metric(server_, "clamor_typing_dropped_total"), 1);
 }
 
@@ -67,7 +67,7 @@ TEST_F(Typing, IsNotToldInLargeChannels) {
   type(alice_, {large});
   alice_.say(large, "written");
   EXPECT_EQ(bob_.hear().body, "written") << "nothing before it";
-  EXPECT_EQ(metric(server_, "clamor_typing_sent_total"), 0);
+  EXPECT_EQ(metric(server_, "clamor_typing_deliveries_total"), 0);
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ Live live_counts(const Plan& plan, const DesignSpec& design, const Errors& error
     errors.tamper(store);
   }
 
-  return counts_of(run, server.data(), 1);
+  return counts_of(plan, run, server.data(), 1);
 }
 
 class Parity : public testing::TestWithParam<DesignSpec> {};
@@ -80,12 +80,18 @@ TEST_P(Parity, LiveSimulatedAndNaiveCountsAreEqual) {
   ASSERT_EQ(naive.queue_entries > 0, queues);
   ASSERT_EQ(naive.queue_scans > 0, queues);
   ASSERT_EQ(naive.log_scans > 0, logs);
+  for (const auto kind :
+       {&Operations::edits, &Operations::deletions, &Operations::reactions, &Operations::replies,
+        &Operations::mentions, &Operations::typing_notices, &Operations::typing_deliveries}) {
+    ASSERT_GT(naive.*kind, 0U) << "the plan has not all kinds of records and notices";
+  }
 
   EXPECT_EQ(joined(differences(simulated_counts(plan, GetParam()), naive)), "")
       << "simulated != naive";
   const Live live = live_counts(plan, GetParam());
   EXPECT_EQ(joined(differences(live.server, naive)), "") << "counted by the server != naive";
   EXPECT_EQ(joined(differences(live.sinks, naive)), "") << "counted at the sinks != naive";
+  EXPECT_GT(live.server.typing_deliveries, 0U);
   EXPECT_EQ(joined(live.queue_faults), "");
   EXPECT_EQ(live.ledger.sent, naive.records);
   EXPECT_EQ(live.ledger.lost + live.ledger.duplicated + live.ledger.reordered, 0U);

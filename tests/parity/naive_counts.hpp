@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -30,6 +31,7 @@ class NaiveCount {
 
   Operations count() {
     for (const scenario::Send& send : sends_) count_send(send);
+    count_typing();
     for (std::uint32_t client = 0; client < plan_.clients(); ++client) count_logins(client);
     for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) count_interest(channel);
     if (plan_.scenario().population.presence_subscribe > 0) {
@@ -57,18 +59,26 @@ class NaiveCount {
     return count;
   }
 
-  /// Whether nobody who could get a message leaves, comes or is cut off within `apart` of it.
+  // --- what nobody but the plan can tell of a run. @pre count().
+  /// Live deliveries of deletions: they carry no time.
+  [[nodiscard]] std::uint64_t live_deletions() const { return live_deletions_; }
+  /// Of messages that were deleted.
+  [[nodiscard]] std::uint64_t mentions_deleted() const { return mentions_deleted_; }
+
+  /// Whether nobody who could get a message leaves, comes or is cut off within `apart` of it, or of
+  /// the notice before it.
   bool quiet(Duration apart) const {
+    const Duration ahead = plan_.scenario().population.typing;
     for (const scenario::Send& send : sends_) {
       for (const scenario::Fault& fault : plan_.scenario().faults) {
         const Instant at{fault.at};
-        if (send.due > at - apart && send.due < at + apart) return false;
+        if (send.due > at - apart && send.due - ahead < at + apart) return false;
       }
       for (const std::uint32_t user : members_of(send.channel)) {
         for (const scenario::Absence& absence : absences_of(user)) {
           for (const Instant edge : {absence.from, absence.until}) {
             const bool inside = edge > Instant{} && edge < Instant{plan_.duration()};
-            if (inside && send.due > edge - apart && send.due < edge + apart) return false;
+            if (inside && send.due > edge - apart && send.due - ahead < edge + apart) return false;
           }
         }
       }
@@ -141,9 +151,46 @@ class NaiveCount {
     return nodes.size() - nodes.count(core::owner_of(partition, nodes_));
   }
 
+  void count_kind(const scenario::Send& send) {
+    using scenario::SendKind;
+    operations_.replies += send.kind == SendKind::reply ? 1 : 0;
+    operations_.reactions += send.kind == SendKind::reaction ? 1 : 0;
+    operations_.edits += send.kind == SendKind::edit ? 1 : 0;
+    operations_.deletions += send.kind == SendKind::deletion ? 1 : 0;
+    operations_.mentions += send.mentioned == scenario::nobody ? 0 : 1;
+    if (send.kind != SendKind::deletion) return;
+    mentions_deleted_ += static_cast<std::uint64_t>(
+        std::count_if(sends_.begin(), sends_.end(), [&](const scenario::Send& other) {
+          return other.pair == send.pair && other.mentioned != scenario::nobody;
+        }));
+  }
+
+  /// A notice of each text's sender, so long before it, if a second after the last one.
+  void count_typing() {
+    const Duration ahead = plan_.scenario().population.typing;
+    if (ahead == Duration{}) return;
+    std::map<std::uint32_t, Instant> typed;
+    for (const scenario::Send& send : sends_) {
+      const Instant at = send.due - ahead;
+      const std::uint32_t author = plan_.user_of(send.client);
+      if (!scenario::is_typed(send.kind) || at < Instant{} || plan_.absent(author, at)) continue;
+      const auto last = typed.find(send.client);
+      if (last != typed.end() && at < last->second + std::chrono::seconds{1}) continue;
+      typed[send.client] = at;
+      ++operations_.typing_notices;
+      const auto members = members_of(send.channel);
+      if (members.size() > 100) continue;
+      for (const std::uint32_t user : members) {
+        if (user == author || plan_.absent(user, at)) continue;
+        operations_.typing_deliveries += plan_.devices_of(user);
+      }
+    }
+  }
+
   void count_send(const scenario::Send& send) {
     const auto members = members_of(send.channel);
     ++operations_.records;
+    count_kind(send);
     const auto nodes = interested(send.channel, send.due);
     operations_.record_node_pairs += nodes.size();
     pairs_between_nodes_ += others(nodes, send.channel);
@@ -159,8 +206,9 @@ class NaiveCount {
       for (std::uint32_t device = 1; device <= plan_.devices_of(user); ++device) {
         if (plan_.client_of(user, device) == send.client) continue;  // the ack is its receipt
         ++operations_.expected_deliveries;
-        ++(plan_.absent(user, send.due) ? operations_.catch_up_deliveries
-                                        : operations_.live_deliveries);
+        const bool absent = plan_.absent(user, send.due);
+        ++(absent ? operations_.catch_up_deliveries : operations_.live_deliveries);
+        if (!absent && send.kind == scenario::SendKind::deletion) ++live_deletions_;
       }
     }
   }
@@ -260,6 +308,8 @@ class NaiveCount {
   std::set<std::uint32_t> fillers_;  ///< Users.
   Operations operations_;
   std::uint64_t pairs_between_nodes_ = 0;
+  std::uint64_t live_deletions_ = 0;
+  std::uint64_t mentions_deleted_ = 0;
 };
 
 /// The counts of the logical and phase classes; the physical ones stay 0.

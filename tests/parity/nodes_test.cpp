@@ -50,7 +50,8 @@ LiveNodes live_counts(const Plan& plan, const DesignSpec& design, ObservedNodes:
     if (meanwhile) meanwhile(servers.ports().back());
   });
   servers.stop();
-  return {counts_of(run, servers.data(), nodes), servers.pairs_seen(), servers.interest_seen()};
+  return {counts_of(plan, run, servers.data(), nodes), servers.pairs_seen(),
+          servers.interest_seen()};
 }
 
 std::vector<std::string> sinks_against_naive(const Plan& plan, const DesignSpec& design,
@@ -87,6 +88,11 @@ TEST_P(ParityOfNodes, LiveSimulatedAndNaiveCountsAreEqual) {
   ASSERT_LT(naive_count.pairs_between_nodes(), naive.record_node_pairs);
   ASSERT_LT(naive.record_node_pairs, nodes * naive.records) << "every record goes everywhere";
   ASSERT_GT(naive.interest_updates, 0U) << "nobody comes to a node as a channel's first";
+  for (const auto kind :
+       {&Operations::edits, &Operations::deletions, &Operations::reactions, &Operations::replies,
+        &Operations::mentions, &Operations::typing_notices, &Operations::typing_deliveries}) {
+    ASSERT_GT(naive.*kind, 0U) << "the plan has not all kinds of records and notices";
+  }
 
   const Operations simulated = simulated_counts(plan, GetParam());
   EXPECT_EQ(joined(differences(simulated, naive)), "") << "simulated != naive";
@@ -229,6 +235,21 @@ TEST_F(ParityOfNodesUnderAnError, AQueueEntrySkippedIsSeen) {
     EXPECT_EQ(live.counts.queue_faults.size(), 1U) << "and whose queue it is";
     EXPECT_EQ(live.counts.ledger.lost, 0U) << "what a queue lacks is read from the log";
   }
+}
+
+TEST_F(ParityOfNodesUnderAnError, AnEditThatBecomesAReplyIsSeen) {
+  bool changed = false;
+  const auto change = [&](bus::Message& message) {
+    auto* const send = std::get_if<bus::SendRequest>(&message);
+    if (send == nullptr || changed || send->kind != core::RecordKind::edit) return;
+    send->kind = core::RecordKind::message;
+    changed = true;
+  };
+  const LiveNodes live = live_counts(plan_, all_designs.front(), change);
+  ASSERT_TRUE(changed) << "no edit crosses the bus";
+  EXPECT_THAT(sinks_against_naive(plan_, all_designs.front(), live),
+              ElementsAre(StartsWith("edits"), StartsWith("replies")));
+  EXPECT_EQ(live.counts.ledger.replaced, 1U) << "its sender knows what it sent";
 }
 
 TEST_F(ParityOfNodesUnderAnError, AScanTooManyIsSeen) {

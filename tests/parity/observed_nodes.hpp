@@ -169,7 +169,7 @@ class ObservedNodes {
   void count(const bus::Published& published) {
     for (const bus::Published::Entry& entry : published.entries) {
       const core::Record& record = published.commit->batch.record(entry.record);
-      if (entry.live && record.kind == core::RecordKind::message) ++pairs_seen_;
+      if (entry.live && core::is_sent(record.kind)) ++pairs_seen_;
     }
   }
 

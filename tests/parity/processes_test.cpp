@@ -32,7 +32,7 @@ TEST_P(ParityOfProcesses, LiveSimulatedAndNaiveCountsAreEqual) {
   const report::RunResult run = run_live(plan, GetParam(), servers.ports(), {});
   EXPECT_EQ(servers.stop(), 0);
   EXPECT_GT(run.operations.bus_frames, 0U);
-  const Live live = counts_of(run, servers.data(), nodes);
+  const Live live = counts_of(plan, run, servers.data(), nodes);
   EXPECT_EQ(joined(differences(live.server, naive)), "") << "counted by the nodes != naive";
   EXPECT_EQ(joined(differences(live.sinks, naive)), "") << "counted at the sinks != naive";
   EXPECT_EQ(joined(live.queue_faults), "");

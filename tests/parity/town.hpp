@@ -30,6 +30,10 @@ inline scenario::Workload messages(const char* name, double rate, Duration start
   workload.duration = duration;
   workload.mix = {{"direct", 0.2}, {"pair", 0.1},  {"g19", 0.15},   {"g20", 0.15},
                   {"g21", 0.15},   {"g300", 0.15}, {"archive", 0.1}};
+  // message, reply, reaction, edit, deletion
+  workload.kinds = {0.5, 0.1, 0.1, 0.15, 0.15};
+  workload.kinds_after = 300ms;
+  workload.mentions = 0.3;
   return workload;
 }
 
@@ -51,6 +55,7 @@ inline scenario::Scenario town(std::uint32_t nodes) {
   scenario.population.contacts = 1;
   scenario.population.away = {
       {.kind = scenario::Away::Kind::once, .share = 0.1, .duration = 2500ms, .within = 600ms}};
+  scenario.population.typing = 100ms;
   scenario.groups = {{.name = "pair", .count = 6, .members = 2},
                      {.name = "g19", .count = 2, .members = 19},
                      {.name = "g20", .count = 2, .members = 20},

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <map>
 #include <set>
 #include <utility>
 #include <vector>
@@ -85,6 +88,7 @@ TEST(Schedule, AscendsInTimeAndLetsNobodySendWhileAway) {
         EXPECT_EQ(event.at, Instant{4s});
         ++faults;
         break;
+      case PlannedEvent::Kind::typing:
       case PlannedEvent::Kind::send:
         EXPECT_FALSE(away[event.send.client]);
         break;
@@ -132,6 +136,31 @@ TEST(IntervalRecord, IsMarkedByLateSendsOrALongTurn) {
   EXPECT_TRUE(late.marked());
   interval.turn_max_ns = 51'000'000;
   EXPECT_TRUE(interval.marked());
+}
+
+TEST(Schedule, NoticesComeSoLongBeforeTheTextsOfTheirClients) {
+  scenario::Scenario scenario = small_scenario();
+  scenario.population.typing = 700ms;
+  scenario.workloads[0].kinds = {0.5, 0.1, 0.2, 0.1, 0.1};
+  scenario.workloads[0].kinds_after = 1s;
+  const scenario::Plan plan{scenario};
+  std::map<std::pair<Instant, std::uint32_t>, int> due;
+  std::size_t notices = 0;
+  Instant before{};
+  for (const PlannedEvent& event : all_of(plan, 0, plan.clients())) {
+    EXPECT_GE(event.at, before) << "in order of time";
+    before = event.at;
+    if (event.kind == PlannedEvent::Kind::typing) {
+      EXPECT_TRUE(scenario::is_typed(event.send.kind));
+      EXPECT_EQ(event.at, event.send.due - 700ms);
+      ++due[{event.send.due, event.client}];
+      ++notices;
+    }
+    if (event.kind != PlannedEvent::Kind::send || !scenario::is_typed(event.send.kind)) continue;
+    if (event.at < Instant{700ms}) continue;
+    EXPECT_EQ(--due[std::pair(event.at, event.client)], 0) << "a text without its notice";
+  }
+  EXPECT_GT(notices, 50U);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <gmock/gmock.h>
 #include <string>
 
 namespace clamor::scenario {
@@ -71,7 +72,7 @@ TEST_P(BadScenario, IsRefusedWithPlaceExpectationAndHint) {
 const std::vector<BadInput> bad_inputs{
     {"unknown key", "users: 100", "users: 100\n  usrs: 7",
      "s.yaml:4:3: unknown key \"usrs\" in population; expected away, contacts, devices, "
-     "presence, transports, users; did you mean \"users\"?\n"},
+     "presence, transports, typing, users; did you mean \"users\"?\n"},
     {"missing key", "  users: 100\n  contacts: 4", "  contacts: 4",
      "s.yaml:3:3: population lacks \"users\"\n"},
     {"wrong type", "users: 100", "users: many",
@@ -161,6 +162,19 @@ const std::vector<BadInput> bad_inputs{
      "s.yaml:11:50: p99 is 8; expected at least the median of 80\n"},
     {"message beyond the limit", "rate: 10", "rate: 10\n    message_bytes: 1000000",
      "s.yaml:11:20: message_bytes is \"1000000\"; expected a whole number from 1 to 32768\n"},
+    {"unknown kind", "rate: 10", "rate: 10\n    kinds: {message: 0.9, reaktion: 0.1}",
+     "s.yaml:11:27: kinds has the unknown \"reaktion\"; expected one of: message, reply, reaction, "
+     "edit, deletion; did you mean \"reaction\"?\n"},
+    {"kinds without enough messages", "rate: 10", "rate: 10\n    kinds: {message: 0.4, edit: 0.6}",
+     "s.yaml:11:12: 0.6 of kinds are no plain messages; expected at most 0.5: each is about a "
+     "message of its own\n"},
+    {"kinds that do not sum to 1", "rate: 10", "rate: 10\n    kinds: {message: 0.9}",
+     "s.yaml:11:12: the shares of kinds sum to 0.9; expected 1\n"},
+    {"a time after nothing", "rate: 10", "rate: 10\n    kinds_after: 2s",
+     "s.yaml:11:18: kinds_after without kinds; expected the shares of edits, deletions, reactions "
+     "and replies beside it\n"},
+    {"mentions beyond all", "rate: 10", "rate: 10\n    mentions: 2",
+     "s.yaml:11:15: mentions is \"2\"; expected a number from 0 to 1\n"},
     {"unknown design", "", "designs: [per-user]\n",
      "s.yaml:13:11: design \"per-user\" is unknown; expected one of: per_user, per_member, "
      "per_group, hybrid; did you mean \"per_user\"?\n"},
@@ -364,6 +378,24 @@ TEST(ScenarioFile, APreFillIsReadAndWrittenBack) {
   EXPECT_EQ(again.value->prefill_messages, 5000U);
 }
 
+TEST(ScenarioFile, KindsMentionsAndTypingAreReadAndWrittenBack) {
+  std::string text = replaced(base, "rate: 10",
+                              "rate: 10\n    kinds: {message: 0.8, reaction: 0.15, deletion: 0.05}"
+                              "\n    kinds_after: 4s\n    mentions: 0.1");
+  text = replaced(text, "contacts: 4", "contacts: 4\n  typing: 1500ms");
+  const Parsed<Scenario> parsed = parse_scenario(text, "s.yaml", ".");
+  ASSERT_TRUE(parsed.value.has_value()) << all_errors(parsed);
+  const Parsed<Scenario> again = parse_scenario(write_effective(*parsed.value), "s.yaml", ".");
+  ASSERT_TRUE(again.value.has_value()) << all_errors(again);
+  for (const Scenario& scenario : {*parsed.value, *again.value}) {
+    const Workload& chat = scenario.workloads[0];
+    EXPECT_THAT(chat.kinds, testing::ElementsAre(0.8, 0, 0.15, 0, 0.05));
+    EXPECT_EQ(chat.kinds_after, 4s);
+    EXPECT_EQ(chat.mentions, 0.1);
+    EXPECT_EQ(scenario.population.typing, 1500ms);
+  }
+}
+
 TEST(ScenarioFile, TheCatalogueReadsWritesAndReadsBackToTheSamePlan) {
   ASSERT_GE(catalogue().size(), 3U);
   for (const CatalogueEntry& entry : catalogue()) {
@@ -389,8 +421,8 @@ TEST(ScenarioFile, IsFoundByPathOrByNameInTheCatalogue) {
     FAIL() << "a missing scenario was found";
   } catch (const ConfigError& error) {
     EXPECT_STREQ(error.what(),
-                 "quikstart.yaml: no such file; expected a scenario file or one of: large-group, "
-                 "quickstart, reconnect-storm; did you mean \"quickstart\"?");
+                 "quikstart.yaml: no such file; expected a scenario file or one of: busy-team, "
+                 "large-group, quickstart, reconnect-storm; did you mean \"quickstart\"?");
   }
 }
 

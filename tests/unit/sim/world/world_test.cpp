@@ -87,6 +87,10 @@ TEST(World, CountsWhatANaiveLoopOverThePlanCountsUnderEveryDesign) {
   scenario.workloads[0].rate = 4;  // few enough for quiet points
   scenario.population.away[0].share = 0.08;
   scenario.population.away[1].share = 0.04;
+  scenario.population.typing = 10ms;
+  scenario.workloads[0].kinds = {0.5, 0.1, 0.1, 0.15, 0.15};
+  scenario.workloads[0].kinds_after = 700ms;
+  scenario.workloads[0].mentions = 0.3;
   for (const std::uint32_t clients_per_server : {1000U, 20U}) {
     scenario.deployment.clients_per_server = clients_per_server;
     const Plan plan = quiet_plan(scenario, 5ms);
@@ -95,8 +99,12 @@ TEST(World, CountsWhatANaiveLoopOverThePlanCountsUnderEveryDesign) {
       EXPECT_EQ(simulated.deployment.servers, clients_per_server == 20 ? 8U : 1U);
       const Operations naive = naive_counts(plan, design);
       EXPECT_GT(naive.catch_up_deliveries, 0U);
+      EXPECT_GT(naive.edits * naive.deletions * naive.reactions * naive.replies, 0U);
+      EXPECT_GT(naive.mentions * naive.typing_notices * naive.typing_deliveries, 0U);
       EXPECT_EQ(parity::joined(parity::differences(simulated.operations, naive)), "")
           << name_of(design.design);
+      EXPECT_EQ(simulated.operations.typing_notices, naive.typing_notices);
+      EXPECT_EQ(simulated.operations.typing_deliveries, naive.typing_deliveries);
     }
   }
 }
