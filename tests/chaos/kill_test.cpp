@@ -7,9 +7,9 @@
 // moments of a run that printed it.
 
 #include "server/base/queue_design.hpp"
-#include "tests/chaos/fixed_port.hpp"
 #include "tests/chaos/load.hpp"
 #include "tests/designs.hpp"
+#include "tests/fixed_port.hpp"
 #include "tests/integration/queue_audit.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"

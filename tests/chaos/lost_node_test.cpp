@@ -7,9 +7,9 @@
 // CLAMOR_KILLS: nodes lost in all tests together (8; .ci/run asks for 50). CLAMOR_KILL_SEED repeats
 // the moments of a run that printed it.
 
-#include "tests/chaos/fixed_port.hpp"
 #include "tests/chaos/load.hpp"
 #include "tests/designs.hpp"
+#include "tests/fixed_port.hpp"
 #include "tests/integration/local_nodes.hpp"
 #include "tests/integration/queue_audit.hpp"
 #include "tests/integration/server_processes.hpp"

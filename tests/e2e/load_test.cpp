@@ -118,14 +118,24 @@ INSTANTIATE_TEST_SUITE_P(Designs, EveryDesign,
                          test::design_test_name);
 
 TEST(Load, ThePlanDecidesWhatIsSentNotTheWorkersNorTheDesign) {
-  LoadOptions options = options_for(small_scenario(), {QueueDesign::per_user});
+  scenario::Scenario scenario = small_scenario();
+  scenario.population.away.pop_back();
+  scenario.workloads.front().duration = 1s;
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 500ms, .share = 0.4}};
+  LoadOptions options = options_for(scenario, {QueueDesign::per_user});
+  options.step_timeout = 60s;
   const report::RunResult one = run_load(options);
   options.workers = 3;
   options.design = {QueueDesign::per_group};
   const report::RunResult three = run_load(options);
   EXPECT_EQ(one.ledger.sent, three.ledger.sent);
   EXPECT_EQ(one.ledger.expected, three.ledger.expected);
-  EXPECT_EQ(one.operations.records, three.operations.records);
+  EXPECT_EQ(one.ledger.delivered, three.ledger.expected);
+  for (const auto counter :
+       {&Operations::records, &Operations::live_deliveries, &Operations::catch_up_deliveries,
+        &Operations::logins, &Operations::interest_updates}) {
+    EXPECT_EQ(one.operations.*counter, three.operations.*counter);
+  }
 }
 
 /// A quiet world without absences, where what happens is the proxy's doing alone.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tests/chaos/fixed_port.hpp"
+#include "tests/fixed_port.hpp"
 #include "tests/integration/link_relay.hpp"
 #include "tests/integration/server_process.hpp"
 #include "tests/integration/test_client.hpp"

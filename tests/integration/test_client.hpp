@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -44,6 +45,8 @@ class TestClient {
   /// `receive_buffer_bytes` of the socket; 0: as the system has it.
   explicit TestClient(std::uint16_t port, int receive_buffer_bytes = 0) {
     socket_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const timeval longest{.tv_sec = patience.count(), .tv_usec = 0};
+    setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
     if (receive_buffer_bytes > 0) {
       setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
                  sizeof receive_buffer_bytes);
@@ -238,7 +241,8 @@ class TestDevice {
     connect(port);
     return catch_up();
   }
-  /// Connects and logs in; pages follow. Where nodes are still on their way up it comes again.
+  /// Connects and logs in; pages follow. Where nodes are still on their way up it comes again, and
+  /// sooner than it is asked to.
   void connect(std::uint16_t port) {
     const auto until = std::chrono::steady_clock::now() + TestClient::patience;
     for (;;) {
@@ -258,7 +262,8 @@ class TestDevice {
         throw std::runtime_error("the login was refused with " +
                                  std::to_string(static_cast<int>(refused->code)));
       }
-      std::this_thread::sleep_for(refused->retry_after);
+      if (refused->retry_after <= Duration{}) throw std::runtime_error("not told when to return");
+      std::this_thread::sleep_for(std::chrono::milliseconds{20});
     }
   }
   [[nodiscard]] protocol::Login login(std::string_view token) const {

@@ -27,7 +27,8 @@ inline bool is_free(std::uint16_t port) {
 inline std::uint16_t fixed_port(std::uint32_t nodes) {
   constexpr std::uint16_t first = 20'000;
   constexpr std::uint16_t count = 10'000;
-  const auto start = static_cast<std::uint32_t>(getpid());
+  // Tests that run side by side, and begin one after the other, look in different places.
+  const auto start = static_cast<std::uint32_t>(getpid()) * 64;
   std::uint32_t free = 0;  // up to the port looked at
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto offset = (start + i) % count;
