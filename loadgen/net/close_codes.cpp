@@ -10,12 +10,12 @@ Disconnected disconnected_by(std::uint16_t close_code, std::string_view reason) 
   if (close_code == static_cast<std::uint16_t>(protocol::CloseCode::superseded)) {
     return {Ended::superseded};
   }
-  const Duration retry_after = protocol::retry_after_of(reason);
+  const auto [from, to] = protocol::return_window_of(reason);
   switch (protocol::reconnect_after(close_code)) {
     case protocol::Reconnect::at_once:
-      return {Ended::go_again, retry_after};
+      return {Ended::go_again, from, to};
     case protocol::Reconnect::with_back_off:
-      return {Ended::back_off, retry_after};
+      return {Ended::back_off, from, to};
     case protocol::Reconnect::not_unchanged:
       break;
   }

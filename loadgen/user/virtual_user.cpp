@@ -112,11 +112,11 @@ class Step {
   void on(const SendRefused& refused) {
     switch (refused.how) {
       case SendRefusal::retry:
-        return hold_back(refused, refused.retry_after);
+        return hold_back(refused, refused.retry_after, true);
       case SendRefusal::gap:
         if (!renumber(refused.channel, refused.expected)) {
           // Its predecessor is on its way or held back itself; follow it.
-          return hold_back(refused, core::resend_delay(0, 0));
+          return hold_back(refused, core::resend_delay(0, 0), false);
         }
         if (user_.phase == Phase::online) pump(refused.channel);
         return;
@@ -218,9 +218,14 @@ class Step {
     }
     const double unit = unit_from_bits(draw_bits(settings_.seed, DrawPurpose::reconnect_jitter,
                                                  user_.client, user_.outage, user_.attempt));
-    const Duration delay = core::reconnect_delay(settings_.reconnect, user_.attempt, unit);
+    // Whoever was told the same time must not come at the same time.
+    const Duration delay = end.retry_until > end.retry_after
+                               ? core::reconnect_delay({.base = end.retry_until - end.retry_after,
+                                                        .cap = end.retry_until - end.retry_after},
+                                                       0, unit)
+                               : core::reconnect_delay(settings_.reconnect, user_.attempt, unit);
     user_.phase = Phase::backing_off;
-    set_timer(now_ + std::max(delay, end.retry_after));
+    set_timer(now_ + end.retry_after + delay);
   }
 
   /// Leaves as intended; whatever is unsettled waits for the return.
@@ -329,14 +334,19 @@ class Step {
     return OutboxPool::none;
   }
 
-  void hold_back(const SendRefused& refused, Duration delay) {
+  /// `spreads`: many others were told the same; each takes up to half as long again.
+  void hold_back(const SendRefused& refused, Duration delay, bool spreads) {
     for (std::uint32_t i = user_.outbox_first; i != OutboxPool::none; i = pool_[i].next) {
       OutboxEntry& entry = pool_[i];
       if (entry.channel != refused.channel) continue;
       if (entry.client_message_id != refused.client_message_id) continue;
       entry.in_flight = false;
       entry.waited = true;
-      entry.deadline = now_ + delay;
+      const double unit = spreads
+                              ? unit_from_bits(draw_bits(settings_.seed, DrawPurpose::resend_jitter,
+                                                         entry.ordinal, 1, entry.attempts))
+                              : 0;
+      entry.deadline = now_ + core::spread(delay, unit);
       out_.emplace_back(SetTimer{entry.deadline});
       return;
     }

@@ -71,7 +71,8 @@ struct LoggedIn {};
 struct CaughtUp {};  ///< The page marked `last` was taken.
 struct Disconnected {
   Ended how = Ended::network;
-  Duration retry_after{};  ///< A floor of the back-off; 0: none.
+  Duration retry_after{};  ///< The back-off begins then; 0: at once.
+  Duration retry_until{};  ///< Later: it returns at a random time in between, without a back-off.
 };
 struct Leave {};     ///< A planned absence begins.
 struct ComeBack {};  ///< It ends.

@@ -93,7 +93,9 @@ std::unique_ptr<gateway::Gateway> open_gateway(boost::asio::io_context& io,
       .sessions_max = sessions_of_a_node(settings),
       .offline_after = settings.offline_after,
       .session_limits = {.buffer_bytes = settings.session_buffer_bytes,
-                         .buffer_age = settings.session_buffer_age}};
+                         .buffer_age = settings.session_buffer_age},
+      .connection_rate = settings.connection_rate,
+      .rate_seed = rate_seed(settings.secret)};
   if (settings.tls) gateway_settings.tls = {*settings.tls, ticket_seed_of(settings.secret)};
   try {
     return std::make_unique<gateway::Gateway>(io, gateway_settings, node);
@@ -191,7 +193,8 @@ struct Deployment::Shared {
   const std::map<NodeId, int> cores;  ///< Of nodes whose threads are pinned.
   const directory::Directory directory;
   bus::Exchange exchange;
-  std::atomic<std::uint32_t> draining{0};  ///< Nodes that still have requests to answer.
+  std::atomic<std::uint32_t> releasing{0};  ///< Nodes that still have several slices of sessions.
+  std::atomic<std::uint32_t> draining{0};   ///< Nodes that still have requests to answer.
 };
 
 /// A node with all that it needs.
@@ -295,7 +298,19 @@ std::vector<std::uint16_t> Deployment::ports() const {
 }
 
 void Deployment::stop() {
-  shared_->draining = static_cast<std::uint32_t>(nodes_.size());
+  shared_->releasing = shared_->draining = static_cast<std::uint32_t>(nodes_.size());
+  for (const auto& [id, hosted] : nodes_) {
+    boost::asio::post(hosted.running->io(), [this, node = &hosted.running->node()] {
+      node->release_sessions([this] {
+        // Sessions that are left may need every node until then.
+        if (--shared_->releasing == 0) drain();
+      });
+    });
+  }
+  for (const auto& [id, hosted] : nodes_) hosted.running->wait();
+}
+
+void Deployment::drain() {
   for (const auto& [id, hosted] : nodes_) {
     boost::asio::post(hosted.running->io(), [this, node = &hosted.running->node()] {
       node->drain([this] {
@@ -304,14 +319,14 @@ void Deployment::stop() {
       });
     });
   }
-  for (const auto& [id, hosted] : nodes_) hosted.running->wait();
 }
 
 void Deployment::close_gateways() {
   for (const auto& [id, hosted] : nodes_) {
     boost::asio::post(hosted.running->io(), [running = hosted.running.get()] {
       running->node().disconnect();
-      running->gateway().stop(protocol::CloseCode::draining, close_grace);
+      running->gateway().stop(protocol::CloseCode::draining, close_grace,
+                              running->node().drain_reason());
     });
   }
 }

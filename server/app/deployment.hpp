@@ -29,8 +29,9 @@ class Deployment {
 
   /// Of the gateways, in the nodes' order.
   [[nodiscard]] std::vector<std::uint16_t> ports() const;
-  /// Refuses requests, answers those that its nodes have accepted, closes every session; returns
-  /// once all is done. One on its way to a node of another process may end without an answer: its
+  /// Closes sessions slice by slice over the settings' period (Node::release_sessions), refuses
+  /// requests, answers those that its nodes have accepted, closes the last slice; returns once all
+  /// is done. One on its way to a node of another process may end without an answer: its
   /// client sends it again.
   /// @pre no node is dropped
   void stop();
@@ -51,6 +52,7 @@ class Deployment {
   void open(NodeId node, const Address& listen);
   void begin(NodeId id, Running& node) const;
   void write_leases() const;
+  void drain();
   void close_gateways();
 
   struct Shared;

@@ -6,6 +6,7 @@
 #include "server/app/presence_watches.hpp"
 #include "server/app/sessions.hpp"
 #include "server/bus/messages.hpp"
+#include "server/core/token_bucket.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/protocol/codec.hpp"
 #include "server/protocol/message.hpp"
@@ -19,6 +20,7 @@
 #include <deque>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -37,11 +39,20 @@ class Frontend {
 
   /// Names the gateway. @pre before any other call; it outlives them.
   void attach(gateway::Gateway& gateway) { gateway_ = &gateway; }
+  /// Refuses further logins; sessions go on.
+  void refuse_logins() { logins_end_ = true; }
   /// Refuses further logins and requests that append.
   void drain() {
-    draining_ = true;
+    logins_end_ = draining_ = true;
     presence_timer_.cancel();
   }
+  /// Refuses what up to `count` further sessions send, so that they have their answers before they
+  /// are closed. Returns how many there are, 0 at the end (frontend_drain.cpp).
+  std::size_t begin_leaving(std::size_t count);
+  /// Closes them, and says when to come back.
+  void close_leaving();
+  /// Of the close frames of a server that is taken down.
+  [[nodiscard]] std::string drain_reason() const;
   void add_to(NodeMetrics& metrics) const;
 
   // --- from clients
@@ -93,7 +104,11 @@ class Frontend {
   void handle(gateway::SessionId id, Session& session,
               const protocol::UnsubscribePresence& unsubscribe);
   /// Whether a request that appends to the channel cannot be taken: then it was refused.
-  [[nodiscard]] bool refuse_append(gateway::SessionId id, const protocol::Refused& naming);
+  [[nodiscard]] bool refuse_append(gateway::SessionId id, const Session& session,
+                                   const protocol::Refused& naming);
+  /// Whether the session's user asks more often than it may: then it was refused.
+  [[nodiscard]] bool refuse_rate(gateway::SessionId id, const Session& session,
+                                 core::TokenBuckets& buckets, const protocol::Refused& naming);
   /// Whether the session's user is in as many channels as it may join: then it was refused.
   [[nodiscard]] bool refuse_channel(gateway::SessionId id, const Session& session,
                                     ChannelId channel);
@@ -232,11 +247,16 @@ class Frontend {
   std::vector<Link> links_;  ///< One a node.
   std::deque<gateway::SessionId> pages_due_;
   std::optional<gateway::SessionId> serving_;  ///< Whose page is being filled.
+  bool logins_end_ = false;
   bool draining_ = false;
   PresenceWatches presence_;
   std::unordered_map<std::uint32_t, PartnerSearch> partner_searches_;  ///< By slot.
   boost::asio::steady_timer presence_timer_;
   bool presence_armed_ = false;
+  std::uint32_t leave_at_ = 0;               ///< Sessions at slots before it leave or have left.
+  std::vector<gateway::SessionId> leaving_;  ///< The slice that is refused what it sends.
+  core::TokenBuckets send_buckets_;          ///< By user.
+  core::TokenBuckets request_buckets_;       ///< By user.
   std::vector<std::byte> scratch_;
 };
 

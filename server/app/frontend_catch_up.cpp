@@ -25,6 +25,20 @@ void Frontend::add_to(NodeMetrics& metrics) const {
   metrics.sessions = sessions_.logged_in();
   metrics.pages_due = pages_due_.size();
   metrics.presence_due = presence_.waits() + partner_searches_.size();
+  metrics.send_buckets = send_buckets_.in_use(node_.now);
+  metrics.request_buckets = request_buckets_.in_use(node_.now);
+  for (std::uint32_t slot = 0; slot < sessions_.slots(); ++slot) {
+    const Session& session = sessions_.at(slot);
+    const CatchUp* const catch_up = session.catch_up.get();
+    if (session.phase == Phase::connected || (catch_up != nullptr && !catch_up->accepted)) {
+      ++metrics.logins_waiting;
+    }
+    if (catch_up == nullptr) continue;
+    metrics.catch_up_held += catch_up->waiting.size();
+    metrics.catch_up_held_most =
+        std::max<std::uint64_t>(metrics.catch_up_held_most, catch_up->waiting.size());
+  }
+  for (const LiveChannel& live : live_.all()) metrics.acks_held += live.acks.size();
 }
 
 // --- a round: what channels there are, how they stand, what is to be read ------------------------

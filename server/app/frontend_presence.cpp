@@ -10,7 +10,7 @@ namespace clamor::server {
 
 void Frontend::handle(gateway::SessionId id, Session& session,
                       const protocol::SubscribePresence& subscribe) {
-  if (draining_) return;
+  if (draining_ || refuse_rate(id, session, request_buckets_, {})) return;
   const UserId user = sessions_.device(session.device).user;
   if (!presence_.subscribe(id.slot, user, subscribe.users)) {
     return refuse(id, {.code = protocol::RefusalCode::too_many_subscriptions});
@@ -137,7 +137,8 @@ void Frontend::arm_presence() {
     if (error || draining_) return;  // A wait that is over is beyond cancel().
     presence_armed_ = false;
     node_.begin_turn();
-    tell_presence();
+    // Under load notices wait: whoever is told later is told the latest only.
+    if (core::admit(core::MessageClass::lossy, node_.admission).taken) tell_presence();
     arm_presence();
   });
 }

@@ -43,7 +43,9 @@ Frontend::Frontend(boost::asio::io_context& io, NodeContext& node)
       key_{token::derive_key(node.settings.secret)},
       reader_{node, node.settings.page},
       presence_{node},
-      presence_timer_{io} {
+      presence_timer_{io},
+      send_buckets_{node.settings.send_rate, rate_seed(node.settings.secret)},
+      request_buckets_{node.settings.request_rate, rate_seed(node.settings.secret)} {
   for (const NodeId id : node.directory.nodes()) links_.push_back({.owner = id});
   links_[static_cast<std::size_t>(
              std::find_if(links_.begin(), links_.end(),
@@ -91,10 +93,19 @@ void Frontend::on_end(gateway::SessionId id, Duration silent_for) {
 void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Login& login) {
   if (session.phase != Phase::connected)
     return refuse(id, {.code = RefusalCode::already_logged_in});
-  if (draining_) {
+  if (logins_end_) {
     return refuse_and_close(
         id, {.code = RefusalCode::shutting_down, .retry_after = retry_when_draining},
         CloseCode::draining);
+  }
+  if (const auto admission = core::admit(core::MessageClass::login, node_.admission);
+      !admission.taken) {
+    ++node_.operations.logins_refused;
+    return refuse_and_close(id,
+                            {.code = RefusalCode::overloaded,
+                             .retry_after = admission.retry_after,
+                             .detail = "too much waits; logins are refused for a while"},
+                            CloseCode::overloaded);
   }
   const token::Checked token =
       token::check(key_, login.token, login.device, gateway::unix_seconds());
@@ -147,7 +158,8 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::N
 
 void Frontend::handle(gateway::SessionId, Session& session, const protocol::DeviceAck& ack) {
   ++node_.operations.device_acks;
-  report(session, ack.positions, false);
+  // The next one, or the login, says it as well.
+  if (!bus::is_full(node_.bus.backlog())) report(session, ack.positions, false);
 }
 
 void Frontend::report(const Session& session, std::span<const protocol::HeldPosition> positions,
@@ -169,13 +181,24 @@ void Frontend::report(const Session& session, std::span<const protocol::HeldPosi
 void Frontend::handle(gateway::SessionId, Session&, const protocol::Heartbeat&) {}
 
 void Frontend::handle(gateway::SessionId, Session& session, const protocol::Read& read) {
+  const UserId user = sessions_.device(session.device).user;
+  if (request_buckets_.take(user.value, node_.now) > Duration{} ||
+      bus::is_full(node_.bus.backlog())) {
+    ++node_.incidents.reads_dropped;
+    return;
+  }
   node_.bus.send(node_.directory.owner(read.channel),
-                 bus::ReadRequest{sessions_.device(session.device).user, read.channel, read.up_to});
+                 bus::ReadRequest{user, read.channel, read.up_to});
 }
 
 void Frontend::handle(gateway::SessionId, Session& session, const protocol::Typing& typing) {
   if (node_.now < session.may_type_at) {
     ++node_.incidents.typing_dropped;
+    return;
+  }
+  if (!core::admit(core::MessageClass::lossy, node_.admission).taken ||
+      bus::is_full(node_.bus.backlog())) {
+    ++node_.operations.lossy_shed;
     return;
   }
   session.may_type_at = node_.now + core::typing_interval;
@@ -195,7 +218,8 @@ void Frontend::handle(NodeId, bus::UnreadChanged&& changed) {
 
 void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Send& send) {
   protocol::Refused refusal{.channel = send.channel, .client_message_id = send.client_message_id};
-  if (refuse_append(id, refusal)) return;
+  if (refuse_append(id, session, refusal)) return;
+  if (refuse_rate(id, session, send_buckets_, refusal)) return;
   if (send.body.size() > node_.settings.body_bytes_max) {
     refusal.code = RefusalCode::body_too_large;
     return refuse(id, refusal);
@@ -227,7 +251,8 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::S
 
 void Frontend::handle(gateway::SessionId id, Session& session,
                       const protocol::CreateChannel& create) {
-  if (refuse_append(id, {.channel = create.channel})) return;
+  if (refuse_append(id, session, {.channel = create.channel})) return;
+  if (refuse_rate(id, session, request_buckets_, {.channel = create.channel})) return;
   std::string_view fault = fault_of(create.members);
   if (create.channel == ChannelId{}) fault = "channels are numbered from 1";
   if (!fault.empty()) {
@@ -244,7 +269,8 @@ void Frontend::handle(gateway::SessionId id, Session& session,
 }
 
 void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Join& join) {
-  if (refuse_append(id, {.channel = join.channel})) return;
+  if (refuse_append(id, session, {.channel = join.channel})) return;
+  if (refuse_rate(id, session, request_buckets_, {.channel = join.channel})) return;
   if (refuse_channel(id, session, join.channel)) return;
   const UserId user = sessions_.device(session.device).user;
   node_.bus.send(node_.directory.owner(join.channel),
@@ -252,7 +278,8 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::J
 }
 
 void Frontend::handle(gateway::SessionId id, Session& session, const protocol::Leave& leave) {
-  if (refuse_append(id, {.channel = leave.channel})) return;
+  if (refuse_append(id, session, {.channel = leave.channel})) return;
+  if (refuse_rate(id, session, request_buckets_, {.channel = leave.channel})) return;
   const UserId user = sessions_.device(session.device).user;
   node_.bus.send(node_.directory.owner(leave.channel),
                  bus::LeaveRequest{ticket_of(id), user, leave.channel});
@@ -260,12 +287,34 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::L
 
 // --- refusals ------------------------------------------------------------------------------------
 
-bool Frontend::refuse_append(gateway::SessionId id, const protocol::Refused& naming) {
-  const bool unavailable = !node_.bus.is_up(node_.directory.owner(naming.channel));
-  if (!draining_ && !unavailable) return false;
+bool Frontend::refuse_append(gateway::SessionId id, const Session& session,
+                             const protocol::Refused& naming) {
   protocol::Refused refusal = naming;
-  refusal.code = draining_ ? RefusalCode::shutting_down : RefusalCode::unavailable;
-  refusal.retry_after = draining_ ? retry_when_draining : retry_when_unavailable;
+  if (draining_ || session.leaving) {
+    refusal.code = RefusalCode::shutting_down;
+    refusal.retry_after = retry_when_draining;
+  } else if (!node_.bus.is_up(node_.directory.owner(naming.channel))) {
+    refusal.code = RefusalCode::unavailable;
+    refusal.retry_after = retry_when_unavailable;
+  } else if (const auto admission = core::admit(core::MessageClass::message, node_.admission);
+             !admission.taken || bus::is_full(node_.bus.backlog())) {
+    refusal.code = RefusalCode::overloaded;
+    refusal.retry_after = std::max(admission.retry_after, core::retry_when_overloaded);
+    ++node_.operations.messages_refused;
+  } else {
+    return false;
+  }
+  refuse(id, refusal);
+  return true;
+}
+
+bool Frontend::refuse_rate(gateway::SessionId id, const Session& session,
+                           core::TokenBuckets& buckets, const protocol::Refused& naming) {
+  const Duration wait = buckets.take(sessions_.device(session.device).user.value, node_.now);
+  if (wait <= Duration{}) return false;
+  protocol::Refused refusal = naming;
+  refusal.code = RefusalCode::too_many_requests;
+  refusal.retry_after = wait;
   refuse(id, refusal);
   return true;
 }

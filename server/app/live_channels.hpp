@@ -56,6 +56,7 @@ class LiveChannels {
   LiveIndex index_of(ChannelId channel);
   [[nodiscard]] LiveChannel& at(LiveIndex index) { return channels_[index]; }
   [[nodiscard]] std::span<LiveChannel> all() { return channels_; }
+  [[nodiscard]] std::span<const LiveChannel> all() const { return channels_; }
 
  private:
   std::vector<LiveChannel> channels_;

@@ -72,6 +72,8 @@ std::string_view name_of(RefusalCode code) {
       return "too_many_channels";
     case RefusalCode::too_many_subscriptions:
       return "too_many_subscriptions";
+    case RefusalCode::too_many_requests:
+      return "too_many_requests";
   }
   return "";
 }
@@ -91,6 +93,15 @@ class Families {
   }
   void begin_counter(std::string name, std::string help) {
     families_.push_back({std::move(name), std::move(help), MetricType::Counter, {}});
+  }
+  void begin_gauge(std::string name, std::string help) {
+    families_.push_back({std::move(name), std::move(help), MetricType::Gauge, {}});
+  }
+  /// Adds a sample to the gauge that was begun last.
+  void labelled_gauge(std::string_view label, std::string_view of, double value) {
+    ClientMetric& metric = families_.back().metric.emplace_back();
+    metric.label.push_back({std::string{label}, std::string{of}});
+    metric.gauge.value = value;
   }
   /// Adds a sample to the family that was begun last.
   void labelled(std::string_view label, std::string_view of, std::uint64_t value) {
@@ -172,7 +183,10 @@ void add_incidents(const Incidents& incidents, Families& out) {
                number(incidents.presence_put_off))
       .counter("clamor_presence_not_watched_total",
                "Subscriptions passed over: too many sessions of the node watch the user.",
-               number(incidents.presence_not_watched));
+               number(incidents.presence_not_watched))
+      .counter("clamor_reads_dropped_total",
+               "Read cursors beyond the rate of requests, or what other nodes keep up with.",
+               number(incidents.reads_dropped));
 }
 
 /// Counters of one name follow one another: labels make one family of them.
@@ -229,6 +243,62 @@ void add_gauges(const NodeMetrics& metrics, Families& out) {
              metrics.store_failed ? 1 : 0);
 }
 
+/// Every queue of the node, so that what grows can be seen, and that nothing grows without bound.
+void add_queues(const NodeMetrics& metrics, Families& out) {
+  const gateway::GatewayQueues& queues = metrics.queues;
+  out.gauge("clamor_gateway_accept_queue", "Connections that are not accepted yet.",
+            number(queues.accept))
+      .gauge("clamor_gateway_handshakes", "Connections before or without a WebSocket handshake.",
+             number(queues.handshakes))
+      .gauge("clamor_gateway_tls_handshakes", "TLS handshakes under way.",
+             number(queues.tls_handshakes))
+      .gauge("clamor_gateway_sockets", "Sockets of sessions, closing ones included.",
+             number(queues.sockets))
+      .gauge("clamor_gateway_partial_messages", "Sessions that have sent part of a message.",
+             number(queues.partial))
+      .gauge("clamor_gateway_output_bytes", "Bytes that wait for the sockets of sessions.",
+             number(queues.output_bytes))
+      .gauge("clamor_gateway_output_bytes_most", "The same of the session with most.",
+             number(queues.output_bytes_most))
+      .gauge("clamor_gateway_late_pongs", "Pongs that wait for clients that read too slowly.",
+             number(queues.late_pongs))
+      .gauge("clamor_logins_waiting", "Sessions without a login, or whose login is not answered.",
+             number(metrics.logins_waiting))
+      .gauge("clamor_catch_up_held_frames", "Frames that wait for the last pages of catch-ups.",
+             number(metrics.catch_up_held))
+      .gauge("clamor_catch_up_held_frames_most", "The same of the session with most.",
+             number(metrics.catch_up_held_most))
+      .gauge("clamor_acks_held", "Acks that wait for records of their channels.",
+             number(metrics.acks_held))
+      .gauge("clamor_acks_due", "Acks that wait for queue entries.", number(metrics.acks_due))
+      .gauge("clamor_bus_inbox_messages", "Messages of nodes of this process, not taken yet.",
+             number(metrics.bus_inbox_messages))
+      .gauge("clamor_bus_backlog_messages",
+             "Messages that wait for the node of this process for which most do.",
+             number(metrics.bus_backlog.messages))
+      .gauge("clamor_bus_backlog_bytes", "Bytes that wait for the link for which most do.",
+             number(metrics.bus_backlog.bytes));
+  out.begin_gauge("clamor_rate_buckets", "Users and addresses with less than their full burst.");
+  out.labelled_gauge("of", "sends", number(metrics.send_buckets));
+  out.labelled_gauge("of", "requests", number(metrics.request_buckets));
+  out.labelled_gauge("of", "connections", number(queues.connection_buckets));
+}
+
+void add_load(const NodeMetrics& metrics, Families& out) {
+  out.begin_gauge(
+      "clamor_queue_age_seconds",
+      "How long the oldest of what waits has waited, as the last turn began: input that "
+      "is not read, commits that are not durable, what came as the turn before began.");
+  out.labelled_gauge("queue", "input", to_seconds(metrics.age.input));
+  out.labelled_gauge("queue", "committer", to_seconds(metrics.age.committer));
+  out.labelled_gauge("queue", "turn", to_seconds(metrics.age.turn));
+  out.begin_gauge("clamor_admission_closed", "1 while the class is turned away for load.");
+  for (std::size_t i = 0; i < core::message_class_count; ++i) {
+    out.labelled_gauge("class", core::name_of(static_cast<core::MessageClass>(i)),
+                       metrics.admission.gates[i].closed ? 1 : 0);
+  }
+}
+
 void add_process(const ProcessUsage& usage, Families& out) {
   out.counter("clamor_process_cpu_seconds_total", "CPU time of all threads.", usage.cpu_seconds)
       .gauge("clamor_process_resident_bytes", "Resident memory.", number(usage.resident_bytes))
@@ -253,6 +323,8 @@ class Scrape final : public prometheus::Collectable {
     add_gateway(metrics_.gateway, families);
     add_bus(metrics_, families);
     add_gauges(metrics_, families);
+    add_queues(metrics_, families);
+    add_load(metrics_, families);
     add_process(process_usage(), families);
     return families.take();
   }

@@ -1,7 +1,10 @@
 #pragma once
 
 #include "server/base/operations.hpp"
+#include "server/bus/bus.hpp"
+#include "server/core/admission.hpp"
 #include "server/gateway/counters.hpp"
+#include "server/gateway/gateway.hpp"
 #include "server/protocol/message.hpp"
 
 #include <array>
@@ -13,7 +16,7 @@ namespace clamor::server {
 
 /// What went wrong or was refused, counted by kind. Plain counters of the I/O thread.
 struct Incidents {
-  static constexpr std::size_t refusal_codes = 25;  ///< RefusalCode values are below it.
+  static constexpr std::size_t refusal_codes = 26;  ///< RefusalCode values are below it.
   static constexpr std::size_t decode_errors = 7;   ///< protocol::DecodeError values are below it.
   std::array<std::uint64_t, refusal_codes> refused{};
   std::array<std::uint64_t, decode_errors> malformed{};
@@ -34,6 +37,7 @@ struct Incidents {
   std::uint64_t typing_dropped = 0;        ///< Notices too soon after another of the session.
   std::uint64_t presence_put_off = 0;      ///< Notices that a session could not take when due.
   std::uint64_t presence_not_watched = 0;  ///< Subscriptions: too many watch the user already.
+  std::uint64_t reads_dropped = 0;  ///< Beyond the rate of requests, or what nodes keep up with.
 };
 
 /// Everything that /metrics shows, at one instant.
@@ -61,6 +65,18 @@ struct NodeMetrics {
   std::uint64_t block_cache_bytes = 0;
   std::uint64_t write_buffers_bytes = 0;  ///< Of all column families.
   bool store_failed = false;
+  gateway::GatewayQueues queues;
+  std::uint64_t logins_waiting = 0;      ///< Sessions that no login was accepted of yet.
+  std::uint64_t catch_up_held = 0;       ///< Frames that wait for the end of catch-ups,
+  std::uint64_t catch_up_held_most = 0;  ///< and of the one with most.
+  std::uint64_t acks_held = 0;           ///< Wait for records of their channels.
+  std::uint64_t acks_due = 0;            ///< Wait for queue entries (`ack_after: fanout`).
+  std::uint64_t send_buckets = 0;        ///< Users who may not send as often as they like,
+  std::uint64_t request_buckets = 0;     ///< or ask.
+  std::uint64_t bus_inbox_messages = 0;  ///< Of other nodes of this process, not taken yet.
+  bus::Backlog bus_backlog;
+  core::QueueAge age;  ///< As the last turn began.
+  core::AdmissionState admission;
 };
 
 /// The metrics in Prometheus' text format, with the process's CPU time and memory.

@@ -29,7 +29,8 @@ Node::Node(boost::asio::io_context& io, store::Store& store, const Settings& set
                      context_.now = gateway::monotonic_now();
                    }},
       owner_{io, store, context_},
-      frontend_{io, context_} {
+      frontend_{io, context_},
+      slice_timer_{io} {
   owner_.start();
 }
 
@@ -47,6 +48,27 @@ void Node::disconnect() {
   if (links_ != nullptr) links_->close();
 }
 
+void Node::release_sessions(std::function<void()> released) {
+  draining_ = true;
+  released_ = std::move(released);
+  frontend_.refuse_logins();
+  release_slice(core::drain_slice(gateway_->sessions(), settings_.drain));
+}
+
+/// Closes the slice that was told to leave before, and tells the next one: by then it has the
+/// answers to what it had sent.
+void Node::release_slice(std::size_t size) {
+  context_.begin_turn();
+  frontend_.close_leaving();
+  if (gateway_->sessions() <= size || frontend_.begin_leaving(size) == 0) {
+    return std::exchange(released_, nullptr)();
+  }
+  slice_timer_.expires_after(core::drain_interval);
+  slice_timer_.async_wait([this, size](const boost::system::error_code& error) {
+    if (!error) release_slice(size);
+  });
+}
+
 void Node::drain(std::function<void()> drained) {
   draining_ = true;
   frontend_.drain();
@@ -57,6 +79,21 @@ void Node::drain(std::function<void()> drained) {
 }
 
 // --- turns ---------------------------------------------------------------------------------------
+
+void Node::on_turn_begin(const gateway::TurnStart& turn) {
+  context_.now = turn.now;
+  context_.age = {
+      .input = turn.input_age, .committer = owner_.commit_age(turn.now), .turn = turn.last_turn};
+  core::observe(context_.admission, context_.age, turn.now, settings_.admission);
+}
+
+/// A handshake costs more than the login behind it: refused before, if at all.
+bool Node::takes_session() {
+  if (draining_) return false;
+  const bool taken = core::admit(core::MessageClass::login, context_.admission).taken;
+  context_.operations.logins_refused += taken ? 0 : 1;
+  return taken;
+}
 
 void Node::on_open(gateway::SessionId id, Instant now) {
   context_.now = now;
@@ -149,6 +186,11 @@ NodeMetrics Node::metrics() const {
   metrics.design = layout_of(settings_.design);
   metrics.durability = settings_.durability == store::Durability::fsync ? "fsync" : "os";
   metrics.connections = gateway_->sessions();
+  metrics.queues = gateway_->queues();
+  metrics.bus_inbox_messages = exchange_.waiting(context_.self);
+  metrics.bus_backlog = bus_.backlog();
+  metrics.age = context_.age;
+  metrics.admission = context_.admission;
   metrics.block_cache_bytes = settings_.block_cache_bytes;
   metrics.write_buffers_bytes = settings_.write_buffer_bytes * store::column_families;
   for (const NodeId node : context_.directory.nodes()) metrics.nodes_up += bus_.is_up(node) ? 1 : 0;

@@ -12,11 +12,13 @@
 #include "server/store/store.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -42,10 +44,21 @@ class Node final : public gateway::Handler, private bus::Receiver {
   /// Leaves those of other processes. The last call.
   void disconnect();
   /// Counts that the thread had nothing to do and went to sleep.
-  void count_wake() { ++context_.operations.wakes; }
+  void count_wake() {
+    ++context_.operations.wakes;
+    gateway_->idle();
+  }
+  /// Takes no further sessions and closes those that there are slice by slice, over the settings'
+  /// period; calls `released` once the last slice, which the gateway is to close, is all that is
+  /// left.
+  void release_sessions(std::function<void()> released);
+  /// Of the close frames of that slice.
+  [[nodiscard]] std::string drain_reason() const { return frontend_.drain_reason(); }
   /// Refuses further requests, and calls `drained` once all accepted ones are answered.
   void drain(std::function<void()> drained);
 
+  void on_turn_begin(const gateway::TurnStart& turn) override;
+  [[nodiscard]] bool takes_session() override;
   void on_open(gateway::SessionId id, Instant now) override;
   void on_message(gateway::SessionId id, std::span<const std::byte> payload, Instant now) override;
   void on_end(gateway::SessionId id, gateway::EndReason reason, Instant now) override;
@@ -58,6 +71,7 @@ class Node final : public gateway::Handler, private bus::Receiver {
   void receive_all(NodeId from, std::vector<bus::Message> messages) override;
   void on_node_up(NodeId node, Term term) override;
   void on_node_down(NodeId node) override;
+  void release_slice(std::size_t size);
   [[nodiscard]] NodeMetrics metrics() const;
 
   boost::asio::io_context& io_;
@@ -70,6 +84,8 @@ class Node final : public gateway::Handler, private bus::Receiver {
   Owner owner_;
   Frontend frontend_;
   std::uint64_t bus_messages_received_ = 0;
+  boost::asio::steady_timer slice_timer_;
+  std::function<void()> released_;
   bool draining_ = false;
 };
 

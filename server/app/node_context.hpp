@@ -6,6 +6,7 @@
 #include "server/base/operations.hpp"
 #include "server/base/time.hpp"
 #include "server/bus/bus.hpp"
+#include "server/core/admission.hpp"
 #include "server/directory/directory.hpp"
 
 #include <chrono>
@@ -30,7 +31,9 @@ struct NodeContext {
 
   Operations operations;
   Incidents incidents;
-  Instant now;  ///< Of the turn.
+  Instant now;                     ///< Of the turn.
+  core::QueueAge age;              ///< As the turn began.
+  core::AdmissionState admission;  ///< Decided then.
 };
 
 }  // namespace clamor::server

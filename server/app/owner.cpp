@@ -57,6 +57,7 @@ void Owner::end_turn() {
   if (open_.commit->empty()) return;
   committer_->submit(open_.commit);
   ++node_.operations.posts;
+  open_.handed_at = node_.now;
   pending_.push_back(std::move(open_));
   open_ = {.commit = std::make_shared<store::Commit>(), .requests = {}};
 }
@@ -86,6 +87,7 @@ void Owner::add_to(NodeMetrics& metrics) const {
   metrics.queue_writer_backlog = sink_.backlog();
   metrics.presence_rows = presence_.size();
   metrics.presence_looks = presence_.looks();
+  metrics.acks_due = due_acks_.size();
   metrics.store_failed = store_failed_;
 }
 

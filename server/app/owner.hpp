@@ -51,6 +51,10 @@ class Owner {
   void drain(std::function<void()> drained);
   void add_to(NodeMetrics& metrics) const;
   [[nodiscard]] bool store_failed() const { return store_failed_; }
+  /// How long the oldest commit has waited for the disk; 0 where none does.
+  [[nodiscard]] Duration commit_age(Instant now) const {
+    return pending_.empty() ? Duration{} : now - pending_.front().handed_at;
+  }
 
   // --- requests (owner_requests.cpp, owner_reads.cpp)
   void handle(NodeId from, bus::SendRequest&& send);
@@ -93,6 +97,7 @@ class Owner {
   struct PendingCommit {
     std::shared_ptr<store::Commit> commit;
     std::vector<Request> requests;  ///< One a record.
+    Instant handed_at;              ///< To the committer.
   };
   struct DueAck {
     NodeId node;

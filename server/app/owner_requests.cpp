@@ -119,6 +119,10 @@ void Owner::handle(NodeId, bus::TypingRequest&& typing) {
   const auto index = channels_->find(typing.channel);
   if (!index || !channels_->is_member(*index, typing.user) || store_failed_) return;
   if (channels_->channel(*index).members_now > core::typing_members_max) return;
+  if (!core::admit(core::MessageClass::lossy, node_.admission).taken) {
+    ++node_.operations.lossy_shed;
+    return;
+  }
   const std::uint64_t interest = *index < interest_.size() ? interest_[*index] : 0;
   for (std::size_t i = 0; i < links_.size(); ++i) {
     if ((interest >> i & 1U) == 0) continue;
@@ -178,11 +182,20 @@ std::optional<bus::Refusal> Owner::cannot_append() const {
   if (store_failed_) {
     return bus::Refusal{.code = RefusalCode::store_failed, .retry_after = rebuild_retry};
   }
-  if (committer_->pending_bytes() + open_.commit->bytes() > settings.commit_queue_bytes ||
-      source_.lag_records() > settings.fan_out_lag_records ||
-      source_.lag_entries() > settings.fan_out_lag_entries) {
+  const core::AppendBacklog backlog{
+      .commit_bytes = committer_->pending_bytes() + open_.commit->bytes(),
+      .lag_records = source_.lag_records(),
+      .lag_entries = source_.lag_entries()};
+  const bool full = core::is_full(backlog, {.commit_bytes = settings.commit_queue_bytes,
+                                            .lag_records = settings.fan_out_lag_records,
+                                            .lag_entries = settings.fan_out_lag_entries});
+  if (full || bus::is_full(node_.bus.backlog())) {
     return bus::Refusal{.code = RefusalCode::overloaded,
                         .retry_after = core::retry_when_overloaded};
+  }
+  const core::Admission admission = core::admit(core::MessageClass::message, node_.admission);
+  if (!admission.taken) {
+    return bus::Refusal{.code = RefusalCode::overloaded, .retry_after = admission.retry_after};
   }
   return std::nullopt;
 }
@@ -190,6 +203,7 @@ std::optional<bus::Refusal> Owner::cannot_append() const {
 bool Owner::refuse_append(NodeId from, const bus::Refusal& naming) {
   const auto refusal = cannot_append();
   if (!refusal) return false;
+  if (refusal->code == RefusalCode::overloaded) ++node_.operations.messages_refused;
   bus::Refusal named = naming;
   named.code = refusal->code;
   named.retry_after = refusal->retry_after;

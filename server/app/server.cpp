@@ -1,6 +1,7 @@
 #include "server/app/server.hpp"
 
 #include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/values.hpp"
 #include "server/app/deployment.hpp"
 #include "server/core/limits.hpp"
 #include "server/gateway/gateway.hpp"
@@ -68,7 +69,11 @@ void serve(const Settings& settings,
     // Works wherever the process hangs by then, the last flush included.
     std::signal(SIGTERM, end_at_once);
     std::signal(SIGINT, end_at_once);
-    std::fputs("stopping: answering what was accepted, closing all sessions\n", stderr);
+    std::fputs(fmt::format("stopping: closing all sessions over {} at most, answering what was "
+                           "accepted; a second signal stops at once\n",
+                           scenario::format_duration(settings.drain.period))
+                   .c_str(),
+               stderr);
   });
   ready(deployment.ports());
   io.run();  // Until a signal has come.

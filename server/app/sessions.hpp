@@ -35,6 +35,7 @@ struct Session {
   std::uint32_t generation = 0;
   Phase phase = Phase::closed;
   bool wants_unread = false;
+  bool leaving = false;  ///< The server is taken down: closed with the next slice.
   std::uint32_t device_incarnation = 0;
   DeviceIndex device = no_device;
   QueueSequence queue_position;       ///< When live: of its last page.
@@ -60,6 +61,9 @@ class Sessions {
   [[nodiscard]] Session* find(gateway::SessionId id);
   /// The session at a slot that is in use.
   [[nodiscard]] Session& at(std::uint32_t slot) { return sessions_[slot]; }
+  [[nodiscard]] const Session& at(std::uint32_t slot) const { return sessions_[slot]; }
+  /// Slots, those in use among them, are below it.
+  [[nodiscard]] std::uint32_t slots() const { return static_cast<std::uint32_t>(sessions_.size()); }
   [[nodiscard]] gateway::SessionId id_at(std::uint32_t slot) const {
     return {slot, sessions_[slot].generation};
   }

@@ -4,6 +4,7 @@
 #include "scenarios/yaml/document.hpp"
 #include "scenarios/yaml/reader.hpp"
 #include "scenarios/yaml/values.hpp"
+#include "server/base/hash.hpp"
 #include "server/core/limits.hpp"
 
 #include <algorithm>
@@ -113,6 +114,58 @@ void read_limits(Faults& faults, const Node& node, Settings& settings) {
   map.finish();
 }
 
+void read_admission(Faults& faults, const Node& node, Settings& settings) {
+  MapReader map{faults, node, "admission"};
+  auto& age = settings.admission.age;
+  map.read_duration("lossy_age", age[0], Duration{}, 1h);
+  map.read_duration("login_age", age[1], Duration{}, 1h);
+  map.read_duration("message_age", age[2], Duration{}, 1h);
+  map.read_duration("sustained", settings.admission.sustained, Duration{}, 1min);
+  map.finish();
+  Duration before{};
+  for (const auto& [key, limit] :
+       {std::pair{"lossy_age", age[0]}, {"login_age", age[1]}, {"message_age", age[2]}}) {
+    if (limit == Duration{}) continue;
+    if (limit < before) {
+      map.fault(key, fmt::format("{} is {}, below the {} of what is turned away before; expected "
+                                 "lossy_age <= login_age <= message_age, or 0s for never",
+                                 key, scenario::format_duration(limit),
+                                 scenario::format_duration(before)));
+    }
+    before = limit;
+  }
+}
+
+void read_rate(Faults& faults, MapReader& map, std::string_view key, core::Rate& rate) {
+  const Node* const node = map.find(key);
+  if (node == nullptr) return;
+  MapReader one{faults, *node, std::string{key}};
+  one.read_whole("per_second", rate.per_second, 0U, 1'000'000U);
+  one.read_whole("burst", rate.burst, 1U, 1'000'000U);
+  one.finish();
+}
+
+void read_rates(Faults& faults, const Node& node, Settings& settings) {
+  MapReader map{faults, node, "rates"};
+  read_rate(faults, map, "sends", settings.send_rate);
+  read_rate(faults, map, "requests", settings.request_rate);
+  read_rate(faults, map, "connections", settings.connection_rate);
+  map.finish();
+}
+
+void read_drain(Faults& faults, const Node& node, Settings& settings) {
+  MapReader map{faults, node, "drain"};
+  map.read_duration("period", settings.drain.period, Duration{}, 1h);
+  map.read_duration("reconnect_from", settings.drain.reconnect_from, Duration{}, 1h);
+  map.read_duration("reconnect_to", settings.drain.reconnect_to, 1ms, 1h);
+  map.finish();
+  if (settings.drain.reconnect_to < settings.drain.reconnect_from) {
+    map.fault("reconnect_to",
+              "reconnect_to must not be before reconnect_from: clients come back "
+              "at a random time in between");
+  }
+}
+
 void read_catch_up(Faults& faults, const Node& node, Settings& settings) {
   MapReader map{faults, node, "catch_up"};
   std::uint32_t records = static_cast<std::uint32_t>(settings.page.records);
@@ -188,6 +241,9 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
   if (const Node* const node = map.find("login")) read_login(faults, *node, settings);
   if (const Node* const node = map.find("heartbeat")) read_heartbeat(faults, *node, settings);
   if (const Node* const node = map.find("limits")) read_limits(faults, *node, settings);
+  if (const Node* const node = map.find("admission")) read_admission(faults, *node, settings);
+  if (const Node* const node = map.find("rates")) read_rates(faults, *node, settings);
+  if (const Node* const node = map.find("drain")) read_drain(faults, *node, settings);
   if (const Node* const node = map.find("catch_up")) read_catch_up(faults, *node, settings);
   if (const Node* const node = map.find("store")) read_store(faults, *node, settings);
   map.finish();
@@ -196,6 +252,10 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
 std::string sessions_text(const Settings& settings) {
   if (settings.sessions_max != 0) return fmt::format("sessions: {}", settings.sessions_max);
   return "# sessions: as many as the process may open files, 18000 at most";
+}
+
+std::string rate_text(const core::Rate& rate) {
+  return fmt::format("{{per_second: {}, burst: {}}}", rate.per_second, rate.burst);
 }
 
 /// Who listens where.
@@ -304,6 +364,12 @@ std::vector<std::string> faults_of(const Settings& settings) {
   return faults;
 }
 
+std::uint64_t rate_seed(const std::string& secret) {
+  std::uint64_t seed = 0;
+  for (const char c : secret) seed = combine64(seed, static_cast<unsigned char>(c));
+  return seed;
+}
+
 std::string layout_of(const DesignSpec& design) {
   if (design.design != QueueDesign::hybrid) return std::string{name_of(design.design)};
   return fmt::format("hybrid up to {} members", design.threshold);
@@ -340,6 +406,16 @@ limits:
   catch_up_held_records: {}
   queue_entries: {}
   device_expires_after: {}
+admission:
+  lossy_age: {}
+  login_age: {}
+  message_age: {}
+  sustained: {}
+rates:
+  sends: {}
+  requests: {}
+  connections: {}
+drain: {{period: {}, reconnect_from: {}, reconnect_to: {}}}
 catch_up:
   page_records: {}
   page_bytes: {}
@@ -355,13 +431,16 @@ store:
              s.threads == Threads::pinned ? "pinned" : "free", design,
              s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
              name_of(s.payload), tls_text(s), text(s.resume_for), text(s.heartbeat_interval),
-             text(s.offline_after), text(s.offline_delay), sessions_text(s), s.message_bytes_max,
-             s.body_bytes_max, s.group_members_max, s.channels_per_user_max, s.session_buffer_bytes,
+             text(s.offline_after), text(s.offline_delay), sessions_text(s), s.message_bytes_max, s.body_bytes_max,
+             s.group_members_max, s.channels_per_user_max, s.session_buffer_bytes,
              text(s.session_buffer_age), s.commit_queue_bytes, s.fan_out_lag_records,
              s.fan_out_lag_entries, s.catch_up_held_records, s.queue_entries_max,
-             text(s.device_expires_after), s.page.records, s.page.bytes, s.tail_records,
-             text(s.tail_age), text(s.queue_linger), s.queue_flush_records, s.block_cache_bytes,
-             s.write_buffer_bytes);
+             text(s.device_expires_after), text(s.admission.age[0]), text(s.admission.age[1]),
+             text(s.admission.age[2]), text(s.admission.sustained), rate_text(s.send_rate),
+             rate_text(s.request_rate), rate_text(s.connection_rate), text(s.drain.period),
+             text(s.drain.reconnect_from), text(s.drain.reconnect_to), s.page.records, s.page.bytes,
+             s.tail_records, text(s.tail_age), text(s.queue_linger), s.queue_flush_records,
+             s.block_cache_bytes, s.write_buffer_bytes);
 }
 
 }  // namespace clamor::server

@@ -4,8 +4,11 @@
 #include "server/base/id.hpp"
 #include "server/base/queue_design.hpp"
 #include "server/base/time.hpp"
+#include "server/core/admission.hpp"
+#include "server/core/drain.hpp"
 #include "server/core/limits.hpp"
 #include "server/core/sync.hpp"
+#include "server/core/token_bucket.hpp"
 #include "server/store/queue_writer.hpp"
 #include "server/store/store.hpp"
 #include "server/tls/context.hpp"
@@ -62,15 +65,23 @@ struct Settings {
   std::uint32_t channels_per_user_max = 10'000;
   std::uint32_t session_buffer_bytes = 256 * 1024;
   Duration session_buffer_age = 10s;
-  std::uint64_t commit_queue_bytes = std::uint64_t{64} << 20U;
-  std::uint64_t fan_out_lag_records = 200'000;  ///< Senders are slowed beyond it.
-  /// As above, by planned queue entries, which take 32 bytes each: in a large group one record has
-  /// thousands.
-  std::uint64_t fan_out_lag_entries = 4'000'000;
+  /// Beyond these senders are slowed.
+  std::uint64_t commit_queue_bytes = core::AppendLimits{}.commit_bytes;
+  std::uint64_t fan_out_lag_records = core::AppendLimits{}.lag_records;
+  std::uint64_t fan_out_lag_entries = core::AppendLimits{}.lag_entries;
   /// Live records that wait for a catch-up's end.
   std::uint32_t catch_up_held_records = core::catch_up_held_records;
   std::uint64_t queue_entries_max = core::queue_entries_max;
   Duration device_expires_after = core::device_expires_after;
+
+  core::AdmissionLimits admission;
+
+  // Rates: how often somebody may do something; no limit unless set.
+  core::Rate send_rate{.burst = 100};        ///< Sends of a user, resends included.
+  core::Rate request_rate{.burst = 100};     ///< Creations, joins, leaves and reads of a user.
+  core::Rate connection_rate{.burst = 100};  ///< Connections of a source address, at each node.
+
+  core::DrainPlan drain;  ///< What a first SIGTERM does with the sessions.
 
   core::PageLimits page;
   std::uint32_t tail_records = 64;  ///< Per channel.
@@ -101,6 +112,9 @@ void set_listen(Settings& settings, const std::string& text, const std::string& 
 
 /// The effective settings as a settings file; the secret is left out.
 [[nodiscard]] std::string print_settings(const Settings& settings);
+
+/// Keeps those who choose keys from meeting others in one place of a core::TokenBuckets.
+[[nodiscard]] std::uint64_t rate_seed(const std::string& secret);
 
 /// `per_user`, or `hybrid up to 500 members`: names how the data directory's queues are laid out.
 [[nodiscard]] std::string layout_of(const DesignSpec& design);

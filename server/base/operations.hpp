@@ -67,6 +67,10 @@ struct Operations {
   /// Of clients, but those that came too soon after another, by the server's clock.
   std::uint64_t typing_notices = 0;
   std::uint64_t typing_deliveries = 0;  ///< Notices sent to sessions.
+  // Turned away for load (core/admission.hpp), by class:
+  std::uint64_t lossy_shed = 0;        ///< Typing notices and the like that were dropped.
+  std::uint64_t logins_refused = 0;    ///< Logins, and handshakes that would have led to one.
+  std::uint64_t messages_refused = 0;  ///< Sends and changes of membership.
 
   void operator+=(const Operations& other);
   bool operator==(const Operations&) const = default;
@@ -131,6 +135,9 @@ inline constexpr std::array operation_counters{
     OperationCounter{"log_seeks", CounterClass::physical, &Operations::log_seeks},
     OperationCounter{"typing_notices", CounterClass::physical, &Operations::typing_notices},
     OperationCounter{"typing_deliveries", CounterClass::physical, &Operations::typing_deliveries},
+    OperationCounter{"lossy_shed", CounterClass::physical, &Operations::lossy_shed},
+    OperationCounter{"logins_refused", CounterClass::physical, &Operations::logins_refused},
+    OperationCounter{"messages_refused", CounterClass::physical, &Operations::messages_refused},
 };
 static_assert(sizeof(Operations) == operation_counters.size() * sizeof(std::uint64_t),
               "a counter is missing from operation_counters");

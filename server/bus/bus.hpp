@@ -23,6 +23,19 @@ class Receiver {
   virtual void on_node_down(NodeId node) = 0;
 };
 
+/// What waits for another node, of the one for which most does.
+struct Backlog {
+  std::uint64_t messages = 0;  ///< In this process: not taken yet.
+  std::uint64_t bytes = 0;     ///< To another process: not in its socket yet.
+};
+/// Beyond these a node takes no further requests: they would wait for a node that does not keep up.
+inline constexpr Backlog backlog_max{
+    .messages = 200'000, .bytes = std::uint64_t{64} << 20U  ///< A quarter of what closes a link.
+};
+[[nodiscard]] constexpr bool is_full(const Backlog& backlog) {
+  return backlog.messages > backlog_max.messages || backlog.bytes > backlog_max.bytes;
+}
+
 /// One node's way to others and to itself. All calls on the node's I/O thread.
 class Bus {
  public:
@@ -34,6 +47,8 @@ class Bus {
   /// Sends what waits. Once a turn.
   virtual void flush() = 0;
   [[nodiscard]] virtual bool is_up(NodeId node) const = 0;
+  /// As of the last flush().
+  [[nodiscard]] virtual Backlog backlog() const { return {}; }
   /// Parcels sent to other nodes.
   [[nodiscard]] virtual std::uint64_t frames() const = 0;
 };

@@ -94,6 +94,7 @@ bool is_known(protocol::RefusalCode value) {
     case too_many_mentions:
     case too_many_channels:
     case too_many_subscriptions:
+    case too_many_requests:
       return true;
   }
   return false;

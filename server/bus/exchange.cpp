@@ -18,7 +18,8 @@ void Exchange::connect(NodeId node, Term term, boost::asio::io_context& io, Rece
       receiver.on_node_up(other, other_term);
     });
   }
-  up_.insert_or_assign(node, Place{term, &io, &receiver});
+  up_.insert_or_assign(
+      node, Place{term, &io, &receiver, std::make_shared<std::atomic<std::uint64_t>>(0)});
 }
 
 void Exchange::disconnect(NodeId node) {
@@ -33,11 +34,20 @@ bool Exchange::deliver(NodeId from, NodeId to, Term term, std::vector<Message> m
   const std::lock_guard lock{mutex_};
   const auto found = up_.find(to);
   if (found == up_.end() || found->second.term != term) return false;
-  boost::asio::post(*found->second.io, [receiver = found->second.receiver, from,
-                                        messages = std::move(messages)]() mutable {
+  const Place& place = found->second;
+  place.waiting->fetch_add(messages.size(), std::memory_order_relaxed);
+  boost::asio::post(*place.io, [receiver = place.receiver, waiting = place.waiting, from,
+                                messages = std::move(messages)]() mutable {
+    waiting->fetch_sub(messages.size(), std::memory_order_relaxed);
     receiver->receive_all(from, std::move(messages));
   });
   return true;
+}
+
+std::uint64_t Exchange::waiting(NodeId node) const {
+  const std::lock_guard lock{mutex_};
+  const auto found = up_.find(node);
+  return found == up_.end() ? 0 : found->second.waiting->load(std::memory_order_relaxed);
 }
 
 void Endpoint::send(NodeId to, Message message) {
@@ -54,12 +64,16 @@ void Endpoint::send(NodeId to, Message message) {
 }
 
 void Endpoint::flush() {
+  backlog_ = {};
   for (Peer& peer : peers_) {
     if (peer.waiting.empty()) continue;
     ++frames_;
     exchange_.deliver(self_, peer.node, peer.term, std::exchange(peer.waiting, {}));
+    backlog_.messages = std::max(backlog_.messages, exchange_.waiting(peer.node));
   }
-  if (links_ != nullptr) frames_ += links_->flush();
+  if (links_ == nullptr) return;
+  frames_ += links_->flush();
+  backlog_.bytes = links_->waiting_bytes();
 }
 
 const Endpoint::Peer* Endpoint::find(NodeId node) const {

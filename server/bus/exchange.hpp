@@ -6,7 +6,9 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -26,14 +28,17 @@ class Exchange {
   /// Hands messages to a node; drops them where it is not up under this term. Returns whether it
   /// is.
   bool deliver(NodeId from, NodeId to, Term term, std::vector<Message> messages);
+  /// Messages handed to a node that it has not taken yet.
+  [[nodiscard]] std::uint64_t waiting(NodeId node) const;
 
  private:
   struct Place {
     Term term;
     boost::asio::io_context* io = nullptr;
     Receiver* receiver = nullptr;
+    std::shared_ptr<std::atomic<std::uint64_t>> waiting;
   };
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_map<NodeId, Place> up_;  // guarded by mutex_
 };
 
@@ -47,6 +52,7 @@ class Endpoint final : public Bus {
   void send(NodeId to, Message message) override;
   void flush() override;
   [[nodiscard]] bool is_up(NodeId node) const override;
+  [[nodiscard]] Backlog backlog() const override { return backlog_; }
   [[nodiscard]] std::uint64_t frames() const override { return frames_; }
   /// Messages in them, and in those that wait for the flush.
   [[nodiscard]] std::uint64_t messages() const { return messages_; }
@@ -68,6 +74,7 @@ class Endpoint final : public Bus {
   Exchange& exchange_;
   Links* const links_;
   std::vector<Peer> peers_;  ///< Those of this process that are up.
+  Backlog backlog_;          ///< As of the last flush.
   std::uint64_t frames_ = 0;
   std::uint64_t messages_ = 0;
 };

@@ -75,6 +75,7 @@ class Links::Impl : public std::enable_shared_from_this<Links::Impl> {
   [[nodiscard]] bool is_up(NodeId node) const;
   bool send(NodeId to, const Message& message);
   std::uint64_t flush();
+  [[nodiscard]] std::uint64_t waiting_bytes() const;
 
  private:
   struct Peer;
@@ -407,6 +408,15 @@ std::uint64_t Links::Impl::flush() {
   return parcels;
 }
 
+std::uint64_t Links::Impl::waiting_bytes() const {
+  std::uint64_t most = 0;
+  for (const auto& peer : peers_) {
+    if (peer->link == nullptr) continue;
+    most = std::max<std::uint64_t>(most, peer->link->output.waiting().size());
+  }
+  return most;
+}
+
 void Links::Impl::write(const Shared& connection) {
   if (connection->awaits_room) return;
   Outgoing& output = connection->output;
@@ -443,5 +453,6 @@ bool Links::leads_to(NodeId node) const { return impl_->leads_to(node); }
 bool Links::is_up(NodeId node) const { return impl_->is_up(node); }
 bool Links::send(NodeId to, const Message& message) { return impl_->send(to, message); }
 std::uint64_t Links::flush() { return impl_->flush(); }
+std::uint64_t Links::waiting_bytes() const { return impl_->waiting_bytes(); }
 
 }  // namespace clamor::bus

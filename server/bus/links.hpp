@@ -67,6 +67,8 @@ class Links {
   bool send(NodeId to, const Message& message);
   /// Sends the turn's parcels; returns how many. Never calls the receiver.
   std::uint64_t flush();
+  /// Bytes that wait for the other end, of the link for which most do.
+  [[nodiscard]] std::uint64_t waiting_bytes() const;
 
  private:
   class Impl;

@@ -26,7 +26,9 @@ Duration reconnect_delay(const ReconnectPolicy& policy, std::uint32_t attempt, d
 }
 
 Duration resend_delay(std::uint32_t attempt, double unit) {
-  return scaled(doubled(resend_base, attempt, resend_cap), 1 + unit / 2);
+  return spread(doubled(resend_base, attempt, resend_cap), unit);
 }
+
+Duration spread(Duration delay, double unit) { return scaled(delay, 1 + unit / 2); }
 
 }  // namespace clamor::core

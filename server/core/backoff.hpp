@@ -25,4 +25,7 @@ struct ReconnectPolicy {
 /// uniform(1, 1.5). `unit` is a draw in [0, 1).
 [[nodiscard]] Duration resend_delay(std::uint32_t attempt, double unit);
 
+/// A time that many were told alike, times uniform(1, 1.5). `unit` is a draw in [0, 1).
+[[nodiscard]] Duration spread(Duration delay, double unit);
+
 }  // namespace clamor::core

@@ -30,7 +30,9 @@ std::vector<NamedCounter> named(const GatewayCounters& counters) {
       {"http_refused", {}, {}, counters.http_refused},
       {"handshake_timeouts", {}, {}, counters.handshake_timeouts},
       {"sessions_max_refused", {}, {}, counters.sessions_max_refused},
+      {"sessions_not_taken", {}, {}, counters.sessions_not_taken},
       {"connections_max_refused", {}, {}, counters.connections_max_refused},
+      {"connection_rate_refused", {}, {}, counters.connection_rate_refused},
       {"close_timeouts", {}, {}, counters.close_timeouts},
   };
   all.push_back({"tls_handshakes", "kind", "full", counters.tls_handshakes_full});

@@ -40,7 +40,9 @@ struct GatewayCounters {
   std::uint64_t http_refused = 0;             ///< Bad requests, paths, methods, handshakes (4xx).
   std::uint64_t handshake_timeouts = 0;       ///< No complete request within handshake_timeout.
   std::uint64_t sessions_max_refused = 0;     ///< Handshakes answered with 503.
+  std::uint64_t sessions_not_taken = 0;       ///< The same, as the handler takes none just now.
   std::uint64_t connections_max_refused = 0;  ///< Connections answered with 503 unread.
+  std::uint64_t connection_rate_refused = 0;  ///< Connections answered with 429 unread.
   std::uint64_t close_timeouts = 0;           ///< Peers reset because they did not finish a close.
 };
 

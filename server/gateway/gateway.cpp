@@ -47,16 +47,27 @@ class Gateway::Impl final : public HttpFrontOwner {
     sessions_.open(std::move(socket), std::move(connection), early);
   }
   HttpAnswer get(std::string_view target) override { return handler_.on_http_get(target); }
+  bool takes_session() override {
+    sessions_.begin_turn();  // So that the answer is as of now, also where there is no session.
+    return handler_.takes_session();
+  }
+  void count_event() override { sessions_.count_event(); }
 
-  void stop(protocol::CloseCode code, Duration grace) {
+  void stop(protocol::CloseCode code, Duration grace, std::string_view reason) {
     if (stopping_) return;
     stopping_ = true;
     reset_at_ = monotonic_now() + grace;
     front_.stop();
-    sessions_.close_all(code, "the server stops");
+    sessions_.close_all(code, reason);
     tick();
   }
 
+  [[nodiscard]] GatewayQueues queues() {
+    GatewayQueues queues;
+    sessions_.add_to(queues);
+    front_.add_to(queues);
+    return queues;
+  }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   Sessions& sessions() { return sessions_; }
   Operations& operations() { return operations_; }
@@ -108,10 +119,14 @@ bool Gateway::has_room(SessionId session) { return impl_->sessions().has_room(se
 void Gateway::close(SessionId session, protocol::CloseCode code, std::string_view reason) {
   impl_->sessions().close(session, code, reason);
 }
+void Gateway::idle() { impl_->sessions().idle(); }
 void Gateway::begin_turn() { impl_->sessions().begin_turn(); }
-void Gateway::stop(protocol::CloseCode code, Duration grace) { impl_->stop(code, grace); }
+void Gateway::stop(protocol::CloseCode code, Duration grace, std::string_view reason) {
+  impl_->stop(code, grace, reason);
+}
 std::size_t Gateway::sessions() const { return impl_->sessions().open_count(); }
 Operations& Gateway::operations() { return impl_->operations(); }
 const GatewayCounters& Gateway::counters() const { return impl_->counters(); }
+GatewayQueues Gateway::queues() const { return impl_->queues(); }
 
 }  // namespace clamor::gateway

@@ -3,6 +3,7 @@
 #include "server/base/operations.hpp"
 #include "server/base/time.hpp"
 #include "server/core/session_buffer.hpp"
+#include "server/core/token_bucket.hpp"
 #include "server/gateway/counters.hpp"
 #include "server/gateway/frame.hpp"
 #include "server/protocol/message.hpp"
@@ -43,11 +44,25 @@ struct HttpAnswer {
   std::string body;
 };
 
+/// What a turn finds as it begins.
+struct TurnStart {
+  Instant now;
+  /// Of the oldest input that is not read yet, as far as polls of the sockets can tell: everything
+  /// that had arrived so long ago was read. 0 where the thread had nothing to do and slept.
+  Duration input_age{};
+  Duration last_turn{};  ///< The length of the turn before; 0 after a sleep.
+};
+
 /// What sits on top of the sessions. All calls come on the gateway's I/O thread; `now` is
 /// CLOCK_MONOTONIC (clock.hpp). Every call but on_http_get lies inside a turn.
 class Handler {
  public:
   virtual ~Handler() = default;
+  /// Comes before everything else of a turn. Not the place to send or close.
+  virtual void on_turn_begin(const TurnStart&) {}
+  /// Whether another session may open; asked once a WebSocket handshake, which is answered 503
+  /// where it may not.
+  [[nodiscard]] virtual bool takes_session() { return true; }
   virtual void on_open(SessionId session, Instant now) = 0;
   /// One complete WebSocket message. `payload` is valid during the call only.
   virtual void on_message(SessionId session, std::span<const std::byte> payload, Instant now) = 0;
@@ -86,7 +101,23 @@ struct GatewaySettings {
   Duration offline_after = std::chrono::seconds{30};  ///< Silence closes with `silent`.
   Duration close_grace = std::chrono::seconds{2};     ///< To finish a close; then it is a reset.
   core::SessionLimits session_limits;
+  /// Of one source address (of IPv6: its first 64 bits); beyond it connections are answered 429.
+  core::Rate connection_rate;
+  std::uint64_t rate_seed = 0;    ///< See core::TokenBuckets.
   std::optional<GatewayTls> tls;  ///< Nothing: connections are plain.
+};
+
+/// What waits in a gateway, at one instant.
+struct GatewayQueues {
+  std::uint64_t accept = 0;             ///< Connections that the system holds, not accepted yet.
+  std::uint64_t handshakes = 0;         ///< Connections that are still HTTP.
+  std::uint64_t tls_handshakes = 0;     ///< Of these, under way.
+  std::uint64_t sockets = 0;            ///< Of sessions, those that are closing included.
+  std::uint64_t partial = 0;            ///< Sessions of which part of a frame or message has come.
+  std::uint64_t output_bytes = 0;       ///< Wait for the sockets of all sessions,
+  std::uint64_t output_bytes_most = 0;  ///< and of the one with most.
+  std::uint64_t late_pongs = 0;
+  std::uint64_t connection_buckets = 0;  ///< Addresses that may not connect as often as they like.
 };
 
 /// The session layer: HTTP and the WebSocket handshake by Beast, then own framing on the bare
@@ -113,17 +144,21 @@ class Gateway {
   [[nodiscard]] bool has_room(SessionId session);
   /// Sends a close frame after what is queued, then ends the session; on_end follows.
   void close(SessionId session, protocol::CloseCode code, std::string_view reason);
+  /// Says that the thread has handled everything and goes to sleep: nothing waits to be read.
+  void idle();
   /// Opens a turn from outside a socket event (a commit that completed, a timer): on_turn_end and
   /// the flush follow once the events that are ready now were handled.
   void begin_turn();
-  /// Stops accepting, closes every session with `code`, flushes for at most `grace`, then lets io
-  /// run out of work.
-  void stop(protocol::CloseCode code, Duration grace);
+  /// Stops accepting, closes every session with `code` and `reason`, flushes for at most `grace`,
+  /// then lets io run out of work.
+  void stop(protocol::CloseCode code, Duration grace, std::string_view reason = "the server stops");
   [[nodiscard]] std::size_t sessions() const;
   /// Counts turns, frames, bytes, flushes. The handler adds its own.
   [[nodiscard]] Operations& operations();
   /// Counts connections, endings, refusals and malformed input by kind.
   [[nodiscard]] const GatewayCounters& counters() const;
+  /// O(sessions).
+  [[nodiscard]] GatewayQueues queues() const;
 
  private:
   class Impl;

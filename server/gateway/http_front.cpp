@@ -11,9 +11,14 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 
+#include <chrono>
 #include <exception>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <optional>
 #include <string>
+#include <sys/socket.h>
 #include <utility>
 #include <vector>
 
@@ -109,7 +114,15 @@ class HttpFront::Serving {
       if (!ec) {
         ++front.counters_.connections;
         if (!has_room(front)) {
-          turn_away(front, socket);
+          ++front.counters_.connections_max_refused;
+          turn_away(front, socket, "503 Service Unavailable", 1, "too many connections\n");
+          continue;
+        }
+        if (const Duration wait = over_rate(front, socket); wait > Duration{}) {
+          ++front.counters_.connection_rate_refused;
+          turn_away(front, socket, "429 Too Many Requests",
+                    std::chrono::ceil<std::chrono::seconds>(wait).count(),
+                    "too many connections of this address\n");
           continue;
         }
         asio::co_spawn(front.io_.get_executor(), serve(front, std::move(socket)), rethrow);
@@ -134,6 +147,7 @@ class HttpFront::Serving {
       const auto [ec, bytes] =
           co_await http::async_read(connection.stream, buffer, parser, as_result);
       if (front.stopped_) co_return;
+      front.owner_.count_event();
       if (ec) {
         const bool idle = answered && buffer.size() == 0;  // kept alive without a next request
         if ((connection.timed_out && !idle) || is_bad_request(ec)) {
@@ -161,14 +175,32 @@ class HttpFront::Serving {
            front.owner_.has_room(*front.open_ - connections_beside_sessions);
   }
 
+  /// How long until the connection's source may connect again; 0: it may.
+  static Duration over_rate(HttpFront& front, const Socket& socket) {
+    error_code ec;
+    const auto peer = socket.remote_endpoint(ec);
+    if (ec) return {};  // It has gone already.
+    return front.connection_buckets_.take(source_of(peer.address()), monotonic_now());
+  }
+
+  /// Who an address stands for: of IPv6 one has a network of 64 bits at least.
+  static std::uint64_t source_of(const asio::ip::address& address) {
+    if (address.is_v4()) return address.to_v4().to_uint();
+    const auto v6 = address.to_v6();
+    if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6).to_uint();
+    std::uint64_t network = 0;
+    for (std::size_t i = 0; i < 8; ++i) network = network << 8U | v6.to_bytes()[i];
+    return network;
+  }
+
   /// Answers without a look at the request, as far as that takes no time and no descriptor.
-  static void turn_away(HttpFront& front, Socket& socket) {
-    ++front.counters_.connections_max_refused;
+  static void turn_away(HttpFront& front, Socket& socket, std::string_view status,
+                        std::int64_t retry_after, std::string_view why) {
     if (front.tls_ != nullptr) return;  // who expects TLS would not understand it
-    constexpr std::string_view answer =
-        "HTTP/1.1 503 Service Unavailable\r\nServer: clamor\r\nRetry-After: 1\r\n"
-        "Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        "Content-Length: 21\r\n\r\ntoo many connections\n";
+    const std::string answer = fmt::format(
+        "HTTP/1.1 {}\r\nServer: clamor\r\nRetry-After: {}\r\nConnection: close\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{}",
+        status, retry_after, why.size(), why);
     error_code ignored;
     socket.non_blocking(true, ignored);
     socket.write_some(asio::buffer(answer), ignored);
@@ -295,10 +327,12 @@ class HttpFront::Serving {
       co_await refuse(front, connection, response);
       co_return;
     }
-    if (!front.owner_.has_room(front.upgrading_)) {
-      ++front.counters_.sessions_max_refused;
+    const bool has_room = front.owner_.has_room(front.upgrading_);
+    if (!has_room || !front.owner_.takes_session()) {
+      ++(has_room ? front.counters_.sessions_not_taken : front.counters_.sessions_max_refused);
       Response response =
-          refusal(http::status::service_unavailable, "no room for one more session");
+          refusal(http::status::service_unavailable,
+                  has_room ? "no session is taken just now" : "no room for one more session");
       response.set(http::field::retry_after, "1");
       co_await refuse(front, connection, response);
       co_return;
@@ -331,7 +365,8 @@ HttpFront::HttpFront(asio::io_context& io, const GatewaySettings& settings, Http
       tls_{std::move(tls)},
       acceptor_{io.get_executor()},
       accept_pause_{io.get_executor()},
-      connections_{std::make_unique<Connections>()} {
+      connections_{std::make_unique<Connections>()},
+      connection_buckets_{settings.connection_rate, settings.rate_seed} {
   const asio::ip::tcp::endpoint endpoint{asio::ip::make_address(settings.address), settings.port};
   acceptor_.open(endpoint.protocol());
   acceptor_.set_option(asio::socket_base::reuse_address{true});
@@ -355,6 +390,18 @@ void HttpFront::sweep(Instant now) {
     connection.timed_out = true;
     error_code ignored;
     connection.socket.cancel(ignored);
+  }
+}
+
+void HttpFront::add_to(GatewayQueues& queues) {
+  queues.handshakes = *open_;
+  queues.tls_handshakes = securing_;
+  queues.connection_buckets = connection_buckets_.in_use(monotonic_now());
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  // Of a socket that listens: the connections that wait to be accepted.
+  if (::getsockopt(acceptor_.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
+    queues.accept = info.tcpi_unacked;
   }
 }
 

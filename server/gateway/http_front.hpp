@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/base/time.hpp"
+#include "server/core/token_bucket.hpp"
 #include "server/gateway/counters.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/gateway/socket.hpp"
@@ -26,6 +27,10 @@ class HttpFrontOwner {
   virtual ~HttpFrontOwner() = default;
   /// Whether one more session fits beside `upgrading` ones that are about to open.
   [[nodiscard]] virtual bool has_room(std::size_t upgrading) const = 0;
+  /// Whether another session may open now.
+  [[nodiscard]] virtual bool takes_session() = 0;
+  /// A connection has sent something.
+  virtual void count_event() = 0;
   /// A handshake is done; `early` is what the peer sent behind it, valid during the call. The TLS
   /// connection is empty on a plain socket.
   virtual void open(Socket socket, tls::Connection connection, std::span<std::byte> early) = 0;
@@ -48,6 +53,7 @@ class HttpFront {
   [[nodiscard]] std::uint16_t port() const;
   /// Cuts off the connections that did not complete a request in time; called every now and then.
   void sweep(Instant now);
+  void add_to(GatewayQueues& queues);
   /// Stops accepting and ends every connection that is still HTTP.
   void stop();
 
@@ -70,6 +76,7 @@ class HttpFront {
   std::size_t securing_ = 0;  ///< TLS handshakes under way.
   /// Connections that are still HTTP; shared with them, for they may outlive this.
   std::shared_ptr<std::size_t> open_ = std::make_shared<std::size_t>(0);
+  core::TokenBuckets connection_buckets_;  ///< By source address.
   bool stopped_ = false;
 };
 

@@ -8,6 +8,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -73,6 +74,17 @@ std::uint32_t Sessions::take_slot(int socket) {
   slots_[slot].state = State::open;
   ++open_count_;
   return slot;
+}
+
+void Sessions::add_to(GatewayQueues& queues) const {
+  queues.sockets = held_count();
+  queues.late_pongs = late_pongs_.size();
+  for (const Session& session : slots_) {
+    queues.partial += session.decoder.holds_partial() ? 1 : 0;
+    queues.output_bytes += session.buffer.queued_bytes;
+    queues.output_bytes_most =
+        std::max<std::uint64_t>(queues.output_bytes_most, session.buffer.queued_bytes);
+  }
 }
 
 void Sessions::open(Socket socket, tls::Connection connection, std::span<std::byte> early) {
@@ -152,19 +164,45 @@ void Sessions::begin_turn() {
   turn_began_ = monotonic_now();
   now_ = turn_began_;
   turn_events_ = 0;
-  post_turn_end();
+  if (std::exchange(slept_, false)) {
+    unread_since_ = now_;
+    pass_events_ = 0;
+  }
+  handler_.on_turn_begin({now_, now_ - unread_since_, last_turn_});
+  begin_round(now_);
 }
 
-/// Posted behind the events of the current poll: it runs once all of them were handled.
-void Sessions::post_turn_end() {
+void Sessions::idle() {
+  slept_ = true;
+  last_turn_ = {};
+  other_events_ = 0;
+}
+
+/// After a round. One that was not full has read all that was there when it began. Full ones leave
+/// something, but epoll names the sockets in the order in which they became readable: after as many
+/// events as there are sockets all that was there when the first of them began is read.
+void Sessions::note_read() {
+  const std::size_t events = round_events_ + std::exchange(other_events_, 0);
+  pass_events_ += events;
+  const bool all = events < full_round_events;
+  if (!all && pass_events_ < held_count() + connections_beside_sessions) return;
+  unread_since_ = all ? round_began_ : pass_began_;
+  pass_events_ = 0;
+}
+
+/// The end is posted behind the events of the current poll: it runs once all of them were handled.
+void Sessions::begin_round(Instant now) {
+  round_began_ = now;
+  if (pass_events_ == 0) pass_began_ = now;
   round_events_ = 0;
   boost::asio::post(io_, [this] { end_turn(); });
 }
 
 void Sessions::end_turn() {
+  note_read();
   turn_events_ += round_events_;
   if (round_events_ >= full_round_events && turn_events_ < turn_events_max) {
-    post_turn_end();
+    begin_round(monotonic_now());
     return;
   }
   now_ = monotonic_now();
@@ -181,8 +219,9 @@ void Sessions::end_turn() {
     if (slots_[slot].dirty) flush(slot);
   }
   dirty_.clear();
+  last_turn_ = monotonic_now() - began;
   ++operations_.turns;
-  operations_.turn_ns += static_cast<std::uint64_t>(to_ns(monotonic_now() - began));
+  operations_.turn_ns += static_cast<std::uint64_t>(to_ns(last_turn_));
 }
 
 void Sessions::deliver_drained() {

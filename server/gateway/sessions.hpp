@@ -48,6 +48,10 @@ class Sessions final : private PollerOwner {
   bool has_room(SessionId id);
   void close(SessionId id, protocol::CloseCode code, std::string_view reason);
   void begin_turn();
+  /// The thread goes to sleep.
+  void idle();
+  /// Counts an event of the sockets that is no session's.
+  void count_event() { ++other_events_; }
 
   /// Closes the sessions that were silent or read nothing, and resets those that did not finish a
   /// close. Called about once a second; O(sessions) over one array.
@@ -58,6 +62,7 @@ class Sessions final : private PollerOwner {
   /// Lets io run out of work. @pre no socket is held, and none will be
   void stop_polling() { poller_.stop(); }
 
+  void add_to(GatewayQueues& queues) const;
   /// Sessions the handler knows as open.
   [[nodiscard]] std::size_t open_count() const { return open_count_; }
   /// Sockets, those still closing included.
@@ -97,8 +102,9 @@ class Sessions final : private PollerOwner {
   std::uint32_t take_slot(int socket);
 
   // A turn.
-  void post_turn_end();
+  void begin_round(Instant now);
   void end_turn();
+  void note_read();
   void deliver_drained();
   bool deliver_ends();
 
@@ -157,6 +163,15 @@ class Sessions final : private PollerOwner {
   Instant now_;  ///< Of the event being handled.
   std::uint32_t round_events_ = 0;
   std::uint32_t turn_events_ = 0;
+
+  // How long input has waited.
+  Instant unread_since_;  ///< What had arrived before is read.
+  Instant round_began_;
+  Instant pass_began_;
+  std::size_t pass_events_ = 0;   ///< Since then.
+  std::size_t other_events_ = 0;  ///< Of the round, that are no session's.
+  Duration last_turn_{};
+  bool slept_ = true;
 
   std::vector<std::byte> read_buffer_;
   std::vector<std::byte> joined_;  ///< Small frames of one session, to be sent in one piece.

@@ -30,20 +30,33 @@ Reconnect reconnect_after(std::uint16_t close_code) {
   return Reconnect::with_back_off;
 }
 
-std::string close_reason(Duration retry_after, std::string_view why) {
-  if (retry_after <= Duration{}) return std::string{why};
-  const auto whole = std::chrono::ceil<milliseconds>(retry_after).count();
-  return std::string{prefix} + std::to_string(whole) + "; " + std::string{why};
+std::string close_reason(const ReturnWindow& when, std::string_view why) {
+  if (when.to <= Duration{}) return std::string{why};
+  const auto whole = [](Duration time) {
+    return std::to_string(std::chrono::ceil<milliseconds>(time).count());
+  };
+  std::string text = std::string{prefix} + whole(when.from);
+  if (when.to > when.from) text += "-" + whole(when.to);
+  return text + "; " + std::string{why};
 }
 
-Duration retry_after_of(std::string_view close_reason) {
+ReturnWindow return_window_of(std::string_view close_reason) {
   if (!close_reason.starts_with(prefix)) return {};
   close_reason.remove_prefix(prefix.size());
-  std::uint32_t whole = 0;
-  const char* const end = close_reason.data() + close_reason.size();
-  const auto [stop, error] = std::from_chars(close_reason.data(), end, whole);
-  const bool alone = stop == end || *stop == ';';
-  return error == std::errc{} && alone ? milliseconds{whole} : Duration{};
+  const char* at = close_reason.data();
+  const char* const end = at + close_reason.size();
+  std::uint32_t from = 0;
+  const auto first = std::from_chars(at, end, from);
+  if (first.ec != std::errc{}) return {};
+  at = first.ptr;
+  std::uint32_t to = from;
+  if (at != end && *at == '-') {
+    const auto second = std::from_chars(at + 1, end, to);
+    if (second.ec != std::errc{} || to < from) return {};
+    at = second.ptr;
+  }
+  if (at != end && *at != ';') return {};
+  return {milliseconds{from}, milliseconds{to}};
 }
 
 }  // namespace clamor::protocol

@@ -212,6 +212,7 @@ enum class RefusalCode : std::uint16_t {
   too_many_mentions = 22,
   too_many_channels = 23,       ///< The user is in as many as it may join.
   too_many_subscriptions = 24,  ///< To users' presence.
+  too_many_requests = 25,       ///< More than the server's rates allow. Come again after retry_after.
 };
 struct Refused {
   RefusalCode code = RefusalCode::malformed;
@@ -239,6 +240,7 @@ enum class CloseCode : std::uint16_t {
   slow_consumer = 4100,
   silent = 4101,  ///< No frame for offline_after.
   draining = 4102,
+  overloaded = 4103,  ///< A login that the server cannot take just now.
   malformed = 4400,
   unauthorized = 4401,
   superseded = 4409,  ///< The same device logged in elsewhere.

@@ -339,6 +339,22 @@ class TestDevice {
       return ack->message_id;
     }
   }
+  /// Reads until a send is answered; live records before that are kept. False: it was refused.
+  bool take_answer() {
+    for (;;) {
+      const TestClient::Arrived arrived = client_->receive();
+      if (std::holds_alternative<protocol::Refused>(arrived.message)) return false;
+      if (const auto* record = std::get_if<protocol::RecordFrame>(&arrived.message)) {
+        keep(*record);
+      } else if (const auto* ack = std::get_if<protocol::Ack>(&arrived.message)) {
+        // Where acks wait for queues, the own record came before.
+        if (ack->message_id.value > positions_[ack->channel.value]) {
+          hold(ack->channel.value, ack->message_id.value);
+        }
+        return true;
+      }
+    }
+  }
   /// Sends the channel's next message and does not wait for its ack.
   void say_without_waiting(std::uint64_t channel, std::string_view text) {
     send(channel, ++sent_[channel], text);

@@ -189,10 +189,32 @@ TEST_F(OneUser, BacksOffByItsOwnDrawsAndResetsThemOnceOnline) {
   EXPECT_EQ(user.attempt, 0U);
 }
 
-TEST_F(OneUser, HonoursRetryAfterAsAFloor) {
+// Many are told the same time: the back-off spreads them behind it.
+TEST_F(OneUser, BacksOffFromTheTimeThatTheServerNames) {
   go_online(at(0s));
   give(Disconnected{Ended::back_off, 9s}, at(1s));
-  EXPECT_EQ(user.timer_at, at(10s));
+  EXPECT_GT(user.timer_at, at(10s));
+  EXPECT_LT(user.timer_at, at(10s) + settings.reconnect.base);
+}
+
+TEST(ManyUsers, WhoAreToldAWindowComeBackAllOverIt) {
+  const UserSettings settings;
+  OutboxPool pool;
+  std::vector<Action> actions;
+  const Instant start{100s};
+  std::array<int, 4> quarters{};
+  for (std::uint32_t client = 0; client < 400; ++client) {
+    VirtualUser user{.client = client};
+    for (const Input& input : std::initializer_list<Input>{
+             Start{}, Connected{}, LoggedIn{}, CaughtUp{}, Disconnected{Ended::back_off, 1s, 5s}}) {
+      step(user, input, start, settings, pool, actions);
+    }
+    ASSERT_EQ(user.phase, Phase::backing_off);
+    ASSERT_GE(user.timer_at, start + 1s);
+    ASSERT_LT(user.timer_at, start + 5s);
+    ++quarters.at(static_cast<std::size_t>((user.timer_at - start - 1s) / 1s));
+  }
+  for (const int quarter : quarters) EXPECT_NEAR(quarter, 100, 40);
 }
 
 TEST_F(OneUser, NeverReturnsOnceSuperseded) {
@@ -246,7 +268,7 @@ TEST_F(OneUser, WaitsAsLongAsTheServerAsksThenSendsInOrder) {
   give(SendRefused{4, {3}, SendRefusal::gap, {}, {1}}, at(1s));
   give(TimerDue{}, at(1s) + 699ms);
   EXPECT_TRUE(all<SendMessage>().empty());
-  give(TimerDue{}, at(1s) + 700ms);
+  give(TimerDue{}, at(1s) + 1050ms);  // Up to half as long again: others were told the same.
   const auto sends = all<SendMessage>();
   ASSERT_EQ(sends.size(), 3U);
   EXPECT_EQ(sends[0].client_message_id.value, 1U);

@@ -83,5 +83,13 @@ TEST(ResultJson, RefusesWhatIsNoResultAndNamesThePlace) {
   EXPECT_NE(error_of(bucket.dump()).find("pairs of [bucket, count]"), std::string::npos);
 }
 
+// A server reads no JSON; here is where any is read.
+TEST(ResultJson, DepthCostsNoStack) {
+  const std::string open(1'000'000, '[');
+  EXPECT_NE(error_of(open).find("not JSON, at byte 1000001"), std::string::npos) << error_of(open);
+  const std::string whole = open + std::string(open.size(), ']');
+  EXPECT_NE(error_of(whole).find("expected \"schema\""), std::string::npos) << error_of(whole);
+}
+
 }  // namespace
 }  // namespace clamor::report

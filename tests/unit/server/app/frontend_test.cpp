@@ -94,6 +94,15 @@ class PlayedOwners final : public gateway::Handler, private bus::Bus {
       std::this_thread::yield();
     }
   }
+  /// As after long overload.
+  void turn_away(core::MessageClass what) {
+    on_thread([&] { context_.admission.gates.at(static_cast<std::size_t>(what)).closed = true; });
+  }
+  [[nodiscard]] Operations operations() {
+    Operations operations;
+    on_thread([&] { operations = context_.operations; });
+    return operations;
+  }
   [[nodiscard]] Incidents incidents() {
     Incidents incidents;
     on_thread([&] { incidents = context_.incidents; });
@@ -467,6 +476,36 @@ TEST_F(FrontendAsksOwners, AnswersOfWhoIsBehindFollowThePages) {
   EXPECT_EQ(std::get<protocol::Refused>(*refused).code, protocol::RefusalCode::body_too_large);
 }
 
+// A handshake is refused before; this one was done when the load came.
+TEST_F(FrontendAsksOwners, ALoginUnderLoadIsRefusedWithATimeToComeAgain) {
+  gateway::RawPeer late = gateway::RawPeer::upgraded(owners_.port());
+  owners_.turn_away(core::MessageClass::login);
+  std::vector<std::byte> payload;
+  protocol::encode(
+      protocol::Login{.token = "any", .device = {1}, .queue_position = {}, .positions = {}},
+      payload);
+  late.send(gateway::client_frame(gateway::text_of(payload)));
+  const std::string refusal = late.read_message();
+  const auto refused = protocol::decode_server(std::as_bytes(std::span{refusal}));
+  EXPECT_EQ(std::get<protocol::Refused>(*refused).code, protocol::RefusalCode::overloaded);
+  EXPECT_EQ(std::get<protocol::Refused>(*refused).retry_after, std::chrono::seconds{1});
+  const gateway::RawPeer::Event close = late.read_event();
+  EXPECT_EQ(close.close_code, static_cast<std::uint16_t>(protocol::CloseCode::overloaded));
+  EXPECT_EQ(protocol::return_window_of(close.payload).from, std::chrono::seconds{1});
+  EXPECT_EQ(owners_.operations().logins_refused, 1U);
+}
+
+TEST_F(FrontendAsksOwners, ASendUnderLoadReachesNoOwner) {
+  go_live();
+  owners_.turn_away(core::MessageClass::message);
+  send(protocol::Send{first_, {1}, {}});
+  const std::string refusal = peer_.read_message();
+  const auto refused = protocol::decode_server(std::as_bytes(std::span{refusal}));
+  EXPECT_EQ(std::get<protocol::Refused>(*refused).code, protocol::RefusalCode::overloaded);
+  EXPECT_EQ(std::get<protocol::Refused>(*refused).client_message_id.value, 1U);
+  EXPECT_FALSE(owners_.has_said<bus::SendRequest>());
+}
+
 TEST_F(FrontendAsksOwners, WhoIsBehindAndAddedToAChannelIsClosedAndComesBack) {
   go_live();
   const MessageId missed = overrun({1});
@@ -474,7 +513,7 @@ TEST_F(FrontendAsksOwners, WhoIsBehindAndAddedToAChannelIsClosedAndComesBack) {
   read_records({2}, missed - 1);
   const gateway::RawPeer::Event close = peer_.read_event();
   EXPECT_EQ(close.close_code, static_cast<std::uint16_t>(protocol::CloseCode::slow_consumer));
-  EXPECT_EQ(protocol::retry_after_of(close.payload), std::chrono::seconds{1});
+  EXPECT_EQ(protocol::return_window_of(close.payload).from, std::chrono::seconds{1});
 }
 
 }  // namespace

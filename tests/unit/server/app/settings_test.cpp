@@ -48,6 +48,10 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   settings.offline_delay = 0s;
   settings.tail_age = 0s;
   settings.page = {3, 4096};
+  settings.admission = {.age = {10ms, 0ms, 3s}, .sustained = 1ms};
+  settings.send_rate = {.per_second = 7, .burst = 8};
+  settings.connection_rate = {.per_second = 9, .burst = 1};
+  settings.drain = {.period = 90s, .reconnect_from = 1ms, .reconnect_to = 2s};
   const std::string printed = print_settings(settings);
   EXPECT_EQ(print_settings(read(printed)), printed);
 }
@@ -80,6 +84,29 @@ TEST_F(SettingsFile, EveryFaultIsNamedWithItsPlace) {
         "did you mean \"fanout\"?", ":6:30:", ":7:10:", ":8:6:", ":9:21:"}) {
     EXPECT_NE(faults.find(expected), std::string::npos) << expected << "\n" << faults;
   }
+}
+
+TEST_F(SettingsFile, WhatIsTurnedAwayFirstHasTheLowestAge) {
+  EXPECT_EQ(faults_of("admission: {lossy_age: 1s, login_age: 1s, message_age: 0s}\n"), "");
+  EXPECT_EQ(faults_of("admission: {lossy_age: 1s, login_age: 0s, message_age: 2s}\n"), "");
+  const std::string faults =
+      faults_of("admission: {lossy_age: 3s, login_age: 0s, message_age: 2s, sustained: 1h}\n");
+  EXPECT_NE(faults.find(":1:56: message_age is 2s, below the 3s"), std::string::npos) << faults;
+  EXPECT_NE(faults.find(":1:71:"), std::string::npos) << faults;
+}
+
+TEST_F(SettingsFile, RatesAndDrainNameWhatIsWrong) {
+  const std::string faults = faults_of(
+      "rates: {sends: {per_second: -1}, requests: {burst: 0}, logins: 3}\n"
+      "drain: {reconnect_from: 5s, reconnect_to: 1s}\n");
+  for (const std::string expected : {":1:29:", ":1:52:", ":1:56:", ":2:43:"}) {
+    EXPECT_NE(faults.find(expected), std::string::npos) << expected << "\n" << faults;
+  }
+}
+
+TEST_F(SettingsFile, DepthCostsNoStack) {
+  EXPECT_NE(faults_of("data: " + std::string(200'000, '[')), "");
+  EXPECT_NE(faults_of("data: " + std::string(200'000, '[') + std::string(200'000, ']')), "");
 }
 
 TEST_F(SettingsFile, AnIdleSessionMustOutliveTwoHeartbeats) {

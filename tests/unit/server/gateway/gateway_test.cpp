@@ -68,6 +68,27 @@ TEST(Gateway, MessagesComeBackAndCountersTellOfThem) {
   EXPECT_EQ(live.sessions(), 0U);
 }
 
+// Method: one peer stalls the handler, another sends meanwhile. Its message is as old as the stall
+// was long from then on, whatever the machine does beside; after a sleep nothing is old.
+TEST(Gateway, ATurnKnowsHowLongItsOldestInputHasWaited) {
+  LiveGateway live;
+  RawPeer staller = RawPeer::upgraded(live.port());
+  RawPeer waiting = RawPeer::upgraded(live.port());
+  EXPECT_TRUE(live.eventually([&](LiveGateway&) {
+    waiting.send(client_frame("how old"));
+    return waiting.read_message() == "0";
+  }));
+  staller.send(client_frame("stall"));
+  live.handler().stalled.get_future().wait();
+  waiting.send(client_frame("how old"));
+  const auto sent = std::chrono::steady_clock::now();
+  std::this_thread::sleep_for(std::chrono::milliseconds{60});  // the stall itself
+  const Duration least = std::chrono::steady_clock::now() - sent;
+  live.handler().stall_over.set_value();
+  EXPECT_GE(std::stoll(waiting.read_message()), to_ns(least));
+  EXPECT_EQ(staller.read_message(), "stall");
+}
+
 TEST(Gateway, CloseWithoutCodeIsAnsweredByOne) {
   LiveGateway live;
   RawPeer peer = RawPeer::upgraded(live.port());

@@ -212,6 +212,43 @@ TEST(HttpFront, SessionsOverTheLimitAreRefusedUntilOneLeaves) {
   EXPECT_EQ(next.read_message(), "x");
 }
 
+TEST(HttpFront, NoSessionOpensWhileTheHandlerTakesNoneAndTheRestIsAnswered) {
+  LiveGateway live;
+  live.ask([](Gateway&, EchoHandler& handler) { return handler.takes = false; });
+  RawPeer refused{live.port()};
+  refused.send(upgrade_request);
+  const std::string answer = refused.read_http();
+  EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 503");
+  EXPECT_NE(answer.find("Retry-After: 1\r\n"), std::string::npos);
+  EXPECT_EQ(live.counters().sessions_not_taken, 1U);
+  RawPeer metrics{live.port()};
+  metrics.send("GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n");
+  EXPECT_EQ(metrics.read_http().substr(0, 12), "HTTP/1.1 200");
+  live.ask([](Gateway&, EchoHandler& handler) { return handler.takes = true; });
+  RawPeer::upgraded(live.port());
+}
+
+TEST(HttpFront, AnAddressThatConnectsTooOftenIsToldWhenToComeAgain) {
+  GatewaySettings settings;
+  settings.connection_rate = {.per_second = 1, .burst = 2};
+  LiveGateway live{settings};
+  RawPeer first = RawPeer::upgraded(live.port());
+  RawPeer second = RawPeer::upgraded(live.port());
+  // By now a token may have come back: one of the next few is one too many, however slow this is.
+  EXPECT_TRUE(live.eventually([](LiveGateway& l) {
+    RawPeer next{l.port()};
+    const std::string answer = next.read_http();
+    return answer.substr(0, 12) == "HTTP/1.1 429" &&
+           answer.find("Retry-After: 1\r\n") != std::string::npos;
+  }));
+  EXPECT_GE(live.counters().connection_rate_refused, 1U);
+  EXPECT_LE(
+      live.ask([](Gateway& gateway, EchoHandler&) { return gateway.queues(); }).connection_buckets,
+      1U);
+  first.send(client_frame("still here"));
+  EXPECT_EQ(first.read_message(), "still here") << "who is connected stays";
+}
+
 TEST(HttpFront, ConnectionsThatSayNothingCannotTakeEveryDescriptor) {
   GatewaySettings settings;
   settings.sessions_max = 2;

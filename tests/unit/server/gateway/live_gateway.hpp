@@ -23,7 +23,7 @@ namespace clamor::gateway {
 
 /// Answers every message at once with itself, except for three orders: "close me", "flood me"
 /// (numbered messages until one is refused, and once the session has read them all how many there
-/// were) and "hold" (answer at the end of the turn only).
+/// were), "hold" (answer at the end of the turn only) and "stall" (wait for the test, then answer).
 class EchoHandler final : public Handler {
  public:
   Gateway* gateway = nullptr;
@@ -33,7 +33,13 @@ class EchoHandler final : public Handler {
   std::size_t floods = 0;   ///< Messages of floods that were taken.
   std::size_t refused = 0;  ///< Messages that were not, since the session was behind.
   std::size_t drained = 0;
+  bool takes = true;              ///< Further sessions.
+  Duration input_age{};           ///< As the present turn began.
+  std::promise<void> stalled;     ///< Fulfilled by a stall.
+  std::promise<void> stall_over;  ///< By the test.
 
+  void on_turn_begin(const TurnStart& turn) override { input_age = turn.input_age; }
+  bool takes_session() override { return takes; }
   void on_open(SessionId session, Instant /*now*/) override {
     EXPECT_TRUE(open.insert(session).second) << "opened twice";
     EXPECT_TRUE(slots_.insert(session.slot).second) << "a slot before on_end of the one before";
@@ -47,6 +53,13 @@ class EchoHandler final : public Handler {
       EXPECT_TRUE(open.contains(session)) << "on_end came from inside close()";
     } else if (text == "flood me") {
       flooded_ = session;
+    } else if (text == "stall") {
+      stalled.set_value();
+      stall_over.get_future().wait();
+      EXPECT_TRUE(gateway->send(session, make_frame(payload)));
+    } else if (text == "how old") {
+      const std::string age = std::to_string(to_ns(input_age));
+      EXPECT_TRUE(gateway->send(session, make_frame(std::as_bytes(std::span{age}))));
     } else if (text == "hold") {
       held_.emplace_back(session, make_frame(payload));
     } else {
@@ -107,7 +120,12 @@ class LiveGateway {
       handler_.gateway = &gateway;
       handler_.io = &io_;
       started.set_value(gateway.port());
-      io_.run();
+      // As a server runs: it says when it sleeps.
+      while (!io_.stopped()) {
+        if (io_.poll() != 0 || io_.stopped()) continue;
+        gateway.idle();
+        io_.run_one();
+      }
       open_at_end_ = handler_.open.size();
     }};
     port_ = port.get();
@@ -127,6 +145,7 @@ class LiveGateway {
     boost::asio::post(io_, [&task] { task(); });
     return result.get();
   }
+  [[nodiscard]] EchoHandler& handler() { return handler_; }
   GatewayCounters counters() {
     return ask([](Gateway& gateway, EchoHandler&) { return gateway.counters(); });
   }

@@ -13,16 +13,21 @@ TEST(Close, ReasonSaysWhenToComeBack) {
   EXPECT_EQ(close_reason(1500ms, "why"), "retry_after=1500; why");
   EXPECT_EQ(close_reason(1us, "why"), "retry_after=1; why");
   EXPECT_EQ(close_reason(0s, "why"), "why");
-  EXPECT_EQ(retry_after_of(close_reason(1500ms, "why")), 1500ms);
-  EXPECT_EQ(retry_after_of(close_reason(2s, "")), 2s);
-  EXPECT_EQ(retry_after_of("retry_after=7"), 7ms);
+  EXPECT_EQ(return_window_of(close_reason(1500ms, "why")), (ReturnWindow{1500ms, 1500ms}));
+  EXPECT_EQ(return_window_of(close_reason(2s, "")), (ReturnWindow{2s, 2s}));
+  EXPECT_EQ(return_window_of("retry_after=7"), (ReturnWindow{7ms, 7ms}));
+  const ReturnWindow window{1s, 5s};
+  EXPECT_EQ(close_reason(window, "why"), "retry_after=1000-5000; why");
+  EXPECT_EQ(return_window_of("retry_after=1000-5000; why"), window);
+  EXPECT_EQ(return_window_of("retry_after=0-50"), (ReturnWindow{0ms, 50ms}));
 }
 
 TEST(Close, AReasonThatDoesNotSayItSaysNothing) {
   for (const char* reason :
        {"", "why", "retry_after=", "retry_after=;", "retry_after=x; why", "retry_after=-5; why",
-        "retry_after=5s", "retry_after=99999999999; why", " retry_after=5; why"}) {
-    EXPECT_EQ(retry_after_of(reason), 0s) << reason;
+        "retry_after=5s", "retry_after=99999999999; why", " retry_after=5; why",
+        "retry_after=5-; why", "retry_after=5-4; why", "retry_after=5-x", "retry_after=5-6-7"}) {
+    EXPECT_EQ(return_window_of(reason), ReturnWindow{}) << reason;
   }
 }
 
