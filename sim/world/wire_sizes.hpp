@@ -1,5 +1,8 @@
 #pragma once
 
+#include "server/base/time.hpp"
+
+#include <chrono>
 #include <cstdint>
 
 namespace clamor::sim {
@@ -33,6 +36,11 @@ inline constexpr std::uint32_t subscribe_presence_payload = 7;  ///< Of partners
 [[nodiscard]] constexpr std::uint32_t presence(std::uint32_t users) {
   const std::uint32_t payload = 5 + 13 * users;
   return payload + (payload < 126 ? frame_header : frame_header_long);
+}
+
+/// A time on the wire, rounded up.
+[[nodiscard]] constexpr std::uint32_t whole_milliseconds(Duration time) {
+  return static_cast<std::uint32_t>(std::chrono::ceil<std::chrono::milliseconds>(time).count());
 }
 
 /// A live record with its header.

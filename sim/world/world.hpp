@@ -6,6 +6,7 @@
 #include "reports/model/result.hpp"
 #include "server/base/ledger_totals.hpp"
 #include "server/base/operations.hpp"
+#include "server/core/admission.hpp"
 #include "server/core/channel.hpp"
 #include "server/core/fan_out.hpp"
 #include "server/core/limits.hpp"
@@ -186,6 +187,8 @@ class World {
     typing_at_node,
     typing_at_owner,
     typing_at_member_node,
+    turned_away_at_client,    ///< No session is taken.
+    login_refused_at_client,  ///< id: when to come again, in milliseconds.
   };
   struct Flight {
     std::uint32_t slot = 0;
@@ -195,8 +198,9 @@ class World {
     loadgen::SendRefusal refusal = loadgen::SendRefusal::gap;
     std::uint32_t channel = 0;  ///< ack, refusal, typing
     std::uint32_t number = 0;   ///< ack, refusal: client_message_id; typing at a member: node
-    std::uint32_t id = 0;       ///< ack: message_id; refusal: expected
-    std::uint32_t begin = 0;    ///< page: of Sync::pending
+    /// ack: message_id; refusal: expected, or with retry when to come again, in milliseconds.
+    std::uint32_t id = 0;
+    std::uint32_t begin = 0;  ///< page: of Sync::pending
     std::uint32_t end = 0;
     std::uint32_t durable = 0;  ///< ack: the record's, where its sender gets nothing else of it
   };
@@ -249,6 +253,13 @@ class World {
     } unflushed;
     std::uint64_t acked_positions = 0;  ///< That its queue writer has not looked at yet.
     std::uint64_t uncovered = 0;  ///< Its channels' records whose entries are not applied yet.
+    std::uint64_t uncovered_entries = 0;  ///< Those entries.
+    std::uint64_t commit_bytes = 0;       ///< Accepted and not durable.
+    /// When its oldest commits were handed over: those at work, and those that wait.
+    std::int64_t committing_since_ns = never;
+    std::int64_t commit_waiting_since_ns = never;
+    std::int64_t turn_length_ns = 0;  ///< Of the last turn.
+    core::AdmissionState admission;
     std::deque<std::uint32_t> due_acks;   ///< Records acknowledged once their entries are applied.
     std::vector<std::uint32_t> accepted;  ///< By the present turn.
     std::vector<std::uint32_t> handed;    ///< On their way to the committer.
@@ -388,6 +399,10 @@ class World {
   void run_turn(std::uint32_t node);
   void take(std::uint32_t node, const Arrival& arrival);
   void take_flight(std::uint32_t node, std::uint32_t index);
+  void observe_load(Node& node);
+  /// Why the node cannot take a request that appends, by its own queues: for how long.
+  [[nodiscard]] std::optional<Duration> refuses_append(const Node& node) const;
+  void refuse_send(std::uint32_t node, std::uint32_t send, Duration retry_after);
   void decide_send(std::uint32_t node, std::uint32_t send);
   /// Reads from the log what a send is about, as an owner does before it decides.
   void read_target(const SendFrame& frame);

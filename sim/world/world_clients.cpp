@@ -7,6 +7,7 @@
 #include "sim/world/world.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <variant>
 
 // What clients do: inputs to the virtual users, their actions, and what reaches them.
@@ -246,12 +247,22 @@ void World::flight_landed(std::uint32_t index) {
     case Stage::refusal_at_client:
       if (in_session(flight)) {
         const bool retry = flight.refusal == loadgen::SendRefusal::retry;
-        step(slot,
-             loadgen::SendRefused{.channel = flight.channel,
-                                  .client_message_id = {flight.number},
-                                  .how = flight.refusal,
-                                  .retry_after = retry ? core::retry_when_overloaded : Duration{},
-                                  .expected = {flight.id}});
+        const Duration retry_after =
+            retry ? Duration{std::chrono::milliseconds{flight.id}} : Duration{};
+        step(slot, loadgen::SendRefused{.channel = flight.channel,
+                                        .client_message_id = {flight.number},
+                                        .how = flight.refusal,
+                                        .retry_after = retry_after,
+                                        .expected = {flight.id}});
+      }
+      break;
+    case Stage::turned_away_at_client:
+      if (in_session(flight)) step(slot, loadgen::ConnectFailed{});
+      break;
+    case Stage::login_refused_at_client:
+      if (in_session(flight)) {
+        step(slot, loadgen::Disconnected{.how = loadgen::Ended::back_off,
+                                         .retry_after = std::chrono::milliseconds{flight.id}});
       }
       break;
   }

@@ -1,5 +1,6 @@
 #include "server/base/assert.hpp"
 #include "server/core/limits.hpp"
+#include "server/core/record.hpp"
 #include "sim/world/wire_sizes.hpp"
 #include "sim/world/world.hpp"
 
@@ -14,6 +15,8 @@ using scenario::SendKind;
 namespace {
 
 constexpr std::int64_t queue_linger_ns = to_ns(core::queue_linger);
+/// Of a record in a commit, beside its body.
+constexpr std::uint64_t commit_record_bytes = sizeof(core::Record) + sizeof(std::uint32_t);
 
 }  // namespace
 
@@ -33,7 +36,34 @@ void World::read_target(const SendFrame& frame) {
   if (frame.kind == SendKind::edit || frame.kind == SendKind::deletion) turn_.work(scan_ps_);
 }
 
+std::optional<Duration> World::refuses_append(const Node& node) const {
+  if (core::is_full({.commit_bytes = node.commit_bytes,
+                     .lag_records = node.uncovered,
+                     .lag_entries = node.uncovered_entries},
+                    core::AppendLimits{})) {
+    return core::retry_when_overloaded;
+  }
+  const core::Admission admission = core::admit(core::MessageClass::message, node.admission);
+  return admission.taken ? std::nullopt : std::optional{admission.retry_after};
+}
+
+void World::refuse_send(std::uint32_t index, std::uint32_t what, Duration retry_after) {
+  const SendFrame frame = frames_[what];
+  free_frames_.push_back(what);
+  ++operations_.messages_refused;
+  answer_from(index, {.slot = frame.slot,
+                      .session = frame.session,
+                      .stage = Stage::refusal_at_node,
+                      .refusal = loadgen::SendRefusal::retry,
+                      .channel = frame.channel,
+                      .number = frame.client_message_id,
+                      .id = wire::whole_milliseconds(retry_after)});
+}
+
 void World::decide_send(std::uint32_t index, std::uint32_t what) {
+  if (const auto retry_after = refuses_append(nodes_[index])) {
+    return refuse_send(index, what, *retry_after);
+  }
   const SendFrame frame = frames_[what];
   free_frames_.push_back(what);
   read_target(frame);
@@ -66,6 +96,7 @@ void World::decide_send(std::uint32_t index, std::uint32_t what) {
       previous_record_.push_back(last_record_[frame.channel]);
       last_record_[frame.channel] = record;
       nodes_[index].accepted.push_back(record);
+      nodes_[index].commit_bytes += commit_record_bytes + records_[record].bytes;
       return;
     }
     case core::AcceptOutcome::duplicate:
@@ -82,6 +113,7 @@ void World::decide_send(std::uint32_t index, std::uint32_t what) {
     case core::AcceptOutcome::too_many_pending:
       reply.stage = Stage::refusal_at_node;
       reply.refusal = loadgen::SendRefusal::retry;
+      reply.id = wire::whole_milliseconds(core::retry_when_overloaded);
       return answer_from(index, reply);
     case core::AcceptOutcome::too_old:
       // A resend that was overtaken by 64 later sends: its ack has long come.
@@ -217,6 +249,9 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
   spread_entries(record.channel);
   state.queue_batches = static_cast<std::uint16_t>(touched_nodes_.size());
   uncovered_max_ = std::max(uncovered_max_, ++nodes_[index].uncovered);
+  for (const std::uint32_t node : touched_nodes_) {
+    nodes_[index].uncovered_entries += entries_at_node_[node];
+  }
   const std::uint32_t own = entries_at_node_[index];
   const std::uint64_t elsewhere = touched_nodes_.size() - (own != 0 ? 1 : 0);
   turn_.posts(elsewhere + (own != 0 ? 1 : 0));
@@ -351,6 +386,7 @@ void World::commit_handed(std::uint32_t index) {
   }
   const std::uint64_t records = node.handed.size();
   ++operations_.posts;
+  if (records != 0 && node.commit_waiting.empty()) node.commit_waiting_since_ns = now_ns_;
   node.commit_waiting.insert(node.commit_waiting.end(), node.handed.begin(), node.handed.end());
   node.handed.clear();
   if (records != 0 && node.committer.add(records, work_ps)) start_commit(index);
@@ -364,6 +400,7 @@ void World::start_commit(std::uint32_t index) {
   const std::int64_t ns = node.committer.start(now_ns_, commit_costs_.batch_ps) - now_ns_;
   node.committing.swap(node.commit_waiting);
   node.commit_waiting.clear();
+  node.committing_since_ns = std::exchange(node.commit_waiting_since_ns, never);
   ++operations_.write_batches;
   operations_.syncs += fsync_ ? 1 : 0;
   const std::int64_t cpu_ns = fsync_ ? ns - ps_from_ns(settings_.costs.commit_fsync_ns) / 1000 : ns;
@@ -375,7 +412,11 @@ void World::start_commit(std::uint32_t index) {
 void World::commit_done(std::uint32_t index) {
   Node& node = nodes_[index];
   node.committed.insert(node.committed.end(), node.committing.begin(), node.committing.end());
+  for (const std::uint32_t record : node.committing) {
+    node.commit_bytes -= commit_record_bytes + records_[record].bytes;
+  }
   node.committing.clear();
+  node.committing_since_ns = never;
   const bool more = node.committer.finish();
   arrive(index, ArrivalKind::commit, 0);
   if (more) start_commit(index);
@@ -416,8 +457,9 @@ void World::queue_done(std::uint32_t index) {
   for (const QueueBatch& batch : node.queueing) {
     RecordState& state = record_states_[batch.record];
     CLAMOR_ASSERT(state.queue_batches > 0);
-    if (--state.queue_batches != 0) continue;
     const std::uint32_t owner = topology_.owner_of(records_[batch.record].channel);
+    nodes_[owner].uncovered_entries -= batch.entries;
+    if (--state.queue_batches != 0) continue;
     --nodes_[owner].uncovered;
     if (!ack_after_fanout_) continue;
     const auto heard = std::ranges::find(applied_, owner, [this](std::uint32_t record) {

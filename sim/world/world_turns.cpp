@@ -93,6 +93,18 @@ void World::small_turn(Node& node, std::int64_t at_ns) {
 
 // --- a turn --------------------------------------------------------------------------------------
 
+/// What a server looks at as its turn begins, before it takes anything in.
+void World::observe_load(Node& node) {
+  const auto since = [this](std::int64_t ns) {
+    return ns == never ? Duration{} : Duration{now_ns_ - ns};
+  };
+  const core::QueueAge age{
+      .input = since(arrivals_.empty() ? never : arrivals_.front().at_ns),
+      .committer = since(std::min(node.committing_since_ns, node.commit_waiting_since_ns)),
+      .turn = Duration{node.busy_until_ns < now_ns_ ? 0 : node.turn_length_ns}};
+  core::observe(node.admission, age, instant_from_ns(now_ns_), core::AdmissionLimits{});
+}
+
 /// The threads of one server share its cores: work that begins while `others` of them are busy on
 /// fewer cores takes longer in proportion.
 std::int64_t World::stretched(std::int64_t ns, std::uint32_t others) const {
@@ -121,6 +133,7 @@ void World::run_turn(std::uint32_t index) {
   node.inbox_changed_ns = now_ns_;
   arrivals_.clear();
   arrivals_.swap(node.inbox);
+  observe_load(node);
   const std::uint32_t others = busy_threads(node);
   turn_.begin(now_ns_, others < cores_ ? 1 : others + 1, others < cores_ ? 1 : cores_);
   if (node.busy_until_ns < now_ns_) {
@@ -147,6 +160,9 @@ void World::take(std::uint32_t index, const Arrival& arrival) {
     case ArrivalKind::send: {
       const SendFrame& frame = frames_[arrival.index];
       frame_in(frame.payload_bytes());
+      const core::Admission admission =
+          core::admit(core::MessageClass::message, nodes_[index].admission);
+      if (!admission.taken) return refuse_send(index, arrival.index, admission.retry_after);
       if (topology_.owner_of(frame.channel) == index) return decide_send(index, arrival.index);
       turn_.posts(1);
       ++operations_.bus_frames;
@@ -188,6 +204,10 @@ void World::take_flight(std::uint32_t index, std::uint32_t what) {
     case Stage::connect_at_node:
       turn_.work(accept_ps_);
       flight.stage = Stage::connected_at_client;
+      if (!core::admit(core::MessageClass::login, nodes_[index].admission).taken) {
+        ++operations_.logins_refused;
+        flight.stage = Stage::turned_away_at_client;
+      }
       out_.flights_to_client.push_back(what);
       return;
     case Stage::login_at_node:
@@ -195,6 +215,15 @@ void World::take_flight(std::uint32_t index, std::uint32_t what) {
                wire::position *
                    static_cast<std::uint32_t>(topology_.channels_of(flight.slot).size()));
       if (!in_session(flight)) return land(what);
+      if (const core::Admission admission =
+              core::admit(core::MessageClass::login, nodes_[index].admission);
+          !admission.taken) {
+        ++operations_.logins_refused;
+        ++operations_.frames_out;
+        flight.stage = Stage::login_refused_at_client;
+        flight.id = wire::whole_milliseconds(admission.retry_after);
+        return flush_flight(flight.slot, wire::refused, what);
+      }
       if (topology_.nodes() > 1) {  // heads and records are at the channels' owners
         flight.stage = Stage::heads_at_node;
         turn_.posts(1);
@@ -353,6 +382,7 @@ void World::complete_turn(std::uint32_t index) {
   operations_.turn_ns += static_cast<std::uint64_t>(turn_.spent_awake_ns());
   metrics_.busy(now_ns_, turn_.spent_ns());
   nodes_[index].busy_until_ns = turn_.end_ns();
+  nodes_[index].turn_length_ns = turn_.end_ns() - turn_.start_ns();
 }
 
 }  // namespace clamor::sim

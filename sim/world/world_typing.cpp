@@ -32,6 +32,10 @@ void World::take_typing(std::uint32_t index, std::uint32_t what) {
       frame_in(wire::typing_payload);
       std::int64_t& may_type_ns = typing_.may_type_ns[typing.slot];
       if (!in_session(typing) || now_ns_ < may_type_ns) return land(what);
+      if (!core::admit(core::MessageClass::lossy, nodes_[index].admission).taken) {
+        ++operations_.lossy_shed;
+        return land(what);
+      }
       may_type_ns = now_ns_ + to_ns(core::typing_interval);
       ++operations_.typing_notices;
       if (topology_.owner_of(typing.channel) == index) break;
@@ -56,6 +60,10 @@ void World::take_typing(std::uint32_t index, std::uint32_t what) {
 
 void World::tell_typing(std::uint32_t index, const Flight& typing) {
   if (topology_.members_of(typing.channel).size() > core::typing_members_max) return;
+  if (!core::admit(core::MessageClass::lossy, nodes_[index].admission).taken) {
+    ++operations_.lossy_shed;
+    return;
+  }
   interested_nodes(typing.channel);
   for (const std::uint32_t i : live_plan_.runs) {
     const core::NodeRun& run = node_runs_[i];

@@ -322,6 +322,51 @@ TEST(World, ADisconnectedClientReconnectsWithBackOffAndLosesNothing) {
   EXPECT_EQ(result.series[7].connected, plan.clients()) << "everybody is back";
 }
 
+// The server's own decision: 300 messages a second at a committer that takes 125.
+TEST(World, AnOverloadedServerRefusesSendsWhichComeAgainAndLosesNothing) {
+  Scenario scenario = small_town();
+  scenario.population.away.clear();
+  scenario.workloads[0].rate = 300;
+  scenario.workloads[0].duration = 12s;
+  const Plan plan{scenario};
+  const Topology topology{plan};
+  WorldSettings settings;
+  settings.design = {QueueDesign::per_group};
+  settings.costs = round_costs();
+  settings.costs.commit_record_ns = 8e6;
+  World world{topology, settings};
+  world.run();
+  const report::RunResult result = world.result();
+  EXPECT_GT(result.operations.messages_refused, 0U);
+  EXPECT_EQ(result.operations.logins_refused, 0U) << "all were there before";
+  EXPECT_EQ(result.ledger.lost, 0U);
+  EXPECT_EQ(result.ledger.acknowledged, plan.send_count());
+}
+
+// Logins that take 10 ms each, all at once: those that come while it is behind are turned away.
+TEST(World, AStormOfLoginsIsTurnedAwayUntilTheServerHasCaughtUp) {
+  Scenario scenario = small_town();
+  scenario.population.away.clear();
+  scenario.population.users = 600;
+  scenario.groups[2].online = 1;
+  scenario.workloads[0].duration = 20s;
+  scenario.faults = {{.mode = scenario::Fault::Mode::reset, .at = 4s, .share = 1}};
+  const Plan plan{scenario};
+  const Topology topology{plan};
+  WorldSettings settings;
+  settings.design = {QueueDesign::per_group};
+  settings.costs = round_costs();
+  settings.costs.accept_ns = 5e6;
+  settings.costs.login_ns = 5e6;
+  World world{topology, settings};
+  world.run();
+  const report::RunResult result = world.result();
+  EXPECT_GT(result.operations.logins_refused, 0U);
+  EXPECT_EQ(result.series[18].connected, plan.clients()) << "everybody is back";
+  EXPECT_EQ(result.ledger.lost, 0U);
+  EXPECT_EQ(result.ledger.acknowledged, plan.send_count());
+}
+
 TEST(World, ABusyServerSleepsLessOftenThanItTurns) {
   Scenario scenario = small_town();
   const auto wakes_a_turn = [&](double rate) {
