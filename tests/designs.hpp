@@ -1,5 +1,6 @@
 #pragma once
 
+#include "scenarios/yaml/design.hpp"
 #include "server/base/queue_design.hpp"
 
 #include <gtest/gtest.h>
@@ -9,10 +10,7 @@
 namespace clamor::test {
 
 /// A design as a server's settings name it.
-inline std::string setting_of(const DesignSpec& spec) {
-  if (spec.design != QueueDesign::hybrid) return std::string{name_of(spec.design)};
-  return "{hybrid: {threshold: " + std::to_string(spec.threshold) + "}}";
-}
+inline std::string setting_of(const DesignSpec& spec) { return scenario::design_yaml(spec); }
 
 /// Names a parameterised suite's tests by their design.
 inline std::string design_test_name(const testing::TestParamInfo<DesignSpec>& of) {

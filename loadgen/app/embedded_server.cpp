@@ -4,6 +4,7 @@
 #include "loadgen/app/scrape.hpp"
 #include "loadgen/net/connections.hpp"
 #include "loadgen/net/target.hpp"
+#include "scenarios/yaml/design.hpp"
 #include "scenarios/yaml/values.hpp"
 #include "server/tls/context.hpp"
 #include "server/tls/dev_certificate.hpp"
@@ -33,11 +34,6 @@ std::string draw_secret() {
   std::string text;
   for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
   return text;
-}
-
-std::string design_text(const DesignSpec& design) {
-  if (design.design != QueueDesign::hybrid) return std::string{name_of(design.design)};
-  return fmt::format("{{hybrid: {{threshold: {}}}}}", design.threshold);
 }
 
 /// So many ports of the loopback that are free now, below the range that outgoing connections draw
@@ -90,7 +86,8 @@ std::string write_settings(const std::filesystem::path& folder, const scenario::
       "store: {{block_cache_bytes: {}, write_buffer_bytes: {}}}\n"
       "limits: {{group_members: {}, body_bytes: {}, message_bytes: {}}}\n",
       scenario::quoted_yaml((folder / "data").string()), scenario::quoted_yaml(secret),
-      design_text(design), scenario.durability == scenario::Durability::fsync ? "fsync" : "os",
+      scenario::design_yaml(design),
+      scenario.durability == scenario::Durability::fsync ? "fsync" : "os",
       name_of(scenario.ack_after), name_of(scenario.payload),
       scenario::format_duration(scenario.heartbeat.interval),
       scenario::format_duration(scenario.heartbeat.offline_after),

@@ -117,8 +117,7 @@ void add_load_command(CLI::App& root, std::function<int()>& chosen) {
   using scenario::add_text_option;
   Arguments& typed = *arguments;
   add_text_option(*command, "--design", typed.design,
-                  "per_user, per_member, per_group, hybrid or hybrid(MEMBERS) (default: the "
-                  "scenario's first)");
+                  std::string{scenario::design_choices} + " (default: the scenario's first)");
   add_text_option(
       *command, "--target", typed.target,
       "ws://host:port or wss://host:port of a running server with an empty store, several nodes "

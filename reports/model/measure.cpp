@@ -47,7 +47,8 @@ constexpr std::array all{
     Measure{Figure::entries_per_message, "Queue entries per message", "entries/message",
             Quantity::count, Best::neither,
             [](const RunResult& r) {
-              return per(to_double(r.operations.queue_entries), to_double(r.operations.records));
+              const std::uint64_t sent = r.operations.records - r.operations.mode_records;
+              return per(to_double(r.operations.queue_entries), to_double(sent));
             }},
     Measure{Figure::fan_out_lag, "Fan-out lag at most, records", "fan-out lag", Quantity::count,
             Best::neither, [](const RunResult& r) { return to_double(r.server.fan_out_lag_max); }},

@@ -42,6 +42,11 @@ void compare_counters(std::span<const Pair> pairs, Twins& out) {
     if (counter.counter_class != CounterClass::logical) continue;
     for (const auto& [live, simulated] : whole) {
       if (value(*live) == value(*simulated)) continue;
+      // Modes follow from the order of logins and messages, which is each run's own; and with them
+      // records and entries.
+      const bool by_modes = live->design.design == QueueDesign::adaptive &&
+                            counter.member != &Operations::membership_intervals;
+      if (by_modes) continue;
       out.not_equal.push_back(std::string{counter.name} + " = " +
                               grouped(live->operations.*counter.member) + " live, " +
                               grouped(simulated->operations.*counter.member) + " simulated");

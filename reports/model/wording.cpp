@@ -10,6 +10,7 @@ namespace clamor::report {
 std::string label_of(const DesignSpec& design) {
   std::string label{name_of(design.design)};
   if (design.design == QueueDesign::hybrid) label += "(" + std::to_string(design.threshold) + ")";
+  if (design.design == QueueDesign::adaptive) label += "(" + std::to_string(design.window) + ")";
   return label;
 }
 

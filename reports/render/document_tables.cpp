@@ -22,7 +22,8 @@ double mean(const Arm& arm, const std::function<double(const RunResult&)>& value
 }
 
 double per_message(const RunResult& run, std::uint64_t n) {
-  return run.operations.records == 0 ? 0 : to_double(n) / to_double(run.operations.records);
+  const std::uint64_t messages = run.operations.records - run.operations.mode_records;
+  return messages == 0 ? 0 : to_double(n) / to_double(messages);
 }
 
 /// How one row of figures is written.
@@ -100,11 +101,13 @@ std::string quantiles_text(const Histogram& h) {
                     duration_text(to_double(h.quantile(0.99))), " / ");
 }
 
-/// Entries that one message to a group of that size adds: M, or none; ARCHITECTURE, "The designs".
-std::uint64_t entries_of(const DesignSpec& design, std::uint32_t members) {
+/// Entries that one message to a group of that size adds: M, or none, or those of the members who
+/// come back often; ARCHITECTURE, "The designs".
+std::string entries_of(const DesignSpec& design, std::uint32_t members) {
+  if (design.design == QueueDesign::adaptive) return "0–" + grouped(members);
   const bool none = design.design == QueueDesign::per_group ||
                     (design.design == QueueDesign::hybrid && members > design.threshold);
-  return none ? 0 : members;
+  return none ? "0" : grouped(members);
 }
 
 std::string designs_caption(const Comparison& comparison) {
@@ -168,8 +171,7 @@ Table group_facts_table(std::span<const Arm> arms) {
                       {percent(group.message_share), Tone::plain, {}}},
             .code = true};
     for (const Arm* arm : designs) {
-      row.cells.push_back(
-          {grouped(entries_of(arm->figures->design, group.members)), Tone::plain, {}});
+      row.cells.push_back({entries_of(arm->figures->design, group.members), Tone::plain, {}});
     }
     table.rows.push_back(std::move(row));
   }

@@ -133,6 +133,7 @@ struct Writer {
   static Json to(const DesignSpec& design) {
     Json json{{"name", name_of(design.design)}};
     if (design.design == QueueDesign::hybrid) json["threshold"] = design.threshold;
+    if (design.design == QueueDesign::adaptive) json["window"] = design.window;
     return json;
   }
   static Json to(const LedgerTotals& ledger) {
@@ -272,6 +273,7 @@ struct Reader {
     if (!known) throw ResultFormatError{where + ".name: '" + name + "' is no queue design"};
     design.design = *known;
     if (j.contains("threshold")) Reader{j, where}("threshold", design.threshold);
+    if (j.contains("window")) Reader{j, where}("window", design.window);
   }
   static void from(const Json& j, const std::string& where, LedgerTotals& ledger) {
     object(j, where);

@@ -30,7 +30,7 @@ groups:                                    # classes of groups: so many, of so m
   - {name: everyone, count: 1,  members: 400, online: 0.5}  # half of them never connect
 
 deployment: {cores: 1, clients_per_server: 20000, memory_mib: 192}   # memory: of a server's store
-designs: [per_user, per_group]             # also: per_member, {hybrid: {threshold: 500}}
+designs: [per_user, per_group]             # also: per_member, {hybrid: {threshold: 500}}, adaptive
 durability: os                             # fsync: acknowledge only what is on the disk
 ack_after: log                             # fanout: also only what is in the sync queues
 payload: reference                         # copy: queue entries carry the message, no look-up later

@@ -1,3 +1,4 @@
+#include "scenarios/yaml/design.hpp"
 #include "scenarios/yaml/scenario_file.hpp"
 #include "scenarios/yaml/values.hpp"
 
@@ -55,9 +56,7 @@ std::string servers_text(const Scenario& scenario) {
   std::string designs;
   for (const DesignSpec& spec : scenario.designs) {
     if (!designs.empty()) designs += ", ";
-    designs += spec.design == QueueDesign::hybrid
-                   ? fmt::format("{{hybrid: {{threshold: {}}}}}", spec.threshold)
-                   : std::string{name_of(spec.design)};
+    designs += design_yaml(spec);
   }
   return fmt::format("deployment: {{cores: {}, memory_mib: {}, clients_per_server: {}}}\n",
                      scenario.deployment.cores, scenario.deployment.memory_mib,

@@ -1,6 +1,7 @@
 #include "scenarios/yaml/run_arguments.hpp"
 
 #include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/design.hpp"
 #include "scenarios/yaml/values.hpp"
 
 #include <algorithm>
@@ -24,23 +25,26 @@ std::optional<DesignSpec> parse_design(std::string_view text, const Scenario& sc
                                     [&](const DesignSpec& spec) { return spec.design == *design; });
     return named == scenario.designs.end() ? DesignSpec{*design} : *named;
   }
-  if (*design != QueueDesign::hybrid || !text.ends_with(')')) return std::nullopt;
-  const auto threshold = parse_whole(text.substr(open + 1, text.size() - open - 2));
-  if (!threshold || *threshold == 0 || *threshold > std::numeric_limits<std::uint32_t>::max()) {
+  if (!text.ends_with(')')) return std::nullopt;
+  const auto knob = parse_whole(text.substr(open + 1, text.size() - open - 2));
+  if (!knob || *knob == 0 || *knob > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+  DesignSpec spec{*design};
+  if (*design == QueueDesign::hybrid) {
+    spec.threshold = static_cast<std::uint32_t>(*knob);
+  } else if (*design == QueueDesign::adaptive && *knob >= window_min && *knob <= window_max) {
+    spec.window = static_cast<std::uint32_t>(*knob);
+  } else {
     return std::nullopt;
   }
-  return DesignSpec{*design, static_cast<std::uint32_t>(*threshold)};
+  return spec;
 }
 
 std::optional<DesignSpec> ArgumentReader::design(const char* option, const std::string& text,
                                                  const Scenario& scenario) {
   auto design = parse_design(text, scenario);
   if (!design) {
-    const std::vector<std::string> names{"per_user", "per_member", "per_group", "hybrid"};
-    fault(
-        fmt::format("{}: '{}' is no queue design; expected per_user, per_member, per_group, "
-                    "hybrid or hybrid(MEMBERS){}",
-                    option, text, did_you_mean(text, names)));
+    fault(fmt::format("{}: '{}' is no queue design; expected {}{}", option, text, design_choices,
+                      did_you_mean(text, design_names())));
   }
   return design;
 }

@@ -23,8 +23,12 @@ auto* add_text_option(App& command, const std::string& names, Typed& text,
       names, [&text](const std::string& typed) { text = typed; }, help);
 }
 
-/// Reads a design as a command line names it: `per_user`, `hybrid`, `hybrid(300)`. A bare name
-/// takes the knobs that the scenario gives that design.
+/// What a command line may name as a design.
+inline constexpr std::string_view design_choices =
+    "per_user, per_member, per_group, hybrid, hybrid(MEMBERS), adaptive or adaptive(WINDOW)";
+
+/// Reads a design as a command line names it: `per_user`, `hybrid`, `hybrid(300)`, `adaptive(32)`.
+/// A bare name takes the knobs that the scenario gives that design.
 [[nodiscard]] std::optional<DesignSpec> parse_design(std::string_view text,
                                                      const Scenario& scenario);
 

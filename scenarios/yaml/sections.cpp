@@ -1,5 +1,6 @@
 #include "scenarios/yaml/sections.hpp"
 
+#include "scenarios/yaml/design.hpp"
 #include "scenarios/yaml/values.hpp"
 
 #include <algorithm>
@@ -129,38 +130,6 @@ bool read_group(Faults& faults, const Node& node, const Scenario& scenario, Grou
   return good;
 }
 
-bool read_design(Faults& faults, const Node& node, DesignSpec& design) {
-  static const std::vector<std::string> names{"per_user", "per_member", "per_group", "hybrid"};
-  const bool with_knobs = node.kind == Node::Kind::map && node.keys.size() == 1;
-  const std::string name = with_knobs ? node.keys[0].name : node.scalar;
-  const Place place = with_knobs ? node.keys[0].place : node.place;
-  if (!with_knobs && node.kind != Node::Kind::scalar) {
-    faults.add(place, fmt::format("a design is {}; expected one of: {}, or {{hybrid: {{threshold: "
-                                  "500}}}}",
-                                  described(node), listed(names)));
-    return false;
-  }
-  const auto known = design_from_name(name);
-  if (!known) {
-    faults.add(place, fmt::format("design \"{}\" is {}; expected one of: {}{}", name,
-                                  name == "adaptive" ? "not supported yet" : "unknown",
-                                  listed(names), did_you_mean(name, names)));
-    return false;
-  }
-  design.design = *known;
-  if (!with_knobs) return true;
-  MapReader knobs{faults, node.items[0], name};
-  if (*known == QueueDesign::hybrid) {
-    knobs.read_whole("threshold", design.threshold, 1, population_max);
-    knobs.finish();
-  } else {
-    faults.add(node.items[0].place, fmt::format("design \"{}\" has no knobs; expected the name "
-                                                "alone",
-                                                name));
-  }
-  return true;
-}
-
 }  // namespace
 
 void read_shares(Faults& faults, MapReader& map, std::string_view key,
@@ -276,10 +245,8 @@ void read_servers(Faults& faults, MapReader& root, Scenario& scenario) {
   });
   const Node* designs = root.find("designs");
   if (!any && designs->kind == Node::Kind::sequence) {
-    root.fault(
-        "designs",
-        "designs is an empty list; expected at least one of: per_user, per_member, per_group, "
-        "hybrid");
+    root.fault("designs", fmt::format("designs is an empty list; expected at least one of: {}",
+                                      listed(design_names())));
   }
   root.read_choice<Durability>("durability", scenario.durability,
                                {{"fsync", Durability::fsync}, {"os", Durability::os}});

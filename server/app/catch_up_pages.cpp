@@ -370,12 +370,13 @@ bool CatchUpReader::emit(const Context& context, CatchUp::Progress& progress,
                          const core::Record& record, std::span<const std::byte> body) {
   const auto next = next_of(context, progress);
   if (!next || record.id != *next) return true;
-  const std::size_t bytes = protocol::record_header_bytes + body.size();
+  const protocol::Bytes shown = protocol::shown_body(record, body);
+  const std::size_t bytes = protocol::record_header_bytes + shown.size();
   if (!core::page_takes(limits_, context.page.items(), context.page.bytes(), bytes)) return false;
   if (*next > progress.at + 1) {
     context.page.add(protocol::IntervalStart{progress.channel, *next});
   }
-  context.page.add(protocol::RecordFrame{record, body});
+  context.page.add(protocol::RecordFrame{record, shown});
   progress.at = record.id;
   ++node_.operations.catch_up_deliveries;
   return true;

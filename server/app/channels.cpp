@@ -74,6 +74,7 @@ Channels::SendAnswer Channels::send(UserId user, DeviceId device, std::uint32_t 
          .client_message_id = send.client_message_id,
          .accepted_at = now},
         send, target, commit);
+    follow_modes(channel, now, commit);
   }
   return {.accepted = accepted, .refused = std::nullopt};
 }
@@ -162,6 +163,7 @@ ChangeResult Channels::join(ChannelId id, UserId user, Instant now, store::Commi
   const MessageId at = append(channels_[*index], RecordKind::join, body, now, commit);
   open_interval(*index, user, at);
   follow_design(channels_[*index], now, commit);
+  follow_modes(channels_[*index], now, commit);
   return at;
 }
 
@@ -179,6 +181,7 @@ ChangeResult Channels::leave(ChannelId id, UserId user, Instant now, store::Comm
   const MessageId at = append(channel, RecordKind::leave, body, now, commit);
   close_interval(channel, user, at);
   follow_design(channel, now, commit);
+  follow_modes(channel, now, commit);
   return at;
 }
 
@@ -216,7 +219,8 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
     Channel& channel = channels_[index];
     CLAMOR_ASSERT(record.id == channel.head.durable_head + 1);
     const bool continues = run.count != 0 && run.channel == record.channel &&
-                           record.kind != RecordKind::design_changed;
+                           record.kind != RecordKind::design_changed &&
+                           record.kind != RecordKind::member_mode;
     if (!continues) {
       if (run.count != 0) plan_run(known(run.channel), run, out);
       run = {record.channel, record.id, 0};
@@ -229,6 +233,9 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
     if (record.kind == RecordKind::design_changed) {
       channel.head.design = static_cast<ChannelDesign>(commit.batch.body(i)[0]);
       channel.queue_from = record.id;
+    }
+    if (record.kind == RecordKind::member_mode) {
+      set_modes(channel, record.id, commit.batch.body(i));
     }
     ++run.count;
     channel.head.durable_head = record.id;
@@ -262,7 +269,7 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
 
 void Channels::plan_run(Channel& channel, const core::RecordRun& run, Planned& out) {
   plan_.clear();
-  core::plan_durable(channel.head.design, run, channel.members, plan_);
+  core::plan_durable(channel.head.design, run, channel.members, channel.member_queue_from, plan_);
   out.entries += plan_.entry_count;
   if (plan_.entry_count != 0) {
     channel.owed = std::max(channel.owed, run.first + (run.count - 1));
@@ -270,7 +277,11 @@ void Channels::plan_run(Channel& channel, const core::RecordRun& run, Planned& o
   out.user_partition_pairs += plan_.user_partition_pairs;
   auto& fan_out = out.fan_out;
   fan_out.entries.insert(fan_out.entries.end(), plan_.entries.begin(), plan_.entries.end());
-  fan_out.runs.push_back({channel.id, channel.head.design, fan_out.entries.size()});
+  // A member who has a queue under adaptive has it as under per_user.
+  const ChannelDesign layout = channel.head.design == ChannelDesign::adaptive
+                                   ? ChannelDesign::per_user
+                                   : channel.head.design;
+  fan_out.runs.push_back({channel.id, layout, fan_out.entries.size()});
   out.runs.push_back(run);
 }
 
@@ -351,9 +362,13 @@ Channels::Sender& Channels::sender(ChannelIndex channel, UserId user, DeviceId d
 
 void Channels::open_interval(ChannelIndex index, UserId user, MessageId at) {
   Channel& channel = channels_[index];
-  const std::size_t last = rows_of(channel, user).second;
-  channel.members.insert(channel.members.begin() + static_cast<std::ptrdiff_t>(last),
+  const auto last = static_cast<std::ptrdiff_t>(rows_of(channel, user).second);
+  channel.members.insert(channel.members.begin() + last,
                          {user, core::partition_of(user, settings_.partitions), {.join = at}});
+  if (is_adaptive()) {
+    channel.member_queue_from.insert(channel.member_queue_from.begin() + last, core::no_queue);
+    channel.reads.insert(channel.reads.begin() + last, core::MemberReads{});
+  }
   channel.last_join = std::max(channel.last_join, at);
   ++channel.members_now;
 }
@@ -362,6 +377,7 @@ void Channels::close_interval(Channel& channel, UserId user, MessageId at) {
   const auto [first, last] = rows_of(channel, user);
   CLAMOR_ASSERT(first != last);
   channel.members[last - 1].interval.leave = at;
+  if (is_adaptive()) channel.reads[last - 1] = {};  // Its mode changes no more.
   --channel.members_now;
 }
 

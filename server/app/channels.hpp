@@ -8,6 +8,7 @@
 #include "server/core/accept.hpp"
 #include "server/core/channel.hpp"
 #include "server/core/fan_out.hpp"
+#include "server/core/member_mode.hpp"
 #include "server/core/membership.hpp"
 #include "server/core/record.hpp"
 #include "server/core/unread.hpp"
@@ -49,6 +50,10 @@ struct Channel {
   std::uint32_t members_now = 0;                                    ///< After tentative records.
   UserId admin;                                                     ///< Who created it.
   std::vector<core::MemberRow> members;  ///< One row an interval, by (partition, user, join).
+  // Under adaptive, one a row of members; else empty:
+  std::vector<MessageId> member_queue_from;  ///< By durable member_mode records; or no_queue.
+  std::vector<core::MemberReads> reads;      ///< In the window under way.
+  MessageId watched_from;                    ///< Reads behind it were seen.
 
   /// Up to which record unread ones are counted.
   [[nodiscard]] core::CountedId counted_head() const { return {announced, announced_uncountable}; }
@@ -100,6 +105,9 @@ class Channels {
                                   store::Commit& commit);
   [[nodiscard]] ChangeResult leave(ChannelId channel, UserId user, Instant now,
                                    store::Commit& commit);
+  /// A catch-up of the user begins at what a device holds. Under adaptive it is a read where there
+  /// is more. O(log members).
+  void note_catch_up(ChannelIndex channel, UserId user, MessageId held);
 
   // --- durability
   /// Advances durable heads over a commit that is in the log and plans its durable fan-out.
@@ -144,6 +152,13 @@ class Channels {
   [[nodiscard]] std::size_t size() const { return channels_.size(); }
   /// Appends the user's intervals in the channel to `out`. O(log members).
   void add_intervals(ChannelIndex channel, UserId user, std::vector<core::Interval>& out) const;
+  /// How the user's catch-up finds the channel: by which layout, and from which record on its queue
+  /// has entries. Under adaptive that is the member's own. O(log members).
+  struct Served {
+    core::ChannelDesign design = core::ChannelDesign::per_user;
+    MessageId queue_from;
+  };
+  [[nodiscard]] Served served(ChannelIndex channel, UserId user) const;
   /// Whether the user is in the channel, tentative joins and leaves included. O(log members).
   [[nodiscard]] bool is_member(ChannelIndex channel, UserId user) const {
     return is_member(channels_[channel], user);
@@ -210,6 +225,14 @@ class Channels {
                    Instant now, store::Commit& commit);
   /// Appends a design_changed record where the number of members asks for it.
   void follow_design(Channel& channel, Instant now, store::Commit& commit);
+  /// Under adaptive: where a window ends, appends a member_mode record for those whose mode
+  /// changes.
+  void follow_modes(Channel& channel, Instant now, store::Commit& commit);
+  /// Applies a durable member_mode record.
+  void set_modes(Channel& channel, MessageId at, std::span<const std::byte> body);
+  [[nodiscard]] bool is_adaptive() const {
+    return settings_.design.design == QueueDesign::adaptive;
+  }
   /// Adds the users whom the record lets join, if it is a join.
   static void add_joins(const Channel& channel, MessageId id, std::vector<store::UserChannel>& out);
   void plan_run(Channel& channel, const core::RecordRun& run, Planned& out);
@@ -225,19 +248,30 @@ class Channels {
   std::unordered_map<ChannelIndex, std::vector<MessageId>> redacted_;  ///< Where listed; sorted.
   std::vector<JournalSequence> journal_ends_;                          ///< By partition; tentative.
   core::DurablePlan plan_;
+  std::vector<std::uint32_t> changed_;
   std::vector<core::Interval> scratch_;
 };
 
-// Bodies of server-made records: join and leave list their users, design_changed names the design.
+// Bodies of server-made records: join and leave list their users, design_changed names the design,
+// member_mode lists users, each with a byte: 1 from here on it has a queue, 0 it has none.
 void append_user(UserId user, std::vector<std::byte>& body);
 /// Calls each(user) for the users that the body of a join, leave or kick names.
 template <class Each>
 void for_each_user(std::span<const std::byte> body, Each&& each);
 [[nodiscard]] UserId user_at(std::span<const std::byte> body, std::size_t index);
+void append_mode(UserId user, bool queued, std::vector<std::byte>& body);
+/// Calls each(user, queued) for the users that the body of a member_mode names.
+template <class Each>
+void for_each_mode(std::span<const std::byte> body, Each&& each);
 
 template <class Each>
 void for_each_user(std::span<const std::byte> body, Each&& each) {
   for (std::size_t i = 0; i < body.size() / 8; ++i) each(user_at(body, i));
+}
+
+template <class Each>
+void for_each_mode(std::span<const std::byte> body, Each&& each) {
+  for (; body.size() >= 9; body = body.subspan(9)) each(user_at(body, 0), body[8] != std::byte{0});
 }
 
 }  // namespace clamor::server

@@ -18,6 +18,7 @@ void Channels::restore(const core::Record& record, std::span<const std::byte> bo
   const ChannelIndex index = known ? *known : add_channel(record.channel);
   channels_[index].head.head = record.id;
   channels_[index].head.durable_head = record.id;
+  channels_[index].watched_from = record.id;
   channels_[index].uncountable = record.uncountable;
   set_announced(index, record);
   mark_read(index, record, body);
@@ -45,6 +46,15 @@ void Channels::restore(const core::Record& record, std::span<const std::byte> bo
       channels_[index].next_design = static_cast<ChannelDesign>(body[0]);
       channels_[index].queue_from = record.id;
       break;
+    case RecordKind::member_mode: {
+      Channel& channel = channels_[index];
+      set_modes(channel, record.id, body);
+      for (std::size_t row = 0; row < channel.reads.size(); ++row) {
+        channel.reads[row].queued = channel.members[row].interval.leave == core::Interval::open &&
+                                    channel.member_queue_from[row] != core::no_queue;
+      }
+      break;
+    }
   }
   Channel& channel = channels_[index];
   if (record.id == MessageId{1}) {

@@ -103,7 +103,8 @@ void Frontend::register_channels(gateway::SessionId id, CatchUp& catch_up,
     if (!node_.bus.is_up(node)) return refuse_unavailable(id);
     wanted.round = catch_up.round;
     wanted.wants_unread = sessions_.find(id)->wants_unread;
-    if (node_.settings.payload == QueuePayload::copy) {
+    if (node_.settings.payload == QueuePayload::copy ||
+        node_.settings.design.design == QueueDesign::adaptive) {
       for (const ChannelId channel : wanted.channels)
         wanted.held.push_back(catch_up.holds(channel));
     }

@@ -138,7 +138,8 @@ void Frontend::give_to_joiner(LiveIndex index, gateway::SessionId id, const core
     return;
   }
   send_after_pages(id, *session,
-                   {frame_of(protocol::RecordFrame{record, body}), record.channel, record.id});
+                   {frame_of(protocol::RecordFrame{record, protocol::shown_body(record, body)}),
+                    record.channel, record.id});
   if (record.kind != core::RecordKind::leave && record.kind != core::RecordKind::kick) return;
   const auto user = sessions_.user_of(id);
   for_each_user(body, [&](UserId left) {

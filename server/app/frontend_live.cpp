@@ -109,8 +109,9 @@ void Frontend::deliver(LiveIndex index, const core::Record& record, std::span<co
   LiveChannel& live = live_.at(index);
   live.relayed = record.id;
   if (!live.slots.empty()) {
-    const CatchUp::Waiting waiting{frame_of(protocol::RecordFrame{record, body}), record.channel,
-                                   record.id};
+    const CatchUp::Waiting waiting{
+        frame_of(protocol::RecordFrame{record, protocol::shown_body(record, body)}), record.channel,
+        record.id};
     const auto sender = core::is_sent(record.kind)
                             ? sessions_.find_device(record.sender, record.device)
                             : std::nullopt;

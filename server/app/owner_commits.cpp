@@ -89,6 +89,7 @@ void Owner::publish(const PendingCommit& pending) {
     tail_.add(index, pending.commit, i, node_.now);
     const bool answered = add_answer(pending.requests[i], channels_->channel(index), record, i);
     if (!answered) ++acks_held;
+    if (record.kind == core::RecordKind::member_mode) ++node_.operations.mode_records;
     if (record.kind == core::RecordKind::join) {
       // A gateway that learns of it registers before the join itself goes out, where it is near.
       send_published(pending.commit);

@@ -169,7 +169,8 @@ void Owner::answer(NodeId from, bus::Ticket session, ChannelId channel,
 }
 
 void Owner::note_requests(NodeId from, const bus::Answer& answer) {
-  // The first new record answers the request; a design_changed behind it answers nobody.
+  // The first new record answers the request; a design_changed or member_mode behind it answers
+  // nobody.
   open_.requests.push_back({from, answer});
   open_.requests.resize(open_.commit->batch.size());
 }
@@ -313,6 +314,8 @@ void Owner::handle(NodeId from, bus::Register&& wanted) {
     const auto index = channels_->find(id);
     if (!index) continue;
     if (i < wanted.held.size()) {
+      // Further rounds of a catch-up only go on with what its first one began.
+      if (wanted.round == 1) channels_->note_catch_up(*index, wanted.user, wanted.held[i]);
       for (const MessageId gone : channels_->redacted(*index, wanted.held[i])) {
         answer.redacted.push_back({id, gone});
       }
@@ -329,6 +332,7 @@ void Owner::handle(NodeId from, bus::Register&& wanted) {
 bus::ChannelState Owner::state_of(ChannelIndex index, UserId user,
                                   std::vector<core::Interval>& intervals) const {
   const Channel& channel = channels_->channel(index);
+  const Channels::Served served = channels_->served(index, user);
   const std::size_t begin = intervals.size();
   channels_->add_intervals(index, user, intervals);
   // Joins and leaves that are not durable yet take effect when they are.
@@ -339,9 +343,9 @@ bus::ChannelState Owner::state_of(ChannelIndex index, UserId user,
   return {.channel = channel.id,
           .head = head,
           .covered = channel.covered,
-          .queue_from = channel.queue_from,
+          .queue_from = served.queue_from,
           .incarnation = channel.head.incarnation,
-          .design = channel.head.design,
+          .design = served.design,
           .registered = member,
           .intervals_end = static_cast<std::uint32_t>(intervals.size())};
 }

@@ -1,6 +1,7 @@
 #include "server/app/settings.hpp"
 
 #include "scenarios/yaml/config_error.hpp"
+#include "scenarios/yaml/design.hpp"
 #include "scenarios/yaml/document.hpp"
 #include "scenarios/yaml/reader.hpp"
 #include "scenarios/yaml/values.hpp"
@@ -38,29 +39,6 @@ std::string tls_text(const Settings& settings) {
   if (!settings.tls) return "# tls: not set, connections are plain";
   return fmt::format("tls: {{certificate: {}, key: {}}}", quoted(settings.tls->certificate),
                      quoted(settings.tls->key));
-}
-
-void read_design(Faults& faults, const Node& node, DesignSpec& design) {
-  if (node.kind == Node::Kind::map) {
-    MapReader map{faults, node, "design"};
-    if (const Node* const hybrid = map.require("hybrid")) {
-      design.design = QueueDesign::hybrid;
-      MapReader knobs{faults, *hybrid, "hybrid"};
-      knobs.read_whole("threshold", design.threshold, 1U, u32_max);
-      knobs.finish();
-    }
-    map.finish();
-    return;
-  }
-  std::string name;
-  if (!scenario::read_text(faults, node, "design", name)) return;
-  if (const auto known = design_from_name(name)) {
-    design.design = *known;
-    return;
-  }
-  const std::vector<std::string> names{"per_user", "per_member", "per_group", "hybrid"};
-  faults.add(node.place, fmt::format("design \"{}\" is unknown; expected one of {}{}", name,
-                                     scenario::listed(names), scenario::did_you_mean(name, names)));
 }
 
 void read_heartbeat(Faults& faults, const Node& node, Settings& settings) {
@@ -236,7 +214,8 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
   map.read_choice<QueuePayload>(
       "payload", settings.payload,
       {{"reference", QueuePayload::reference}, {"copy", QueuePayload::copy}});
-  if (const Node* const node = map.find("design")) read_design(faults, *node, settings.design);
+  if (const Node* const node = map.find("design"))
+    scenario::read_design(faults, *node, settings.design);
   if (const Node* const node = map.find("tls")) read_tls(faults, *node, settings);
   if (const Node* const node = map.find("login")) read_login(faults, *node, settings);
   if (const Node* const node = map.find("heartbeat")) read_heartbeat(faults, *node, settings);
@@ -371,15 +350,14 @@ std::uint64_t rate_seed(const std::string& secret) {
 }
 
 std::string layout_of(const DesignSpec& design) {
+  // Whether members have queues is in the log, whatever the window was.
   if (design.design != QueueDesign::hybrid) return std::string{name_of(design.design)};
   return fmt::format("hybrid up to {} members", design.threshold);
 }
 
 std::string print_settings(const Settings& s) {
   const auto text = [](Duration duration) { return scenario::format_duration(duration); };
-  const std::string design = s.design.design == QueueDesign::hybrid
-                                 ? fmt::format("{{hybrid: {{threshold: {}}}}}", s.design.threshold)
-                                 : std::string{name_of(s.design.design)};
+  const std::string design = scenario::design_yaml(s.design);
   return print_nodes(s) +
          fmt::format(
              R"(data: {}

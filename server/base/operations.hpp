@@ -40,6 +40,7 @@ struct Operations {
   std::uint64_t interest_updates = 0;
   std::uint64_t presence_changes = 0;  ///< Changes of status told of a user who is watched.
   std::uint64_t presence_notices = 0;  ///< (status of a user, session that was told).
+  std::uint64_t mode_records = 0;  ///< Of the records those that are member_mode: adaptive only.
   // physical
   std::uint64_t wakes = 0;  ///< Times an I/O thread had gone to sleep, nothing to do.
   std::uint64_t turns = 0;
@@ -109,6 +110,7 @@ inline constexpr std::array operation_counters{
     OperationCounter{"interest_updates", CounterClass::phase, &Operations::interest_updates},
     OperationCounter{"presence_changes", CounterClass::phase, &Operations::presence_changes},
     OperationCounter{"presence_notices", CounterClass::phase, &Operations::presence_notices},
+    OperationCounter{"mode_records", CounterClass::phase, &Operations::mode_records},
     OperationCounter{"wakes", CounterClass::physical, &Operations::wakes},
     OperationCounter{"turns", CounterClass::physical, &Operations::turns},
     OperationCounter{"turn_ns", CounterClass::physical, &Operations::turn_ns},

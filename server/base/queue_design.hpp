@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,7 +9,11 @@
 namespace clamor {
 
 /// How the durable sync queues are laid out; see ARCHITECTURE.md, "The designs".
-enum class QueueDesign : std::uint8_t { per_user, per_member, per_group, hybrid };
+enum class QueueDesign : std::uint8_t { per_user, per_member, per_group, hybrid, adaptive };
+/// Every one of them, in the order of lists and reports.
+inline constexpr std::array queue_designs{QueueDesign::per_user, QueueDesign::per_member,
+                                          QueueDesign::per_group, QueueDesign::hybrid,
+                                          QueueDesign::adaptive};
 
 /// What an entry of a sync queue carries.
 enum class QueuePayload : std::uint8_t {
@@ -24,8 +29,13 @@ enum class QueuePayload : std::uint8_t {
 struct DesignSpec {
   QueueDesign design = QueueDesign::per_user;
   std::uint32_t threshold = 500;  ///< hybrid only: per_user up to so many members, else per_group.
+  std::uint32_t window = 16;  ///< adaptive only: records between two looks at a channel's members.
   bool operator==(const DesignSpec&) const = default;
 };
+
+/// Bounds of DesignSpec::window. Below, member_mode records would be a good part of the log.
+inline constexpr std::uint32_t window_min = 4;
+inline constexpr std::uint32_t window_max = 10'000;
 
 /// What the ack of a send waits for, beside the log.
 enum class AckAfter : std::uint8_t {
@@ -47,13 +57,14 @@ enum class AckAfter : std::uint8_t {
       return "per_group";
     case QueueDesign::hybrid:
       return "hybrid";
+    case QueueDesign::adaptive:
+      return "adaptive";
   }
   return "?";
 }
 
 [[nodiscard]] constexpr std::optional<QueueDesign> design_from_name(std::string_view name) {
-  for (const QueueDesign design : {QueueDesign::per_user, QueueDesign::per_member,
-                                   QueueDesign::per_group, QueueDesign::hybrid}) {
+  for (const QueueDesign design : queue_designs) {
     if (name_of(design) == name) return design;
   }
   return std::nullopt;

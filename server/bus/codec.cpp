@@ -47,6 +47,8 @@ bool is_known(core::ChannelDesign value) {
     case core::ChannelDesign::per_member:
     case core::ChannelDesign::per_group:
       return true;
+    case core::ChannelDesign::adaptive:
+      return false;  // A member's mode is one of the others.
   }
   return false;
 }
@@ -62,6 +64,7 @@ bool is_known(core::RecordKind value) {
     case core::RecordKind::deletion:
     case core::RecordKind::reaction:
     case core::RecordKind::reaction_removed:
+    case core::RecordKind::member_mode:
       return true;
   }
   return false;

@@ -70,8 +70,8 @@ struct Register {
   std::uint32_t round = 0;  ///< Of the session's catch-up; 0: none waits for the answer.
   UserId user;
   std::vector<ChannelId> channels;
-  /// `payload: copy`: what the session's device holds of each, so that the answer lists redacted
-  /// records above.
+  /// What the session's device holds of each. With `payload: copy` the answer lists redacted
+  /// records above; under `adaptive` a first round to which there is more is a read. Else empty.
   std::vector<MessageId> held;
   bool wants_unread = false;  ///< Of the session: the answer counts what its user has not read.
 };
@@ -267,7 +267,7 @@ struct ChannelState {
   MessageId covered;
   MessageId queue_from;
   std::uint32_t incarnation = 1;
-  core::ChannelDesign design = core::ChannelDesign::per_user;
+  core::ChannelDesign design = core::ChannelDesign::per_user;  ///< For this user: not adaptive.
   bool registered = false;          ///< The user is in it: the sender gets its records.
   std::uint32_t intervals_end = 0;  ///< The user's end here; they begin where the last ended.
   protocol::UnreadState unread;     ///< Where the session wants it.

@@ -7,7 +7,8 @@
 namespace clamor::core {
 
 /// How one channel's sync entries are laid out right now: hybrid resolved to one of the others.
-enum class ChannelDesign : std::uint8_t { per_user, per_member, per_group };
+/// Under adaptive it is each member's own matter: per_user or per_group.
+enum class ChannelDesign : std::uint8_t { per_user, per_member, per_group, adaptive };
 
 /// Head of one channel's log. Owned by the channel's partition. 24 bytes. Where a design can
 /// change, its owner also keeps the id of the last design_changed (ChannelSync::queue_from).

@@ -33,6 +33,8 @@ ChannelDesign effective_design(const DesignSpec& spec, ChannelDesign current,
       return ChannelDesign::per_member;
     case QueueDesign::per_group:
       return ChannelDesign::per_group;
+    case QueueDesign::adaptive:
+      return ChannelDesign::adaptive;
     case QueueDesign::hybrid:
       break;
   }
@@ -43,6 +45,14 @@ ChannelDesign effective_design(const DesignSpec& spec, ChannelDesign current,
 
 void plan_durable(ChannelDesign design, const RecordRun& run, std::span<const MemberRow> rows,
                   DurablePlan& out) {
+  CLAMOR_ASSERT(design != ChannelDesign::adaptive);
+  plan_durable(design, run, rows, {}, out);
+}
+
+void plan_durable(ChannelDesign design, const RecordRun& run, std::span<const MemberRow> rows,
+                  std::span<const MessageId> queue_from, DurablePlan& out) {
+  const bool by_member = design == ChannelDesign::adaptive;
+  CLAMOR_ASSERT(!by_member || queue_from.size() == rows.size());
   if (design == ChannelDesign::per_group || run.count == 0) return;
   const MessageId run_last = run.first + (run.count - 1);
   for (std::size_t i = 0; i < rows.size();) {
@@ -51,7 +61,8 @@ void plan_durable(ChannelDesign design, const RecordRun& run, std::span<const Me
     out.partial.clear();
     for (; i < rows.size() && rows[i].partition == partition; ++i) {
       const MemberRow& row = rows[i];
-      const Interval part{std::max(row.interval.join, run.first),
+      const MessageId from = by_member ? std::max(run.first, queue_from[i]) : run.first;
+      const Interval part{std::max(row.interval.join, from),
                           std::min(row.interval.leave, run_last)};
       if (part.join > part.leave) continue;
       const auto count = static_cast<std::uint32_t>(part.leave - part.join + 1);

@@ -25,7 +25,7 @@ struct MemberRow {
 };
 
 /// A run of consecutive records of one channel, in one commit and under one design: a
-/// design_changed record begins a new run.
+/// design_changed or member_mode record begins a new run.
 struct RecordRun {
   ChannelId channel;
   MessageId first;
@@ -60,12 +60,17 @@ struct DurablePlan {
 /// partitions get nothing: no entries, no pairs. The sender has a queue like anybody (its other
 /// devices read it). A member with several intervals may have several rows. @pre rows are sorted by
 /// partition. O(rows), and a sort of those rows of a partition whose intervals begin or end inside
-/// the run, where no other row covers it.
+/// the run, where no other row covers it. Under adaptive `queue_from` says for each row where its
+/// queue begins (no_queue: nowhere); it is not looked at under the others.
+void plan_durable(ChannelDesign design, const RecordRun& run, std::span<const MemberRow> rows,
+                  std::span<const MessageId> queue_from, DurablePlan& out);
+/// The same where no member has a mode of its own. @pre design is not adaptive.
 void plan_durable(ChannelDesign design, const RecordRun& run, std::span<const MemberRow> rows,
                   DurablePlan& out);
 
 /// Counts what plan_durable would: for callers whose rows are all open, already grouped by
-/// partition. The simulator's queues are lengths. O(1).
+/// partition. The simulator's queues are lengths. Under adaptive `members` are those with a queue.
+/// O(1).
 [[nodiscard]] constexpr std::uint64_t durable_entries(ChannelDesign design, std::uint64_t records,
                                                       std::uint64_t members) {
   return design == ChannelDesign::per_group ? 0 : records * members;

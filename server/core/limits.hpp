@@ -42,6 +42,9 @@ inline constexpr Duration device_expires_after = std::chrono::hours{30 * 24};
 /// Entries that a user's queues hold for devices that are away; beyond, reading logs costs less.
 inline constexpr std::uint64_t queue_entries_max = 100'000;
 
+/// Members whom one member_mode record names. More are looked at again a window later.
+inline constexpr std::uint32_t member_modes_max = 1000;
+
 /// Users whom one message mentions.
 inline constexpr std::uint32_t mentions_max = 50;
 /// Edits of one message: a deletion takes them all with it.

@@ -18,8 +18,9 @@ enum class RecordKind : std::uint8_t {
   deletion = 7,          ///< Of a message: its body, and its edits', are gone.
   reaction = 8,          ///< To a message.
   reaction_removed = 9,  ///< One that the sender made.
+  member_mode = 10,      ///< Under `adaptive`: how members are served from here on.
 };
-inline constexpr auto last_record_kind = RecordKind::reaction_removed;
+inline constexpr auto last_record_kind = RecordKind::member_mode;
 
 /// A record without its body: what decisions look at.
 struct Record {
@@ -37,12 +38,14 @@ struct Record {
   std::uint32_t body_bytes = 0;
 };
 
+/// Whether a record is about an earlier message, and is nothing without it.
+[[nodiscard]] constexpr bool needs_target(RecordKind kind) {
+  return kind >= RecordKind::edit && kind <= RecordKind::reaction_removed;
+}
 /// Whether a device sends records of the kind; the server makes the others.
 [[nodiscard]] constexpr bool is_sent(RecordKind kind) {
-  return kind == RecordKind::message || kind >= RecordKind::edit;
+  return kind == RecordKind::message || needs_target(kind);
 }
-/// Whether a record is about an earlier message, and is nothing without it.
-[[nodiscard]] constexpr bool needs_target(RecordKind kind) { return kind >= RecordKind::edit; }
 
 /// Whether a record counts as unread.
 [[nodiscard]] constexpr bool is_countable(RecordKind kind) { return kind == RecordKind::message; }

@@ -125,6 +125,11 @@ struct RecordFrame {
   core::Record record;
   Bytes body;
 };
+/// What a client gets of a record's body. Nothing of a member_mode's, which says who reads often:
+/// it is the server's alone.
+[[nodiscard]] inline Bytes shown_body(const core::Record& record, Bytes body) {
+  return record.kind == core::RecordKind::member_mode ? Bytes{} : body;
+}
 /// In a page before the first record of an interval that does not continue the one held: ids
 /// between the position and `join` are not the device's, its position moves to join - 1.
 struct IntervalStart {

@@ -140,8 +140,7 @@ void add_sim_command(CLI::App& root, std::function<int()>& chosen) {
       ->required();
   using scenario::add_text_option;
   add_text_option(*sim, "--design", arguments->design,
-                  "per_user, per_member, per_group, hybrid or hybrid(MEMBERS) (default: the "
-                  "scenario's first)");
+                  std::string{scenario::design_choices} + " (default: the scenario's first)");
   add_text_option(*sim, "--scale", arguments->scale,
                   "Times the scenario's population (default: its simulate.scale)")
       ->type_name("NUMBER");

@@ -120,6 +120,14 @@ std::span<const std::uint32_t> Topology::members_on(std::uint32_t channel,
                          static_cast<std::size_t>(end - begin));
 }
 
+std::uint32_t Topology::membership(std::uint32_t channel, std::uint32_t slot) const {
+  while (placement_[slot].devices == 0) --slot;  // The user's first.
+  const auto members = members_of(channel);
+  const auto at = std::lower_bound(members.begin(), members.end(), slot);
+  CLAMOR_ASSERT(at != members.end() && *at == slot);
+  return member_begin_[channel] + static_cast<std::uint32_t>(at - members.begin());
+}
+
 std::uint16_t Topology::owner_of(std::uint32_t channel) const {
   const PartitionId partition =
       core::partition_of(scenario::Plan::channel_id(channel), partitions_);

@@ -62,6 +62,16 @@ class Topology {
   /// The part of members_of(channel) that connects to `node`. O(log members).
   [[nodiscard]] std::span<const std::uint32_t> members_on(std::uint32_t channel,
                                                           std::uint32_t node) const;
+  /// Place of the channel's first member among all memberships; the others follow it.
+  [[nodiscard]] std::uint32_t first_membership(std::uint32_t channel) const {
+    return member_begin_[channel];
+  }
+  /// Place of the membership of a client's user. @pre the user is in the channel. O(log members).
+  [[nodiscard]] std::uint32_t membership(std::uint32_t channel, std::uint32_t slot) const;
+  /// Partition that holds the slot's user.
+  [[nodiscard]] std::uint16_t user_partition_of(std::uint32_t slot) const {
+    return partition_of_user_[user_[slot]];
+  }
   [[nodiscard]] std::uint16_t owner_of(std::uint32_t channel) const;
   /// Devices of all members.
   [[nodiscard]] std::uint32_t devices_in(std::uint32_t channel) const {

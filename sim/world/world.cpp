@@ -72,8 +72,14 @@ World::World(const Topology& topology, const WorldSettings& settings)
     waiting_[channel] = static_cast<std::uint32_t>(topology.members_of(channel).size());
     head.design = core::effective_design(settings_.design, core::ChannelDesign::per_user,
                                          topology.members_of(channel).size());
+    // Under adaptive nobody has a queue before the window.
     prefill_entries_ += core::durable_entries(head.design, start_of(channel) - 1,
-                                              topology.members_of(channel).size());
+                                              adaptive() ? 0 : topology.members_of(channel).size());
+  }
+  if (adaptive()) {
+    modes_.reads.resize(topology.memberships());
+    modes_.queue_from.assign(topology.memberships(), none);
+    modes_.queued_in.resize(channels);
   }
   expected_by_class_.assign(plan_.classes(), 0);
   delivered_by_class_.assign(plan_.classes(), 0);

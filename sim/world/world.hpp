@@ -17,8 +17,10 @@
 #include "sim/world/dedup_table.hpp"
 #include "sim/world/heartbeats.hpp"
 #include "sim/world/metrics.hpp"
+#include "sim/world/modes.hpp"
 #include "sim/world/presence.hpp"
 #include "sim/world/topology.hpp"
+#include "sim/world/world_settings.hpp"
 
 #include <array>
 #include <cstdint>
@@ -32,37 +34,10 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace clamor::sim {
-
-/// Where a run stands.
-struct WorldProgress {
-  bool roll_call = false;
-  std::int64_t now_ns = 0;
-  std::uint64_t events = 0;
-  std::uint64_t connected = 0;
-  std::uint64_t delivery_p99_ns = 0;  ///< Of the last full second.
-};
-
-struct WorldSettings {
-  DesignSpec design;
-  Costs costs;
-  std::optional<Duration> until;               ///< Ends the measured window early.
-  std::optional<std::uint32_t> trace_user;     ///< Plan index.
-  std::optional<std::uint32_t> trace_channel;  ///< Plan index.
-  std::function<void(std::string_view)> trace;
-  /// Called every few thousand events; returns false to end the run.
-  std::function<bool(const WorldProgress&)> progress;
-  /// Asked now and then before the first event; true ends the run.
-  std::function<bool()> interrupted;
-};
-
-/// A conservation law or Little's law did not hold: a bug in the simulator. what() names seed,
-/// virtual time, the law with both sides, and the last events.
-class InvariantBroken : public std::logic_error {
-  using logic_error::logic_error;
-};
 
 /// A cluster of chat servers and its virtual users in virtual time: every decision is server/core's
 /// or loadgen/user's; the world adds when things happen (the cost model's stations) and how many
@@ -139,13 +114,17 @@ class World {
     std::int64_t sent_ns = 0;
     std::uint32_t channel = 0;
     std::uint32_t id = 0;
-    std::uint32_t sender = 0;  ///< Slot.
+    std::uint32_t sender = 0;  ///< Slot; none: the server made it (member_mode).
     std::uint32_t bytes = 0;   ///< Body.
     std::uint32_t client_message_id = 0;
     std::uint8_t channel_class = 0;
     bool waited = false;    ///< In its sender's outbox.
     bool mentions = false;  ///< A member.
     scenario::SendKind kind = scenario::SendKind::message;
+    bool ack_late = false;  ///< Once its entries are applied: its sender gets it live as well.
+    [[nodiscard]] bool is_mode() const { return sender == none; }
+    /// Of the body, to clients: what a member_mode says is the server's alone.
+    [[nodiscard]] std::uint32_t shown_bytes() const { return is_mode() ? 0 : bytes; }
   };
   /// What logins and ends of sessions look at: chains of them must fit the cache.
   struct RecordState {
@@ -411,6 +390,7 @@ class World {
   void take_typing(std::uint32_t node, std::uint32_t flight);
   void tell_typing(std::uint32_t node, const Flight& typing);
   void deliver_typing(const Flight& typing, std::span<const std::uint32_t> members);
+  void add_record(std::uint32_t node, Record record);
   void answer(std::uint32_t flight);
   void answer_from(std::uint32_t node, const Flight& flight);
   void became_durable(std::uint32_t node, std::uint32_t record);
@@ -424,10 +404,11 @@ class World {
   [[nodiscard]] std::uint32_t new_relay(std::uint32_t record);
   void relay_arrived(std::uint32_t relay);
   void queue_batches_arrived(std::uint32_t record);
-  void buffer_entries(Node& node, std::uint32_t record, std::uint64_t entries);
+  void buffer_entries(Node& node, std::uint32_t record, std::uint64_t entries,
+                      std::uint64_t waiting);
   /// Of the records that entries carry, where they are copies.
   [[nodiscard]] std::uint64_t copied_bytes(std::uint32_t what, std::uint64_t entries) const;
-  void spread_entries(std::uint32_t channel);
+  void spread_entries(std::span<const std::uint32_t> queued);
   void queue_entries(std::uint32_t node, const QueueBatch& batch, std::int64_t at_ns);
   void complete_turn(std::uint32_t node);
   void leave_node(std::uint32_t node, std::int64_t decided_ns);
@@ -444,6 +425,19 @@ class World {
   [[nodiscard]] std::uint32_t device_ack_bytes(std::uint32_t slot) const;
   /// Counts a frame from a client that the turn takes in.
   void frame_in(std::uint32_t bytes);
+
+  // --- adaptive (world_modes.cpp)
+  [[nodiscard]] bool adaptive() const { return settings_.design.design == QueueDesign::adaptive; }
+  void note_reads(std::uint32_t slot);
+  void set_design(core::ChannelSync& one, std::uint32_t slot) const;
+  void follow_modes(std::uint32_t node, std::uint32_t channel);
+  void take_modes(std::uint32_t record);
+  /// Valid until the next call.
+  [[nodiscard]] std::span<const std::uint32_t> queued_members(std::uint32_t channel);
+  [[nodiscard]] std::uint64_t user_partitions_of(std::uint32_t channel,
+                                                 std::span<const std::uint32_t> queued);
+  [[nodiscard]] std::uint64_t waiting_of(std::uint32_t channel,
+                                         std::span<const std::uint32_t> queued) const;
 
   // --- judgement (world_result.cpp)
   void check_invariants();
@@ -537,6 +531,7 @@ class World {
   /// first walks its long chain.
   std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> records_by_id_;
   std::vector<std::uint32_t> previous_record_;  ///< Of the same channel; none: at the start.
+  Modes modes_;  ///< Under adaptive only.
   DedupTable dedup_;
   std::uint32_t sequence_ = 1;  ///< Orders logins, ends and commits.
 

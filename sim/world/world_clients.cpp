@@ -319,6 +319,7 @@ void World::deliver_caught_up(std::uint32_t slot, std::uint32_t index) {
   }
   ++ledger_.delivered;
   ++delivered_by_class_[record.channel_class];
+  if (record.is_mode()) return;  // Without a time at which it was due.
   if (traced(slot, record.channel)) {
     trace(slot, now_ns_,
           "catches up record " + std::to_string(record.id) + " of channel " +

@@ -80,28 +80,21 @@ void World::decide_send(std::uint32_t index, std::uint32_t what) {
   switch (accepted.outcome) {
     case core::AcceptOutcome::accepted: {
       CLAMOR_ASSERT(accepted.id.value < none);
-      const auto record = static_cast<std::uint32_t>(records_.size());
-      records_.push_back({.due_ns = frame.due_ns,
-                          .sent_ns = frame.sent_ns,
-                          .channel = frame.channel,
-                          .id = reply.id,
-                          .sender = frame.slot,
-                          .bytes = frame.about_bytes() + frame.bytes,
-                          .client_message_id = frame.client_message_id,
-                          .channel_class = static_cast<std::uint8_t>(plan_.class_of(frame.channel)),
-                          .waited = frame.waited,
-                          .mentions = frame.mentions,
-                          .kind = frame.kind});
-      record_states_.emplace_back();
-      previous_record_.push_back(last_record_[frame.channel]);
-      last_record_[frame.channel] = record;
-      nodes_[index].accepted.push_back(record);
-      nodes_[index].commit_bytes += commit_record_bytes + records_[record].bytes;
-      return;
+      add_record(index, {.due_ns = frame.due_ns,
+                         .sent_ns = frame.sent_ns,
+                         .channel = frame.channel,
+                         .id = reply.id,
+                         .sender = frame.slot,
+                         .bytes = frame.about_bytes() + frame.bytes,
+                         .client_message_id = frame.client_message_id,
+                         .waited = frame.waited,
+                         .mentions = frame.mentions,
+                         .kind = frame.kind});
+      return follow_modes(index, frame.channel);
     }
     case core::AcceptOutcome::duplicate:
       ++operations_.duplicate_sends;
-      if (acks_wait(frame.channel) && accepted.id > covered_of(frame.channel)) return;
+      if (ack_after_fanout_ && accepted.id > covered_of(frame.channel)) return;
       return answer_from(index, reply);
     case core::AcceptOutcome::duplicate_pending:
       ++operations_.duplicate_sends;
@@ -123,27 +116,45 @@ void World::decide_send(std::uint32_t index, std::uint32_t what) {
   }
 }
 
+/// As the next of its channel, which has given it its id.
+void World::add_record(std::uint32_t index, Record record) {
+  record.channel_class = static_cast<std::uint8_t>(plan_.class_of(record.channel));
+  const auto what = static_cast<std::uint32_t>(records_.size());
+  records_.push_back(record);
+  record_states_.emplace_back();
+  previous_record_.push_back(last_record_[record.channel]);
+  last_record_[record.channel] = what;
+  nodes_[index].accepted.push_back(what);
+  nodes_[index].commit_bytes += commit_record_bytes + records_[what].bytes;
+}
+
 // --- fan-out -------------------------------------------------------------------------------------
 
 void World::became_durable(std::uint32_t index, std::uint32_t what) {
-  const Record& record = records_[what];
+  Record& record = records_[what];
   core::ChannelHead& head = heads_[record.channel];
   CLAMOR_ASSERT(head.durable_head + 1 == MessageId{record.id});
   head.durable_head = MessageId{record.id};
   record_states_[what].durable = ++sequence_;
-  const std::uint64_t expected = topology_.devices_in(record.channel) - 1U;
+  const std::uint64_t expected =
+      topology_.devices_in(record.channel) - (record.is_mode() ? 0U : 1U);
   ++operations_.records;
   operations_.expected_deliveries += expected;
   expected_by_class_[record.channel_class] += expected;
   operations_.log_bytes +=
       static_cast<std::uint64_t>(settings_.costs.log_record_bytes) + record.bytes;
+  if (record.is_mode()) {
+    take_modes(what);
+    return fan_out(index, what);
+  }
   count_kind(record);
   if (traced(record.sender, record.channel)) {
     trace(record.sender, now_ns_,
           "has record " + std::to_string(record.id) + " of channel " +
               std::to_string(record.channel) + " in the log");
   }
-  if (acks_wait(record.channel)) {
+  record.ack_late = acks_wait(record.channel);
+  if (record.ack_late) {
     nodes_[index].due_acks.push_back(what);
   } else {
     acknowledge(index, what, record_states_[what].durable);
@@ -184,6 +195,7 @@ void World::acknowledge(std::uint32_t index, std::uint32_t what, std::uint32_t d
 }
 
 bool World::acks_wait(std::uint32_t channel) const {
+  if (adaptive()) return ack_after_fanout_ && modes_.queued_in[channel] != 0;
   return ack_after_fanout_ && heads_[channel].design != core::ChannelDesign::per_group;
 }
 
@@ -239,14 +251,14 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
     free_relays_.push_back(relay);
   }
 
-  const core::ChannelDesign design = heads_[record.channel].design;
+  const auto queued = queued_members(record.channel);
   const std::uint64_t entries =
-      core::durable_entries(design, 1, topology_.members_of(record.channel).size());
+      core::durable_entries(heads_[record.channel].design, 1, queued.size());
   if (entries == 0) return;
   operations_.queue_entries += entries;
-  operations_.record_user_partition_pairs += topology_.user_partitions_of(record.channel);
-  buffer_entries(nodes_[index], what, entries);
-  spread_entries(record.channel);
+  operations_.record_user_partition_pairs += user_partitions_of(record.channel, queued);
+  buffer_entries(nodes_[index], what, entries, waiting_of(record.channel, queued));
+  spread_entries(queued);
   state.queue_batches = static_cast<std::uint16_t>(touched_nodes_.size());
   uncovered_max_ = std::max(uncovered_max_, ++nodes_[index].uncovered);
   for (const std::uint32_t node : touched_nodes_) {
@@ -258,19 +270,25 @@ void World::fan_out(std::uint32_t index, std::uint32_t what) {
   operations_.posts += own != 0 ? 1 : 0;
   operations_.bus_frames += elsewhere;
   if (own != 0) queue_entries(index, {what, own}, turn_.decided_ns());
-  if (elsewhere != 0) out_.queue_batches.push_back(what);
+  if (elsewhere == 0) return;
+  out_.queue_batches.push_back(what);
+  if (!adaptive()) return;  // Else they are counted again where they arrive.
+  auto& under_way = modes_.under_way[what];
+  for (const std::uint32_t node : touched_nodes_) {
+    if (node != index) under_way.push_back({node, entries_at_node_[node]});
+  }
 }
 
 /// Puts a record's entries into the queues' write buffer. Those of members who are there are taken
 /// to be acknowledged before the flush, the others to wait for it. All nodes' buffers are taken to
 /// be flushed with the owner's.
-void World::buffer_entries(Node& node, std::uint32_t what, std::uint64_t entries) {
+void World::buffer_entries(Node& node, std::uint32_t what, std::uint64_t entries,
+                           std::uint64_t waiting) {
   const std::uint32_t channel = records_[what].channel;
   const std::uint64_t copies = copied_bytes(what, entries);  // each is on its own
   const bool begins = copies == 0 && run_begun_[channel] != node.queue_flushes + 1;
   run_begun_[channel] = node.queue_flushes + 1;
   if (begins) kept_runs_[channel] = 0;
-  const std::uint64_t waiting = waiting_[channel];
   const std::uint64_t known = kept_runs_[channel];
   const std::uint64_t kept_runs = copies == 0 ? std::max(waiting, known) - known : 0;
   const std::uint64_t kept_copies = copied_bytes(what, waiting);
@@ -299,11 +317,11 @@ std::uint64_t World::copied_bytes(std::uint32_t what, std::uint64_t entries) con
   return entries * (header_bytes + records_[what].bytes);
 }
 
-/// Entries of one record by the node that owns the members' user partitions.
-void World::spread_entries(std::uint32_t channel) {
+/// Entries of one record by the node that owns these members' user partitions.
+void World::spread_entries(std::span<const std::uint32_t> queued) {
   for (const std::uint32_t node : touched_nodes_) entries_at_node_[node] = 0;
   touched_nodes_.clear();
-  for (const std::uint32_t slot : topology_.members_of(channel)) {
+  for (const std::uint32_t slot : queued) {
     const std::uint32_t node = topology_.queue_node_of(slot);
     if (entries_at_node_[node]++ == 0) touched_nodes_.push_back(node);
   }
@@ -324,8 +342,8 @@ void World::hold(std::uint32_t record, Sync& sync) {
 void World::deliver(std::uint32_t what, std::span<const std::uint32_t> members) {
   const Record& record = records_[what];
   const std::uint32_t durable = record_states_[what].durable;
-  const std::uint32_t bytes = wire::record(record.bytes);
-  const bool to_sender = acks_wait(record.channel);
+  const std::uint32_t bytes = wire::record(record.shown_bytes());
+  const bool to_sender = record.ack_late;
   for (const std::uint32_t first : members) {
     const std::uint32_t end = first + topology_.devices_at(first);
     for (std::uint32_t slot = first; slot < end; ++slot) {
@@ -366,9 +384,17 @@ void World::relay_arrived(std::uint32_t index) {
 }
 
 void World::queue_batches_arrived(std::uint32_t what) {
+  if (adaptive()) {  // Modes may have changed since.
+    const auto found = modes_.under_way.find(what);
+    for (const Modes::EntriesAt& at : found->second) {
+      arrive(at.node, ArrivalKind::queue_batch, what, at.entries);
+    }
+    modes_.under_way.erase(found);
+    return;
+  }
   const std::uint32_t channel = records_[what].channel;
   const std::uint32_t owner = topology_.owner_of(channel);
-  spread_entries(channel);
+  spread_entries(topology_.members_of(channel));
   for (const std::uint32_t node : touched_nodes_) {
     if (node != owner) arrive(node, ArrivalKind::queue_batch, what, entries_at_node_[node]);
   }

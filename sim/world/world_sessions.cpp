@@ -136,6 +136,7 @@ void World::plan_catch_up(std::uint32_t slot, Sync& sync) {
   sync.overflowed = false;
   sync.last_page_ns = 0;
   plan_round(slot, sync.held, sync);
+  note_reads(slot);
 }
 
 /// What came in during the pages was too much to hold: it is read like the rest, from what is in
@@ -176,8 +177,10 @@ void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, 
                           .design = head.design,
                           .intervals = {&always, 1}};
     const bool news = one.held < one.durable_head;
-    if (news && head.design != core::ChannelDesign::per_group)
+    if (news) set_design(one, slot);
+    if (news && one.design != core::ChannelDesign::per_group) {
       one.covered = covered_of(channels[i]);
+    }
     channel_syncs_.push_back(one);
   }
   sync_plan_.scans.clear();
@@ -191,8 +194,9 @@ void World::plan_round(std::uint32_t slot, std::span<const std::uint32_t> held, 
   for (const core::ChannelSync& one : channel_syncs_) {
     if (one.held >= one.durable_head) continue;
     collect_records(one, sync);
-    if (one.covered <= one.held) continue;
-    queued += one.covered - one.held;
+    const MessageId served = core::served_by_queue(one);
+    if (served == MessageId{}) continue;
+    queued += served - one.held;
     ++log_seeks;
   }
   expect_equal("records that plan_sync promised = records found in the log", sync_plan_.records,
@@ -268,7 +272,8 @@ void World::send_page(std::uint32_t slot, std::uint32_t index) {
       plan_again(slot, sync);
       continue;
     }
-    const std::uint32_t next = wire::record_payload + records_[sync.pending[sync.paged]].bytes;
+    const std::uint32_t next =
+        wire::record_payload + records_[sync.pending[sync.paged]].shown_bytes();
     if (!core::page_takes(page_limits, sync.paged - flight.begin, bytes, next)) break;
     bytes += next;
     ++sync.paged;
@@ -281,7 +286,8 @@ void World::send_page(std::uint32_t slot, std::uint32_t index) {
   if (!flight.last) return;
   sync.last_page_sent = true;
   for (const std::uint32_t record : sync.waiting) {
-    out_.deliveries.push_back({turn_.send(slot, wire::record(records_[record].bytes)), record});
+    out_.deliveries.push_back(
+        {turn_.send(slot, wire::record(records_[record].shown_bytes())), record});
     ++operations_.live_deliveries;
     ++recipients_;
   }

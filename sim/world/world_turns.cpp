@@ -355,6 +355,7 @@ void World::complete_turn(std::uint32_t index) {
     }
     ++ledger_.delivered;
     ++delivered_by_class_[record.channel_class];
+    if (record.is_mode()) continue;  // Without a time at which it was due.
     if (tracing_ && traced(to.session, record.channel)) {
       trace(to.session, at_ns,
             "receives record " + std::to_string(record.id) + " of channel " +

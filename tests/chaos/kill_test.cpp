@@ -141,6 +141,7 @@ TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
   } else {
     EXPECT_LT(queues.entries, run.ledger.sent) << "of a dozen times as many entries";
   }
+  EXPECT_EQ(queues.mode_records > 0, test.design.design == QueueDesign::adaptive);
   std::printf("  %llu sent, %llu resent, %llu delivered, %.0f records redone by %llu starts\n",
               static_cast<unsigned long long>(run.ledger.sent),
               static_cast<unsigned long long>(run.ledger.resends),
@@ -156,6 +157,7 @@ TEST_P(KilledAtRandomMoments, TheLedgerIsClean) {
 }
 
 constexpr DesignSpec hybrid{QueueDesign::hybrid, 12};
+constexpr DesignSpec adaptive{.design = QueueDesign::adaptive, .window = window_min};
 
 INSTANTIATE_TEST_SUITE_P(Designs, KilledAtRandomMoments,
                          testing::Values(Case{"per_user", {QueueDesign::per_user}, 0.2},
@@ -175,7 +177,10 @@ INSTANTIATE_TEST_SUITE_P(Designs, KilledAtRandomMoments,
                                               3,
                                               AckAfter::log,
                                               Queues::trimmed},
-                                         Case{"hybrid_on_three_nodes", hybrid, 0.1, 3}),
+                                         Case{"hybrid_on_three_nodes", hybrid, 0.1, 3},
+                                         // What a change of mode leaves behind need not be redone.
+                                         Case{"adaptive_on_three_nodes", adaptive, 0.12, 3,
+                                              AckAfter::log, Queues::trimmed}),
                          [](const auto& of) { return std::string{of.param.name}; });
 
 // --- forced moments ------------------------------------------------------------------------------

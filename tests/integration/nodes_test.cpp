@@ -248,7 +248,8 @@ INSTANTIATE_TEST_SUITE_P(Designs, NodesUnder,
                          testing::Values(DesignSpec{QueueDesign::per_user},
                                          DesignSpec{QueueDesign::per_member},
                                          DesignSpec{QueueDesign::per_group},
-                                         DesignSpec{QueueDesign::hybrid, 3}),
+                                         DesignSpec{QueueDesign::hybrid, 3},
+                                         DesignSpec{QueueDesign::adaptive}),
                          design_test_name);
 
 TEST(Nodes, ASecondLoginOfADeviceAtAnotherNodeSupersedesItsFirstSession) {

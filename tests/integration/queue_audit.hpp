@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <set>
@@ -26,6 +27,7 @@ namespace clamor::test {
 struct QueueAudit {
   std::uint64_t messages = 0;         ///< In the log, with all else that devices sent.
   Operations kinds;                   ///< Of them, by what they are; stubs mention nobody.
+  std::uint64_t mode_records = 0;     ///< In the log.
   std::uint64_t entries = 0;          ///< In the queues, by entry.
   std::uint64_t created_entries = 0;  ///< Those of them that name record 1 of a channel.
   /// (record, partition of users that have its entry), without record 1.
@@ -39,6 +41,9 @@ struct QueueAudit {
 enum class Queues { kept, trimmed };
 
 using MembersOf = std::map<ChannelId, std::vector<UserId>>;
+/// Under adaptive: from which record on a member has a queue, or has none any more, by member_mode
+/// records.
+using ModesOf = std::map<std::pair<UserId, ChannelId>, std::map<MessageId, bool>>;
 using QueueRuns = std::map<std::pair<UserId, ChannelId>, std::vector<store::QueueRun>>;
 
 inline void count_kind(const core::Record& record, std::span<const std::byte> body,
@@ -87,18 +92,32 @@ inline std::deque<store::Store> open_stores(const std::string& data, const Desig
   return stores;
 }
 
+/// Whether the record is to be in the member's queue.
+inline bool has_entry(const std::map<MessageId, bool>& modes, MessageId id) {
+  const auto next = modes.upper_bound(id);
+  return next != modes.begin() && std::prev(next)->second;
+}
+
 /// Reads every queue back from the data directory of a server that has gone. For channels whose
-/// members are those of record 1 and whose design never changes.
+/// members are those of record 1 and whose design never changes; members' modes may.
 inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design,
                                std::uint32_t nodes = 1, Queues queues_are = Queues::kept) {
   const std::deque<store::Store> stores = open_stores(data, design, nodes);
   QueueAudit audit;
   MembersOf members;
   std::map<ChannelId, MessageId> heads;
+  ModesOf modes;
   const auto read = [&](const core::Record& record, std::span<const std::byte> body) {
+    const bool of_modes = record.kind == core::RecordKind::member_mode;
     audit.messages += core::is_sent(record.kind) ? 1 : 0;
     count_kind(record, body, audit.kinds);
+    audit.mode_records += of_modes ? 1 : 0;
     heads[record.channel] = record.id;
+    if (of_modes) {
+      server::for_each_mode(body, [&](UserId user, bool queued) {
+        modes[{user, record.channel}][record.id] = queued;
+      });
+    }
     if (record.id != MessageId{1}) return;
     server::for_each_user(body, [&](UserId user) { members[record.channel].push_back(user); });
   };
@@ -122,18 +141,35 @@ inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design
   }
 
   for (const auto& [channel, in_it] : members) {
-    const bool queued = core::effective_design(design, core::ChannelDesign::per_user,
-                                               in_it.size()) != core::ChannelDesign::per_group;
+    const auto layout = core::effective_design(design, core::ChannelDesign::per_user, in_it.size());
+    const bool queued = layout != core::ChannelDesign::per_group;
+    const bool adaptive = layout == core::ChannelDesign::adaptive;
     std::set<std::pair<MessageId, PartitionId>> pairs;
     for (const UserId user : in_it) {
+      const auto& of_member = modes[{user, channel}];
       MessageId held;
       std::string text;
       bool dense = true;
+      const auto none_between = [&](MessageId after, MessageId before) {
+        if (queues_are == Queues::trimmed) return true;
+        for (MessageId id = after + 1; id < before; ++id) {
+          if (has_entry(of_member, id)) return false;
+        }
+        return true;
+      };
       for (const store::QueueRun& run : queues[{user, channel}]) {
         audit.entries += run.count;
+        if (adaptive) {
+          dense = dense && run.first > held && none_between(held, run.first);
+          for (std::uint32_t i = 0; i < run.count; ++i) {
+            dense = dense && has_entry(of_member, run.first + i);
+          }
+        }
         audit.created_entries += run.first == MessageId{1} ? 1 : 0;
         // What one device held of a run or the rest of a row was trimmed; nothing comes twice.
-        dense = dense && (queues_are == Queues::kept ? run.first == held + 1 : run.first > held);
+        if (!adaptive) {
+          dense = dense && (queues_are == Queues::kept ? run.first == held + 1 : run.first > held);
+        }
         held = run.first + (run.count - 1);
         for (MessageId id = std::max(run.first, MessageId{2}); id <= held; id = id + 1) {
           pairs.emplace(id, partition_of(user));
@@ -141,7 +177,11 @@ inline QueueAudit audit_queues(const std::string& data, const DesignSpec& design
         text += " " + std::to_string(run.first.value) + "-" + std::to_string(held.value);
       }
       const MessageId head = queued ? heads[channel] : MessageId{};
-      if (dense && (queues_are == Queues::kept ? held == head : held <= head)) continue;
+      if (adaptive) {
+        if (dense && none_between(held, head + 1)) continue;
+      } else if (dense && (queues_are == Queues::kept ? held == head : held <= head)) {
+        continue;
+      }
       audit.faults.push_back("user " + std::to_string(user.value) + ", channel " +
                              std::to_string(channel.value) + " with head " +
                              std::to_string(heads[channel].value) + ": the queue holds" + text);

@@ -78,7 +78,8 @@ inline Live counts_of(const scenario::Plan& plan, const report::RunResult& run,
             .prefill = run.prefill};
   const test::QueueAudit stored = test::audit_queues(data, run.design, nodes);
   live.queue_faults = stored.faults;
-  live.sinks.records = stored.messages;
+  live.sinks.records = stored.messages + stored.mode_records;
+  live.sinks.mode_records = stored.mode_records;
   live.sinks.queue_entries = stored.entries - stored.created_entries;
   live.sinks.record_user_partition_pairs = stored.record_user_partition_pairs;
   live.sinks.expected_deliveries = run.ledger.expected;

@@ -56,7 +56,8 @@ class History {
     for (const NaiveErrors& errors :
          {NaiveErrors{}, NaiveErrors{.leaver_without_entry = true},
           NaiveErrors{.no_hysteresis = true}, NaiveErrors{.queue_below_a_change = true},
-          NaiveErrors{.scan_at_every_login = true}, NaiveErrors{.one_node_only = true}}) {
+          NaiveErrors{.scan_at_every_login = true}, NaiveErrors{.one_node_only = true},
+          NaiveErrors{.every_login_is_a_read = true}}) {
       models_.emplace_back(design, nodes, errors);
     }
   }
@@ -229,8 +230,10 @@ TEST_P(MembershipParity, LiveAndNaiveCountsAreEqualAcrossJoinsLeavesAndChangesOf
   const auto [design, nodes] = GetParam();
   const bool hybrid = design.design == QueueDesign::hybrid;
   const bool queues = design.design != QueueDesign::per_group;
+  const bool adaptive = design.design == QueueDesign::adaptive;
   std::uint64_t changes = 0;
-  std::array<bool, 6> seen{};
+  std::uint64_t looks = 0;
+  std::array<bool, 7> seen{};
   for (const std::uint64_t seed : {1U, 2U, 3U}) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     History history{design, nodes, seed};
@@ -238,6 +241,7 @@ TEST_P(MembershipParity, LiveAndNaiveCountsAreEqualAcrossJoinsLeavesAndChangesOf
     for (const auto& [id, channel] : history.naive().channels()) {
       for (const NaiveChat::Record& record : channel.records) {
         changes += record.kind == core::RecordKind::design_changed ? 1 : 0;
+        looks += record.kind == core::RecordKind::member_mode ? 1 : 0;
       }
     }
     const Operations live = history.counted_by_the_server();
@@ -253,23 +257,24 @@ TEST_P(MembershipParity, LiveAndNaiveCountsAreEqualAcrossJoinsLeavesAndChangesOf
     EXPECT_EQ(history.read_back(), history.naive().queues());
   }
   EXPECT_EQ(changes >= 15, hybrid) << changes << " changes of design";
+  EXPECT_EQ(looks >= 15, adaptive) << looks << " looks that changed a mode";
   // Each error, where the design and the deployment know it, is seen by the same comparison.
-  EXPECT_EQ(seen, (std::array{false, queues, hybrid, hybrid, true, nodes > 1}));
+  EXPECT_EQ(seen, (std::array{false, queues, hybrid, hybrid, true, nodes > 1, adaptive}));
 }
 
 constexpr DesignSpec hybrid{QueueDesign::hybrid, threshold};
+constexpr DesignSpec adaptive{.design = QueueDesign::adaptive, .window = 4};
 
-INSTANTIATE_TEST_SUITE_P(Designs, MembershipParity,
-                         testing::Values(Case{{QueueDesign::per_user}},
-                                         Case{{QueueDesign::per_member}},
-                                         Case{{QueueDesign::per_group}}, Case{hybrid},
-                                         Case{{QueueDesign::per_user}, 3},
-                                         Case{{QueueDesign::per_member}, 3},
-                                         Case{{QueueDesign::per_group}, 3}, Case{hybrid, 3}),
-                         [](const auto& of) {
-                           const std::string name{name_of(of.param.design.design)};
-                           return of.param.nodes == 1 ? name : name + "_on_three_nodes";
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Designs, MembershipParity,
+    testing::Values(Case{{QueueDesign::per_user}}, Case{{QueueDesign::per_member}},
+                    Case{{QueueDesign::per_group}}, Case{hybrid}, Case{adaptive}, Case{adaptive, 3},
+                    Case{{QueueDesign::per_user}, 3}, Case{{QueueDesign::per_member}, 3},
+                    Case{{QueueDesign::per_group}, 3}, Case{hybrid, 3}),
+    [](const auto& of) {
+      const std::string name{name_of(of.param.design.design)};
+      return of.param.nodes == 1 ? name : name + "_on_three_nodes";
+    });
 
 }  // namespace
 }  // namespace clamor::parity

@@ -22,7 +22,8 @@ struct NaiveErrors {
   bool no_hysteresis = false;
   bool queue_below_a_change = false;  ///< Catch-up by the queue, wherever the device stands.
   bool scan_at_every_login = false;
-  bool one_node_only = false;  ///< A record goes to one of the nodes with interest.
+  bool one_node_only = false;          ///< A record goes to one of the nodes with interest.
+  bool every_login_is_a_read = false;  ///< adaptive: also one that finds nothing new.
 };
 
 /// A chat on some nodes, written down a second time and without any thrift: each record knows whom
@@ -41,7 +42,10 @@ class NaiveChat {
     std::set<User> members;
     bool queued = true;            ///< Its records have queue entries now.
     std::uint64_t queue_from = 0;  ///< The latest design_changed.
-    std::set<NodeId> nodes;        ///< Where a member has had a session.
+    // adaptive
+    std::map<User, std::uint64_t> queue_of;  ///< Who has a queue, and from which id on.
+    std::map<User, std::uint32_t> reads;     ///< Of members, since the last look.
+    std::set<NodeId> nodes;                  ///< Where a member has had a session.
   };
 
   NaiveChat(DesignSpec spec, std::uint32_t nodes, NaiveErrors errors)
@@ -51,25 +55,29 @@ class NaiveChat {
 
   void create(std::uint64_t id, const std::set<User>& members, Device by) {
     Channel& channel = channels_[id];
-    channel.queued = wants_queues(true, members.size());
+    channel.queued = !adaptive() && wants_queues(true, members.size());
     enter(channel, id, members, by);
     attach_all(channel, members);
   }
   void join(std::uint64_t id, Device by) {
     enter(channels_[id], id, {by.first}, by);
     follow_design(channels_[id], id);
+    look(channels_[id], id);
     attach_all(channels_[id], {by.first});
   }
   void leave(std::uint64_t id, User user) {
     Channel& channel = channels_[id];
     append(channel, id, core::RecordKind::leave, channel.members, nullptr, user);
     channel.members.erase(user);
+    channel.reads.erase(user);
     follow_design(channel, id);
+    look(channel, id);
   }
   void send(std::uint64_t id, Device device) {
     Channel& channel = channels_[id];
     append(channel, id, core::RecordKind::message, channel.members, &device);
     positions_[device][id] = channel.records.size();  // by the ack
+    look(channel, id);
   }
   void go_offline(Device device) { online_.erase(device); }
   void come_online(Device device, NodeId node) {
@@ -98,6 +106,28 @@ class NaiveChat {
   [[nodiscard]] const auto& queues() const { return queues_; }
 
  private:
+  [[nodiscard]] bool adaptive() const { return spec_.design == QueueDesign::adaptive; }
+  [[nodiscard]] bool has_queue(const Channel& channel, User user) const {
+    return adaptive() ? channel.queue_of.contains(user) : channel.queued;
+  }
+  /// A look at the members, where a window ends: who reads every second record gets a queue, who
+  /// reads not even every fourth loses it.
+  void look(Channel& channel, std::uint64_t id) {
+    if (!adaptive() || channel.records.size() % spec_.window != 0) return;
+    const std::uint64_t next = channel.records.size() + 1;
+    bool changed = false;
+    for (const User user : channel.members) {
+      const std::uint32_t reads = channel.reads[user];
+      const bool queued = channel.queue_of.contains(user);
+      if (!queued && 2 * reads >= spec_.window) channel.queue_of[user] = next;
+      if (queued && 4 * reads < spec_.window) channel.queue_of.erase(user);
+      changed = changed || queued != channel.queue_of.contains(user);
+    }
+    channel.reads.clear();
+    if (!changed) return;
+    ++counts_.mode_records;
+    append(channel, id, core::RecordKind::member_mode, channel.members, nullptr);
+  }
   [[nodiscard]] bool wants_queues(bool has_them, std::size_t members) const {
     if (spec_.design != QueueDesign::hybrid) return spec_.design != QueueDesign::per_group;
     if (has_them || errors_.no_hysteresis) return members <= spec_.threshold;
@@ -126,6 +156,7 @@ class NaiveChat {
   /// hear of it before: by the answer to its session, or as the owner of the user too.
   void enter(Channel& channel, std::uint64_t id, const std::set<User>& users, Device by) {
     channel.members.insert(users.begin(), users.end());
+    for (const User user : users) channel.queue_of.erase(user);  // Of an earlier membership.
     counts_.membership_intervals += users.size();
     const NodeId own = owner_of(ChannelId{id});
     for (const auto& [device, node] : online_) {
@@ -135,6 +166,7 @@ class NaiveChat {
     append(channel, id, core::RecordKind::join, channel.members, nullptr);
   }
   void follow_design(Channel& channel, std::uint64_t id) {
+    if (adaptive()) return;
     const bool wanted = wants_queues(channel.queued, channel.members.size());
     if (wanted == channel.queued) return;
     channel.queued = wanted;
@@ -149,9 +181,10 @@ class NaiveChat {
     counts_.record_node_pairs += errors_.one_node_only
                                      ? std::min<std::size_t>(channel.nodes.size(), 1)
                                      : channel.nodes.size();
-    if (channel.queued) {
+    if (channel.queued || adaptive()) {
       std::set<PartitionId> of_users;
       for (const User user : owed) {
+        if (!has_queue(channel, user)) continue;
         if (errors_.leaver_without_entry && user == leaver) continue;
         queues_[{user, id}].push_back(message);
         ++counts_.queue_entries;
@@ -165,7 +198,7 @@ class NaiveChat {
       positions_[device][id] = message;
     }
   }
-  void catch_up(Device device, std::uint64_t id, const Channel& channel, bool& user_queue) {
+  void catch_up(Device device, std::uint64_t id, Channel& channel, bool& user_queue) {
     std::uint64_t& position = positions_[device][id];
     std::uint64_t first = 0;
     std::uint64_t news = 0;
@@ -174,9 +207,15 @@ class NaiveChat {
       if (news++ == 0) first = message;
       position = message;
     }
+    const User user = device.first;
+    if ((news != 0 || errors_.every_login_is_a_read) && channel.members.contains(user)) {
+      ++channel.reads[user];
+    }
     if (news == 0) return;
     counts_.catch_up_deliveries += news;
-    if (!channel.queued || (first < channel.queue_from && !errors_.queue_below_a_change)) {
+    const std::uint64_t from =
+        adaptive() && has_queue(channel, user) ? channel.queue_of.at(user) : channel.queue_from;
+    if (!has_queue(channel, user) || (first < from && !errors_.queue_below_a_change)) {
       ++counts_.log_scans;
       return;
     }

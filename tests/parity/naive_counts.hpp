@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <set>
 #include <vector>
@@ -30,6 +31,7 @@ class NaiveCount {
   }
 
   Operations count() {
+    if (spec_.design == QueueDesign::adaptive) return count_adaptive();
     for (const scenario::Send& send : sends_) count_send(send);
     count_typing();
     for (std::uint32_t client = 0; client < plan_.clients(); ++client) count_logins(client);
@@ -44,10 +46,15 @@ class NaiveCount {
     std::uint64_t entries = 0;
     for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) {
       const std::size_t members = members_of(channel).size();
-      if (has_queue(members)) entries += plan_.prefill_in(channel) * members;
+      // Under adaptive nobody has a queue before somebody has read.
+      if (spec_.design != QueueDesign::adaptive && has_queue(members))
+        entries += plan_.prefill_in(channel) * members;
     }
     return entries;
   }
+  /// Under adaptive: live deliveries of records of modes. They carry no time at which they were
+  /// due, so that clients do not tell them from those of a catch-up.
+  [[nodiscard]] std::uint64_t modes_delivered_live() const { return modes_delivered_live_; }
   /// Of the (record, node) pairs those that cross the bus: the node is not the channel's own.
   [[nodiscard]] std::uint64_t pairs_between_nodes() const { return pairs_between_nodes_; }
   /// (channel, node that is not its own) with interest in the end.
@@ -301,6 +308,130 @@ class NaiveCount {
     operations_.interest_updates -= interested(channel, Instant{}).size();
   }
 
+  // --- adaptive: records, reads and looks in the order of time
+
+  struct Logged {
+    Instant at;
+    std::uint32_t sender = no_client;
+  };
+  struct Channel {
+    std::vector<Logged> records;                      ///< From id `first` on.
+    std::uint64_t first = 2;                          ///< Behind the join and the pre-fill.
+    std::map<std::uint32_t, std::uint64_t> queue_of;  ///< Users; from which id on.
+    std::map<std::uint32_t, std::uint32_t> reads;     ///< By user, since the last look.
+    [[nodiscard]] std::uint64_t head() const { return first + records.size() - 1; }
+  };
+
+  Operations count_adaptive() {
+    struct Login {
+      std::uint32_t client;
+      scenario::Absence absence;
+    };
+    std::vector<Login> logins;  // By their time; without news they are no reads.
+    for (std::uint32_t client = 0; client < plan_.clients(); ++client) {
+      count_logins(client);
+      for (const auto& absence : absences_of(plan_.user_of(client))) {
+        logins.push_back({client, absence});
+      }
+    }
+    std::stable_sort(logins.begin(), logins.end(), [](const Login& a, const Login& b) {
+      return a.absence.until < b.absence.until;
+    });
+    // Scans are counted again, by modes.
+    operations_.log_scans = operations_.queue_scans = operations_.log_gets = 0;
+    std::map<std::uint32_t, Channel> channels;
+    for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) {
+      channels[channel].first += plan_.prefill_in(channel);
+    }
+    std::size_t login = 0;
+    const auto log_in_until = [&](Instant at) {
+      for (; login < logins.size() && logins[login].absence.until <= at; ++login) {
+        read(logins[login].client, logins[login].absence, channels);
+      }
+    };
+    std::stable_sort(sends_.begin(), sends_.end(),
+                     [](const auto& a, const auto& b) { return a.due < b.due; });
+    for (const scenario::Send& send : sends_) {
+      log_in_until(send.due);
+      append(send.channel, channels[send.channel], {send.due, send.client});
+      look(send.channel, channels[send.channel], send.due);
+    }
+    log_in_until(Instant::max());
+    for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) count_interest(channel);
+    return operations_;
+  }
+
+  void append(std::uint32_t id, Channel& channel, Logged record) {
+    channel.records.push_back(record);
+    ++operations_.records;
+    const auto nodes = interested(id, record.at);
+    operations_.record_node_pairs += nodes.size();
+    if (record.sender != no_client) pairs_between_nodes_ += others(nodes, id);
+    std::set<PartitionId> of_users;
+    for (const std::uint32_t user : members_of(id)) {
+      if (channel.queue_of.contains(user)) {
+        ++operations_.queue_entries;
+        of_users.insert(core::partition_of(scenario::Plan::user_id(user), partitions()));
+      }
+      for (std::uint32_t device = 1; device <= plan_.devices_of(user); ++device) {
+        if (plan_.client_of(user, device) == record.sender) continue;
+        ++operations_.expected_deliveries;
+        const bool absent = plan_.absent(user, record.at);
+        ++(absent ? operations_.catch_up_deliveries : operations_.live_deliveries);
+        if (!absent && record.sender == no_client) ++modes_delivered_live_;
+      }
+    }
+    operations_.record_user_partition_pairs += of_users.size();
+  }
+
+  /// Where a window ends: who reads every second record gets a queue, who reads not even every
+  /// fourth loses it.
+  void look(std::uint32_t id, Channel& channel, Instant at) {
+    if (channel.head() % spec_.window != 0) return;
+    bool changed = false;
+    for (const std::uint32_t user : members_of(id)) {
+      const std::uint32_t reads = channel.reads[user];
+      const bool queued = channel.queue_of.contains(user);
+      if (!queued && 2 * reads >= spec_.window) channel.queue_of[user] = channel.head() + 1;
+      if (queued && 4 * reads < spec_.window) channel.queue_of.erase(user);
+      changed = changed || queued != channel.queue_of.contains(user);
+    }
+    channel.reads.clear();
+    if (!changed) return;
+    ++operations_.mode_records;
+    append(id, channel, {at, no_client});
+  }
+
+  void read(std::uint32_t client, const scenario::Absence& absence,
+            std::map<std::uint32_t, Channel>& channels) {
+    const std::uint32_t user = plan_.user_of(client);
+    std::vector<std::uint32_t> of_user;
+    plan_.channels_of(user, of_user);
+    bool user_queue = false;
+    for (const std::uint32_t id : of_user) {
+      Channel& channel = channels[id];
+      std::uint64_t first = 0;
+      std::uint64_t news = 0;
+      for (std::size_t i = 0; i < channel.records.size(); ++i) {
+        const Instant at = channel.records[i].at;
+        if (at < absence.from || at >= absence.until) continue;
+        if (news++ == 0) first = channel.first + i;
+      }
+      if (news == 0) continue;
+      ++channel.reads[user];
+      const auto queue = channel.queue_of.find(user);
+      if (queue == channel.queue_of.end() || first < queue->second) {
+        ++operations_.log_scans;
+        continue;
+      }
+      operations_.log_gets += news;
+      user_queue = true;
+    }
+    if (user_queue) ++operations_.queue_scans;
+  }
+
+  static constexpr std::uint32_t no_client = std::numeric_limits<std::uint32_t>::max();
+
   const scenario::Plan& plan_;
   DesignSpec spec_;
   std::vector<scenario::Send> sends_;
@@ -310,6 +441,7 @@ class NaiveCount {
   std::uint64_t pairs_between_nodes_ = 0;
   std::uint64_t live_deletions_ = 0;
   std::uint64_t mentions_deleted_ = 0;
+  std::uint64_t modes_delivered_live_ = 0;
 };
 
 /// The counts of the logical and phase classes; the physical ones stay 0.

@@ -22,12 +22,16 @@ std::string faults_of(const ArgumentReader& read) {
   return "";
 }
 
-TEST(ParseDesign, KnowsTheNamesAndHybridsThreshold) {
+TEST(ParseDesign, KnowsTheNamesAndTheirKnobs) {
   EXPECT_EQ(parse_design("per_group", {})->design, QueueDesign::per_group);
   EXPECT_EQ(parse_design("hybrid", {})->threshold, DesignSpec{}.threshold);
   EXPECT_EQ(parse_design("hybrid(300)", {})->threshold, 300U);
-  for (const char* wrong : {"", "per_planet", "hybrid(", "hybrid()", "hybrid(0)", "hybrid(3x)",
-                            "hybrid(-3)", "hybrid(4294967296)", "per_user(3)"}) {
+  EXPECT_EQ(parse_design("adaptive", {})->window, DesignSpec{}.window);
+  EXPECT_EQ(parse_design("adaptive(32)", {})->window, 32U);
+  EXPECT_EQ(parse_design("adaptive(32)", {})->threshold, DesignSpec{}.threshold);
+  for (const char* wrong :
+       {"", "per_planet", "adaptive(3)", "adaptive(10001)", "hybrid(", "hybrid()", "hybrid(0)",
+        "hybrid(3x)", "hybrid(-3)", "hybrid(4294967296)", "per_user(3)"}) {
     EXPECT_FALSE(parse_design(wrong, {})) << wrong;
   }
 }
@@ -82,7 +86,7 @@ TEST(ArgumentReader, NamesEveryFaultAtOnce) {
   (void)read.words("--out", "", "a folder");
   EXPECT_EQ(faults_of(read),
             "--designs: 'per_usr' is no queue design; expected per_user, per_member, per_group, "
-            "hybrid or hybrid(MEMBERS); did you mean \"per_user\"?\n"
+            "hybrid, hybrid(MEMBERS), adaptive or adaptive(WINDOW); did you mean \"per_user\"?\n"
             "--scale: expected a number above 0, found 'nan'\n"
             "--out: expected a folder, found ''");
 }

@@ -177,15 +177,16 @@ const std::vector<BadInput> bad_inputs{
      "s.yaml:11:15: mentions is \"2\"; expected a number from 0 to 1\n"},
     {"unknown design", "", "designs: [per-user]\n",
      "s.yaml:13:11: design \"per-user\" is unknown; expected one of: per_user, per_member, "
-     "per_group, hybrid; did you mean \"per_user\"?\n"},
-    {"design not supported yet", "", "designs: [per_user, adaptive]\n",
-     "s.yaml:13:21: design \"adaptive\" is not supported yet; expected one of: per_user, "
-     "per_member, per_group, hybrid\n"},
+     "per_group, hybrid, adaptive; did you mean \"per_user\"?\n"},
+    {"window of adaptive", "", "designs: [per_user, {adaptive: {window: 3}}]\n",
+     "s.yaml:13:41: window is \"3\"; expected a whole number from 4 to 10000\n"},
+    {"knob that adaptive has not", "", "designs: [{adaptive: {threshold: 5}}]\n",
+     "s.yaml:13:23: unknown key \"threshold\" in adaptive; expected window\n"},
     {"knob of another design", "", "designs: [{per_user: {threshold: 5}}]\n",
      "s.yaml:13:22: design \"per_user\" has no knobs; expected the name alone\n"},
     {"no designs", "", "designs: []\n",
      "s.yaml:13:10: designs is an empty list; expected at least one of: per_user, per_member, "
-     "per_group, hybrid\n"},
+     "per_group, hybrid, adaptive\n"},
     {"fault not supported yet", "", "faults:\n  - {at: 1s, kind: kill, share: 1}\n",
      "s.yaml:14:20: kind \"kill\" is not supported yet; expected one of: disconnect\n"},
     {"fault after the end", "", "faults:\n  - {at: 9s, kind: disconnect, share: 1}\n",

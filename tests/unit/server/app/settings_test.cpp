@@ -52,8 +52,20 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   settings.send_rate = {.per_second = 7, .burst = 8};
   settings.connection_rate = {.per_second = 9, .burst = 1};
   settings.drain = {.period = 90s, .reconnect_from = 1ms, .reconnect_to = 2s};
-  const std::string printed = print_settings(settings);
+  std::string printed = print_settings(settings);
   EXPECT_EQ(print_settings(read(printed)), printed);
+  settings.design = {.design = QueueDesign::adaptive, .window = 77};
+  printed = print_settings(settings);
+  EXPECT_EQ(print_settings(read(printed)), printed);
+  EXPECT_EQ(read(printed).design, settings.design);
+}
+
+TEST_F(SettingsFile, TheWindowOfAdaptiveMayChangeOverTheSameData) {
+  EXPECT_EQ(layout_of(read("design: {adaptive: {window: 8}}\n").design),
+            layout_of(read("design: adaptive\n").design));
+  EXPECT_NE(layout_of(read("design: adaptive\n").design),
+            layout_of(read("design: per_user\n").design));
+  EXPECT_NE(faults_of("design: {adaptive: {window: 3}}\n").find(":1:29:"), std::string::npos);
 }
 
 TEST_F(SettingsFile, TheSecretIsReadButNeverPrinted) {

@@ -56,8 +56,8 @@ TEST(Operations, AddingSumsEveryCounter) {
 }
 
 TEST(QueueDesign, EveryDesignIsFoundByItsName) {
-  for (const QueueDesign design : {QueueDesign::per_user, QueueDesign::per_member,
-                                   QueueDesign::per_group, QueueDesign::hybrid}) {
+  for (const QueueDesign design : queue_designs) {
+    EXPECT_NE(name_of(design), "?");
     EXPECT_EQ(design_from_name(name_of(design)), design);
   }
   EXPECT_FALSE(design_from_name("per-user"));

@@ -38,7 +38,7 @@ inline void draw(Answer::Kind& kind) { kind = static_cast<Answer::Kind>(below(3)
 inline void draw(core::ChannelDesign& design) {
   design = static_cast<core::ChannelDesign>(below(3));
 }
-inline void draw(core::RecordKind& kind) { kind = static_cast<core::RecordKind>(1 + below(9)); }
+inline void draw(core::RecordKind& kind) { kind = static_cast<core::RecordKind>(1 + below(10)); }
 inline void draw(protocol::RefusalCode& code) {
   code = static_cast<protocol::RefusalCode>(1 + below(24));
 }

@@ -1,5 +1,7 @@
 #include "server/core/fan_out.hpp"
 
+#include "server/core/member_mode.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -21,6 +23,8 @@ TEST(EffectiveDesign, FixedDesignsHoldForEverySize) {
               ChannelDesign::per_member);
     EXPECT_EQ(effective_design({QueueDesign::per_group}, ChannelDesign::per_user, members),
               ChannelDesign::per_group);
+    EXPECT_EQ(effective_design({QueueDesign::adaptive}, ChannelDesign::per_user, members),
+              ChannelDesign::adaptive);
   }
 }
 
@@ -87,14 +91,24 @@ TEST(PlanDurable, EqualsANaiveCountPerRecordAndMember) {
     const RecordRun run{ChannelId{1}, MessageId{*rc::gen::inRange<std::uint64_t>(2, 9)},
                         *rc::gen::inRange<std::uint32_t>(0, 9)};
     const std::vector<MemberRow> rows = drawn_rows(run);
+    const bool adaptive = *rc::gen::arbitrary<bool>();
+    std::vector<MessageId> queue_from;
+    for (std::size_t i = 0; adaptive && i < rows.size(); ++i) {
+      queue_from.push_back(*rc::gen::element(0, 2) == 0
+                               ? no_queue
+                               : MessageId{*rc::gen::inRange<std::uint64_t>(1, 18)});
+    }
     DurablePlan plan;
-    plan_durable(ChannelDesign::per_user, run, rows, plan);
+    plan_durable(adaptive ? ChannelDesign::adaptive : ChannelDesign::per_user, run, rows,
+                 queue_from, plan);
 
     std::multiset<std::pair<std::uint64_t, std::uint64_t>> expected, actual;
     std::set<std::pair<std::uint64_t, std::uint32_t>> pairs;
     for (std::uint64_t id = run.first.value; id < run.first.value + run.count; ++id) {
-      for (const MemberRow& row : rows) {
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        const MemberRow& row = rows[i];
         if (!row.interval.contains(MessageId{id})) continue;
+        if (adaptive && MessageId{id} < queue_from[i]) continue;
         expected.emplace(row.user.value, id);
         pairs.emplace(id, row.partition.value);
       }

@@ -41,9 +41,12 @@ struct Cases {
   // hybrid only
   std::uint64_t design_flips_up = 0;
   std::uint64_t design_flips_down = 0;
+  // adaptive only
+  std::uint64_t members_given_a_queue = 0;
+  std::uint64_t members_without_a_queue_again = 0;
 };
 
-enum class Needs : std::uint8_t { any_design, queues, user_queue, hybrid };
+enum class Needs : std::uint8_t { any_design, queues, user_queue, hybrid, adaptive };
 
 struct CaseCounter {
   std::string_view name;
@@ -84,6 +87,8 @@ inline constexpr std::array case_counters{
     CLAMOR_CASE(devices_behind_the_queue, Needs::queues),
     CLAMOR_CASE(design_flips_up, Needs::hybrid),
     CLAMOR_CASE(design_flips_down, Needs::hybrid),
+    CLAMOR_CASE(members_given_a_queue, Needs::adaptive),
+    CLAMOR_CASE(members_without_a_queue_again, Needs::adaptive),
 };
 #undef CLAMOR_CASE
 static_assert(sizeof(Cases) == case_counters.size() * sizeof(std::uint64_t),

@@ -25,10 +25,11 @@ void Gateways::plan_catch_up(Node& node, DeviceName device, Session& session) {
                            .durable_head = head,
                            .covered = partitions_.covered(id, device.user),
                            .queue_from = partitions_.queue_from(id, device.user),
-                           .design = channel.head.design,
+                           .design = partitions_.design(id, device.user),
                            .intervals = intervals};
     channels.push_back(sync);
     if (count_in(intervals, sync.held, head) == 0) continue;
+    partitions_.read(id, device.user);
     if (intervals.size() > 1) ++cases_.catch_ups_over_several_intervals;
     if (sync.design == ChannelDesign::per_group) continue;
     if (sync.covered < head) ++cases_.queue_lag_at_login;

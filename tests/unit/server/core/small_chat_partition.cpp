@@ -31,6 +31,7 @@ Accepted Partitions::send(ChannelId channel_id, DeviceName sender, std::uint32_t
                                     .device = sender.device,
                                     .device_incarnation = incarnation,
                                     .client_message_id = client_message_id}});
+    change_modes_if_due(channel);
   }
   return accepted;
 }
@@ -55,6 +56,7 @@ void Partitions::append(ChannelId channel_id, RecordKind kind, UserId member) {
   fold(channel, record);
   log_record(channel, record);
   change_design_if_due(channel_id);
+  change_modes_if_due(channel);
 }
 
 void Partitions::log_record(Channel& channel, const LogRecord& record) {
@@ -77,13 +79,53 @@ void Partitions::change_design_if_due(ChannelId channel_id) {
   channel.design_from = channel.head.head;
 }
 
+void Partitions::change_modes_if_due(Channel& channel) {
+  if (spec_.design != QueueDesign::adaptive || !window_ends(spec_.window, channel.head.head))
+    return;
+  std::vector<UserId> users;
+  std::vector<MemberReads> reads;
+  for (const auto& [user, intervals] : channel.members) {
+    if (!core::is_member(intervals)) continue;
+    users.push_back(user);
+    reads.push_back(channel.reads[user]);
+  }
+  std::vector<std::uint32_t> changed;
+  if (channel.head.head - channel.watched_from >= spec_.window) {
+    plan_modes(spec_.window, reads, changed);
+  } else {
+    forget_reads(reads);
+  }
+  for (std::size_t i = 0; i < users.size(); ++i) channel.reads[users[i]] = reads[i];
+  if (changed.empty()) return;
+  LogRecord record{.record = {.channel = channel.log.back().record.channel,
+                              .id = ++channel.head.head,
+                              .kind = RecordKind::member_mode}};
+  for (const std::uint32_t i : changed) {
+    record.modes[users[i]] = reads[i].queued;
+    ++(reads[i].queued ? cases_.members_given_a_queue : cases_.members_without_a_queue_again);
+  }
+  log_record(channel, record);
+}
+
+void Partitions::take_modes(Channel& channel, const LogRecord& record) {
+  for (const auto& [user, queued] : record.modes) {
+    if (queued) {
+      channel.queue_from[user] = record.record.id;
+    } else {
+      channel.queue_from.erase(user);
+    }
+  }
+}
+
 /// Applies a record to members and design: when it is accepted, and again when the log is re-read.
 void Partitions::fold(Channel& channel, const LogRecord& record) {
   const MessageId id = record.record.id;
   if (record.record.kind == RecordKind::join) {
     channel.members[record.member].push_back({id});
+    if (id <= channel.head.durable_head) channel.queue_from.erase(record.member);
   } else if (record.record.kind == RecordKind::leave) {
     channel.members[record.member].back().leave = id;
+    channel.reads.erase(record.member);
   }
 }
 
@@ -93,7 +135,11 @@ std::vector<Partitions::Committed> Partitions::commit(std::uint32_t partition,
   std::vector<Committed> committed;
   for (; entries > 0 && journal.durable < journal.entries.size(); --entries) {
     const Committed& entry = journal.entries[journal.durable++];
-    channels_.at(entry.channel).head.durable_head = entry.id;
+    Channel& channel = channels_.at(entry.channel);
+    channel.head.durable_head = entry.id;
+    const LogRecord& record = channel.log[entry.id.value - 1];
+    if (record.record.kind == RecordKind::join) channel.queue_from.erase(record.member);
+    take_modes(channel, record);
     committed.push_back(entry);
   }
   return committed;
@@ -121,8 +167,13 @@ void Partitions::fail_append(std::uint32_t partition) {
                 record.id);
       }
       fold(rebuilt, logged);
+      take_modes(rebuilt, logged);
       rebuilt.log.push_back(logged);
     }
+    for (const auto& [user, from] : rebuilt.queue_from) {
+      if (core::is_member(rebuilt.intervals(user))) rebuilt.reads[user].queued = true;
+    }
+    rebuilt.watched_from = rebuilt.head.head;
     channel = std::move(rebuilt);
   }
 }
@@ -150,8 +201,13 @@ void Partitions::apply(std::uint32_t user_partition, std::uint32_t partition, st
     std::stable_sort(rows.begin(), rows.end(), [](const MemberRow& a, const MemberRow& b) {
       return a.partition < b.partition;
     });
+    std::vector<MessageId> queue_from;
+    for (const MemberRow& row : rows) {
+      const auto from = channel.queue_from.find(row.user);
+      queue_from.push_back(from == channel.queue_from.end() ? no_queue : from->second);
+    }
     DurablePlan plan;
-    plan_durable(design, run, rows, plan);
+    plan_durable(design, run, rows, queue_from, plan);
     for (const DurableEntry& entry : plan.entries) {
       if (entry.partition.value == user_partition) enqueue(first.channel, entry);
     }
@@ -164,7 +220,7 @@ void Partitions::enqueue(ChannelId channel, const DurableEntry& entry) {
   for (std::uint32_t i = 0; i < entry.count; ++i) {
     const MessageId id = entry.first + i;
     CLAMOR_ASSERT(contains(owner.intervals(entry.user), id));
-    if (owner.log[id.value - 1].design == ChannelDesign::per_user) {
+    if (owner.log[id.value - 1].design != ChannelDesign::per_member) {
       const std::uint64_t sequence = ++last_sequence_[entry.user];
       user_queues_[entry.user].push_back({sequence, channel, id});
       sequences_[{entry.user, channel, id}] = sequence;
@@ -221,15 +277,28 @@ bool Partitions::is_member(ChannelId channel, UserId user) const {
 }
 
 MessageId Partitions::covered(ChannelId channel, UserId user) const {
-  if (channels_.at(channel).head.design == ChannelDesign::per_group) return {};
+  if (design(channel, user) == ChannelDesign::per_group) return {};
   const auto found = covered_.find({partition_of(user, count).value, channel});
   return found == covered_.end() ? MessageId{} : found->second;
 }
 
 MessageId Partitions::queue_from(ChannelId channel, UserId user) const {
-  const MessageId design_from = channels_.at(channel).design_from;
+  const Channel& found = channels_.at(channel);
+  const auto of_member = found.queue_from.find(user);
+  const MessageId design_from =
+      of_member == found.queue_from.end() ? found.design_from : of_member->second;
   const auto trimmed = trimmed_to_.find({channel, user});
   return trimmed == trimmed_to_.end() ? design_from : std::max(design_from, trimmed->second + 1);
+}
+
+ChannelDesign Partitions::design(ChannelId channel, UserId user) const {
+  const Channel& found = channels_.at(channel);
+  if (found.head.design != ChannelDesign::adaptive) return found.head.design;
+  return found.queue_from.contains(user) ? ChannelDesign::per_user : ChannelDesign::per_group;
+}
+
+void Partitions::read(ChannelId channel, UserId user) {
+  if (is_member(channel, user)) note_read(channels_.at(channel).reads[user]);
 }
 
 const Partitions::QueueEntry* Partitions::next_entry(UserId user, std::uint64_t after) const {

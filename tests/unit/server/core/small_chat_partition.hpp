@@ -2,6 +2,7 @@
 
 #include "server/core/accept.hpp"
 #include "server/core/fan_out.hpp"
+#include "server/core/member_mode.hpp"
 #include "server/core/membership.hpp"
 #include "server/core/record.hpp"
 #include "tests/unit/server/core/small_chat_cases.hpp"
@@ -22,11 +23,13 @@ struct DeviceName {
   auto operator<=>(const DeviceName&) const = default;
 };
 
-/// A record with what its body says: who joined or left, which design holds from it on.
+/// A record with what its body says: who joined or left, which design holds from it on, who has a
+/// queue from it on or has none any more.
 struct LogRecord {
   Record record;
   UserId member;
   ChannelDesign design = ChannelDesign::per_user;
+  std::map<UserId, bool> modes;
 };
 
 struct Channel {
@@ -39,6 +42,10 @@ struct Channel {
   std::vector<LogRecord> log;  ///< Record id stands at [id - 1]; tentative ones included.
   std::map<UserId, std::vector<Interval>> members;
   std::map<DeviceName, Dedup> dedup;
+  // adaptive
+  std::map<UserId, MemberReads> reads;     ///< Of members.
+  std::map<UserId, MessageId> queue_from;  ///< By durable records; who is missing has no queue.
+  MessageId watched_from;                  ///< Reads above it were counted.
 
   [[nodiscard]] Intervals intervals(UserId user) const;
 };
@@ -79,6 +86,10 @@ class Partitions {
   [[nodiscard]] bool is_member(ChannelId channel, UserId user) const;
   [[nodiscard]] MessageId covered(ChannelId channel, UserId user) const;
   [[nodiscard]] MessageId queue_from(ChannelId channel, UserId user) const;
+  /// The channel's, and under adaptive the member's.
+  [[nodiscard]] ChannelDesign design(ChannelId channel, UserId user) const;
+  /// A catch-up of the user found news.
+  void read(ChannelId channel, UserId user);
   /// Entry of the user's queue above `after`, if there is one: its sequence and what it refers to.
   struct QueueEntry {
     std::uint64_t sequence = 0;
@@ -98,6 +109,8 @@ class Partitions {
   void append(ChannelId channel, RecordKind kind, UserId member);
   void log_record(Channel& channel, const LogRecord& record);
   void change_design_if_due(ChannelId channel);
+  void change_modes_if_due(Channel& channel);
+  void take_modes(Channel& channel, const LogRecord& record);
   void fold(Channel& channel, const LogRecord& record);
   void enqueue(ChannelId channel, const DurableEntry& entry);
   [[nodiscard]] bool all_devices_hold(UserId user, ChannelId channel, MessageId id) const;

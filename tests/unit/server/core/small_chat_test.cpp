@@ -262,9 +262,11 @@ bool can_meet(Needs needs, QueueDesign design) {
     case Needs::queues:
       return design != QueueDesign::per_group;
     case Needs::user_queue:
-      return design == QueueDesign::per_user || hybrid;
+      return design == QueueDesign::per_user || hybrid || design == QueueDesign::adaptive;
     case Needs::hybrid:
       return hybrid;
+    case Needs::adaptive:
+      return design == QueueDesign::adaptive;
   }
   return false;
 }
@@ -304,12 +306,12 @@ TEST_P(EveryDesign, GivesEveryDeviceExactlyTheRecordsOfItsIntervalsInOrderOnce) 
   print_and_check(GetParam(), cases);
 }
 
-INSTANTIATE_TEST_SUITE_P(SmallChat, EveryDesign,
-                         testing::Values(DesignSpec{QueueDesign::per_user},
-                                         DesignSpec{QueueDesign::per_member},
-                                         DesignSpec{QueueDesign::per_group},
-                                         DesignSpec{QueueDesign::hybrid, 4}),
-                         [](const auto& each) { return std::string{name_of(each.param.design)}; });
+INSTANTIATE_TEST_SUITE_P(
+    SmallChat, EveryDesign,
+    testing::Values(DesignSpec{QueueDesign::per_user}, DesignSpec{QueueDesign::per_member},
+                    DesignSpec{QueueDesign::per_group}, DesignSpec{QueueDesign::hybrid, 4},
+                    DesignSpec{.design = QueueDesign::adaptive, .window = window_min}),
+    [](const auto& each) { return std::string{name_of(each.param.design)}; });
 
 }  // namespace
 }  // namespace clamor::core::small_chat
