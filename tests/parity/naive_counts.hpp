@@ -31,10 +31,13 @@ class NaiveCount {
   }
 
   Operations count() {
-    if (spec_.design == QueueDesign::adaptive) return count_adaptive();
-    for (const scenario::Send& send : sends_) count_send(send);
-    count_typing();
     for (std::uint32_t client = 0; client < plan_.clients(); ++client) count_logins(client);
+    if (spec_.design == QueueDesign::adaptive) {
+      count_by_modes();
+    } else {
+      for (const scenario::Send& send : sends_) count_send(send);
+    }
+    count_typing();
     for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) count_interest(channel);
     if (plan_.scenario().population.presence_subscribe > 0) {
       for (std::uint32_t user = 0; user < plan_.users(); ++user) count_presence(user);
@@ -322,14 +325,13 @@ class NaiveCount {
     [[nodiscard]] std::uint64_t head() const { return first + records.size() - 1; }
   };
 
-  Operations count_adaptive() {
+  void count_by_modes() {
     struct Login {
       std::uint32_t client;
       scenario::Absence absence;
     };
     std::vector<Login> logins;  // By their time; without news they are no reads.
     for (std::uint32_t client = 0; client < plan_.clients(); ++client) {
-      count_logins(client);
       for (const auto& absence : absences_of(plan_.user_of(client))) {
         logins.push_back({client, absence});
       }
@@ -353,12 +355,11 @@ class NaiveCount {
                      [](const auto& a, const auto& b) { return a.due < b.due; });
     for (const scenario::Send& send : sends_) {
       log_in_until(send.due);
+      count_kind(send);
       append(send.channel, channels[send.channel], {send.due, send.client});
       look(send.channel, channels[send.channel], send.due);
     }
     log_in_until(Instant::max());
-    for (std::uint32_t channel = 0; channel < plan_.channels(); ++channel) count_interest(channel);
-    return operations_;
   }
 
   void append(std::uint32_t id, Channel& channel, Logged record) {
