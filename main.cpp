@@ -5,6 +5,7 @@
 #include "scenarios/yaml/config_error.hpp"
 #include "scenarios/yaml/values.hpp"
 #include "server/app/commands.hpp"
+#include "server/operator/account_command.hpp"
 #include "sim/app/commands.hpp"
 
 #include <CLI/App.hpp>
@@ -52,6 +53,7 @@ void add_commands(CLI::App& root, std::function<int()>& chosen) {
   sim::add_sim_command(root, chosen);
   server::add_serve_command(root, chosen);
   server::add_dev_cert_command(root, chosen);
+  server::add_account_command(root, chosen);
   report::add_report_command(root, chosen);
   report::add_calibrate_command(root, chosen);
   scenario::add_scenario_command(root, chosen);

@@ -171,6 +171,9 @@ class Swarm final : private ConnectionEvents {
   void take(std::uint32_t slot, const protocol::Unread& unread);
   void take(std::uint32_t /*slot*/, const protocol::UserTyping& /*typing*/) {}
   void take(std::uint32_t slot, const protocol::Presence& presence);
+  // Virtual users have no passwords.
+  void take(std::uint32_t /*slot*/, const protocol::TokenGranted& /*granted*/) {}
+  void take(std::uint32_t /*slot*/, const protocol::AccountSet& /*set*/) {}
   void take_record(std::uint32_t slot, const protocol::RecordFrame& frame, bool in_page);
   void judge_hole(std::uint32_t slot, std::uint32_t channel, std::uint64_t hole,
                   bool in_page = false);

@@ -121,7 +121,8 @@ std::optional<bus::LinkSettings> links_of(const Settings& settings, NodeId id) {
       .identity = fmt::format("{} nodes, {}, payload {}", settings.nodes,
                               layout_of(settings.design), name_of(settings.payload)),
       .key = token::derive_key("links of " + settings.secret),
-      .partitions = core::partition_count(settings.nodes)};
+      .partitions = core::partition_count(settings.nodes),
+      .log = settings.log};
   const std::vector<NodeId> here = hosted(settings);
   for (const NodeId other : node_ids(settings.nodes)) {
     if (std::find(here.begin(), here.end(), other) != here.end()) continue;

@@ -3,7 +3,6 @@
 #include "server/base/assert.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <span>
@@ -280,7 +279,8 @@ store::Result<FanOutSource::Redone> FanOutSource::redo(Consumer& one, Channels& 
 void FanOutSource::try_redo(Consumer& one, Channels& channels) {
   const auto redone = redo(one, channels);
   if (redone) return;
-  std::fprintf(stderr, "fan-out: %s\n", redone.error().what.c_str());
+  node_.log.error("reading the journal failed",
+                  {{"for_node", one.node.value}, {"error", redone.error().what}});
   one.state = State::asked;
 }
 

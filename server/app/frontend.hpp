@@ -10,6 +10,7 @@
 #include "server/gateway/gateway.hpp"
 #include "server/protocol/codec.hpp"
 #include "server/protocol/message.hpp"
+#include "server/token/password_pool.hpp"
 #include "server/token/token.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -80,6 +81,8 @@ class Frontend {
   void handle(NodeId from, bus::MemberTyping&& typing);
   void handle(NodeId from, bus::Partners&& partners);
   void handle(NodeId from, bus::PresenceChanged&& changed);
+  void handle(NodeId from, bus::Account&& account);
+  void handle(NodeId from, bus::AccountPut&& put);
   void handle(NodeId from, bus::Supersede&& supersede);
   void handle(NodeId from, bus::Rebuilt&& rebuilt);
 
@@ -103,6 +106,21 @@ class Frontend {
               const protocol::SubscribePresence& subscribe);
   void handle(gateway::SessionId id, Session& session,
               const protocol::UnsubscribePresence& unsubscribe);
+  // --- passwords (frontend_accounts.cpp)
+  void handle(gateway::SessionId id, Session& session, const protocol::Authenticate& asked);
+  void handle(gateway::SessionId id, Session& session, const protocol::SetAccount& set);
+  /// Whether a request about the user's account cannot be taken: then it was refused.
+  [[nodiscard]] bool refuse_account(gateway::SessionId id, const Session& session, UserId user);
+  void refuse_for_passwords(gateway::SessionId id);
+  /// Has a function called on this node's thread, in a turn, with what a job of the pool gave.
+  template <class Result, class Then>
+  [[nodiscard]] auto on_own_thread(Then then);
+  void on_checked(gateway::SessionId id, UserId user, const std::string& stored,
+                  token::PasswordPool::Checked checked);
+  void on_hashed(gateway::SessionId id, UserId user, std::string stored);
+  /// The session, where it waits for this answer; else nullptr.
+  [[nodiscard]] Session* waiting_for_account(gateway::SessionId id);
+
   /// Whether a request that appends to the channel cannot be taken: then it was refused.
   [[nodiscard]] bool refuse_append(gateway::SessionId id, const Session& session,
                                    const protocol::Refused& naming);
@@ -258,6 +276,14 @@ class Frontend {
   core::TokenBuckets send_buckets_;          ///< By user.
   core::TokenBuckets request_buckets_;       ///< By user.
   std::vector<std::byte> scratch_;
+  /// What a session has asked the user's owner: to say how the password is stored that is to be
+  /// checked, or to store one.
+  struct Asking {
+    UserId user;
+    token::Password password;
+  };
+  std::unordered_map<bus::Ticket, Asking> asking_;
+  token::PasswordPool passwords_;
 };
 
 template <class Message>

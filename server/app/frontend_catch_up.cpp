@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -39,6 +38,8 @@ void Frontend::add_to(NodeMetrics& metrics) const {
         std::max<std::uint64_t>(metrics.catch_up_held_most, catch_up->waiting.size());
   }
   for (const LiveChannel& live : live_.all()) metrics.acks_held += live.acks.size();
+  metrics.passwords_waiting = asking_.size() + passwords_.waiting();
+  metrics.password_seconds = passwords_.seconds();
 }
 
 // --- a round: what channels there are, how they stand, what is to be read ------------------------
@@ -217,7 +218,8 @@ void Frontend::serve_page(gateway::SessionId id, Session& session) {
   serving_.reset();
   node_.operations.scan_ns += static_cast<std::uint64_t>(to_ns(gateway::monotonic_now() - began));
   if (!filled) {
-    std::fprintf(stderr, "catch-up failed: %s\n", filled.error().what.c_str());
+    node_.log.error("catch-up failed",
+                    {{"user", catch_up.user.value}, {"error", filled.error().what}});
     ++node_.incidents.catch_up_failures;
     return close(id, session, protocol::CloseCode::internal_error, "the store cannot be read");
   }

@@ -41,6 +41,9 @@ void Frontend::on_node_down(NodeId node) {
     if (node_.directory.owner(live.id) != node) continue;
     for (const Joiner& joiner : live.joiners) waiting.push_back(joiner.session);
   }
+  for (const auto& [ticket, asking] : asking_) {
+    if (node_.directory.owner(asking.user) == node) waiting.push_back(session_of(ticket));
+  }
   for (const gateway::SessionId id : waiting) refuse_unavailable(id);
   give_up_searches(node);
 }

@@ -45,7 +45,10 @@ Frontend::Frontend(boost::asio::io_context& io, NodeContext& node)
       presence_{node},
       presence_timer_{io},
       send_buckets_{node.settings.send_rate, rate_seed(node.settings.secret)},
-      request_buckets_{node.settings.request_rate, rate_seed(node.settings.secret)} {
+      request_buckets_{node.settings.request_rate, rate_seed(node.settings.secret)},
+      passwords_{{.cost = node.settings.password_cost,
+                  .threads = node.settings.password_threads,
+                  .waiting_max = node.settings.passwords_waiting_max}} {
   for (const NodeId id : node.directory.nodes()) links_.push_back({.owner = id});
   links_[static_cast<std::size_t>(
              std::find_if(links_.begin(), links_.end(),
@@ -67,7 +70,10 @@ void Frontend::on_message(gateway::SessionId id, std::span<const std::byte> payl
                      CloseCode::malformed);
     return;
   }
-  if (session->phase == Phase::connected && !std::holds_alternative<protocol::Login>(*message)) {
+  const bool may_come_first = std::holds_alternative<protocol::Login>(*message) ||
+                              std::holds_alternative<protocol::Authenticate>(*message) ||
+                              std::holds_alternative<protocol::SetAccount>(*message);
+  if (session->phase == Phase::connected && !may_come_first) {
     refuse_and_close(id, {.code = RefusalCode::not_logged_in, .detail = "log in first"},
                      CloseCode::unauthorized);
     return;
@@ -80,6 +86,7 @@ void Frontend::on_end(gateway::SessionId id, Duration silent_for) {
   if (session == nullptr) return;
   detach_all(id, *session);
   end_presence(id);
+  asking_.erase(ticket_of(id));
   if (sessions_.user_of(id)) {
     const Device& device = sessions_.device(session->device);
     node_.bus.send(node_.directory.owner(device.user),
@@ -352,6 +359,9 @@ void Frontend::refuse(gateway::SessionId id, const protocol::Refused& refusal) {
 
 void Frontend::refuse_and_close(gateway::SessionId id, const protocol::Refused& refusal,
                                 CloseCode code) {
+  node_.log.debug("session refused", {{"slot", id.slot},
+                                      {"code", static_cast<std::uint64_t>(refusal.code)},
+                                      {"detail", refusal.detail}});
   refuse(id, refusal);
   close(id, *sessions_.find(id), code, protocol::close_reason(refusal.retry_after, refusal.detail));
 }

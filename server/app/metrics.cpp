@@ -74,6 +74,8 @@ std::string_view name_of(RefusalCode code) {
       return "too_many_subscriptions";
     case RefusalCode::too_many_requests:
       return "too_many_requests";
+    case RefusalCode::wrong_password:
+      return "wrong_password";
   }
   return "";
 }
@@ -134,7 +136,8 @@ void add_operations(const Operations& operations, Families& out) {
   }
 }
 
-void add_incidents(const Incidents& incidents, Families& out) {
+void add_incidents(const NodeMetrics& metrics, Families& out) {
+  const Incidents& incidents = metrics.incidents;
   out.begin_counter("clamor_refused_total", "Requests refused, by code.");
   for (std::size_t i = 1; i < incidents.refused.size(); ++i) {
     out.labelled("code", name_of(static_cast<RefusalCode>(i)), incidents.refused[i]);
@@ -147,6 +150,13 @@ void add_incidents(const Incidents& incidents, Families& out) {
   out.begin_counter("clamor_logins_accepted_total", "Logins accepted, by what proved the user.");
   out.labelled("by", "login_token", incidents.token_logins);
   out.labelled("by", "resume_token", incidents.resumed_logins);
+  out.begin_counter("clamor_passwords_checked_total", "Passwords that were checked, by verdict.");
+  out.labelled("verdict", "right", incidents.passwords_right);
+  out.labelled("verdict", "wrong", incidents.passwords_wrong);
+  out.counter("clamor_accounts_set_total", "Accounts set or removed by an operator.",
+              number(incidents.accounts_set))
+      .counter("clamor_password_cpu_seconds_total", "CPU time of hashing passwords.",
+               metrics.password_seconds);
   out.counter("clamor_sessions_superseded_total", "Sessions closed by a newer login of the device.",
               number(incidents.superseded))
       .counter("clamor_catch_up_overflows_total",
@@ -232,6 +242,8 @@ void add_gauges(const NodeMetrics& metrics, Families& out) {
       .gauge("clamor_presence_due",
              "Sessions that are still to be told who is there, and what they ask for.",
              number(metrics.presence_due))
+      .gauge("clamor_passwords_waiting", "Passwords that wait to be hashed, or are being hashed.",
+             number(metrics.passwords_waiting))
       .gauge("clamor_nodes_up", "Nodes of the deployment that this one reaches, itself included.",
              number(metrics.nodes_up))
       .gauge("clamor_store_block_cache_bytes", "Memory budget of the store's block cache.",
@@ -240,7 +252,10 @@ void add_gauges(const NodeMetrics& metrics, Families& out) {
              "Memory budget of the store's write buffers, all column families together.",
              number(metrics.write_buffers_bytes))
       .gauge("clamor_store_failed", "1 while the log cannot be appended to.",
-             metrics.store_failed ? 1 : 0);
+             metrics.store_failed ? 1 : 0)
+      .gauge("clamor_store_writes_stopped",
+             "1 while RocksDB holds writes back until its flushes or compactions catch up.",
+             metrics.store_writes_stopped ? 1 : 0);
 }
 
 /// Every queue of the node, so that what grows can be seen, and that nothing grows without bound.
@@ -319,7 +334,7 @@ class Scrape final : public prometheus::Collectable {
         "clamor_build_info", "The server's version and mode of operation.",
         {{"version", "0.1.0"}, {"design", metrics_.design}, {"durability", metrics_.durability}});
     add_operations(metrics_.operations, families);
-    add_incidents(metrics_.incidents, families);
+    add_incidents(metrics_, families);
     add_gateway(metrics_.gateway, families);
     add_bus(metrics_, families);
     add_gauges(metrics_, families);

@@ -16,12 +16,15 @@ namespace clamor::server {
 
 /// What went wrong or was refused, counted by kind. Plain counters of the I/O thread.
 struct Incidents {
-  static constexpr std::size_t refusal_codes = 26;  ///< RefusalCode values are below it.
+  static constexpr std::size_t refusal_codes = 27;  ///< RefusalCode values are below it.
   static constexpr std::size_t decode_errors = 7;   ///< protocol::DecodeError values are below it.
   std::array<std::uint64_t, refusal_codes> refused{};
   std::array<std::uint64_t, decode_errors> malformed{};
   std::uint64_t token_logins = 0;    ///< Accepted, by login token.
   std::uint64_t resumed_logins = 0;  ///< Accepted, by resume token.
+  std::uint64_t passwords_right = 0;
+  std::uint64_t passwords_wrong = 0;  ///< Or of nobody.
+  std::uint64_t accounts_set = 0;     ///< Or removed.
   std::uint64_t superseded = 0;
   std::uint64_t catch_up_overflows = 0;  ///< Rounds added since too much came in meanwhile.
   std::uint64_t fell_behind = 0;         ///< Live sessions that went back to catching up.
@@ -56,6 +59,8 @@ struct NodeMetrics {
   std::uint64_t fan_out_lag_entries = 0;   ///< Planned in memory; a run of ids is one.
   std::uint64_t queue_writer_backlog = 0;  ///< Commits whose queue entries are not applied.
   std::uint64_t pages_due = 0;
+  std::uint64_t passwords_waiting = 0;      ///< To be hashed.
+  double password_seconds = 0;              ///< CPU time of hashing.
   std::uint64_t bus_messages_sent = 0;      ///< To other nodes.
   std::uint64_t bus_messages_received = 0;  ///< From them.
   std::uint64_t presence_rows = 0;          ///< Of users who are watched, or were a while ago.
@@ -77,6 +82,7 @@ struct NodeMetrics {
   bus::Backlog bus_backlog;
   core::QueueAge age;  ///< As the last turn began.
   core::AdmissionState admission;
+  bool store_writes_stopped = false;
 };
 
 /// The metrics in Prometheus' text format, with the process's CPU time and memory.

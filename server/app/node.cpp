@@ -27,7 +27,8 @@ Node::Node(boost::asio::io_context& io, store::Store& store, const Settings& set
                    [this] {
                      gateway_->begin_turn();
                      context_.now = gateway::monotonic_now();
-                   }},
+                   },
+               .log = log::Log{settings_.log, self}},
       owner_{io, store, context_},
       frontend_{io, context_},
       slice_timer_{io} {
@@ -167,12 +168,29 @@ gateway::HttpAnswer Node::on_http_get(std::string_view target) {
   }
   if (target == "/healthz") {
     if (owner_.store_failed()) return {.status = 503, .body = "the log cannot be appended to\n"};
-    if (draining_) return {.status = 503, .body = "draining\n"};
     return {.body = "ok\n"};
   }
-  return {.status = 404,
-          .body = "not found; this server answers /metrics and /healthz, and WebSocket on " +
-                  std::string{gateway::websocket_path} + "\n"};
+  if (target == "/readyz") {
+    const std::string missing = lacks();
+    if (!missing.empty()) return {.status = 503, .body = missing + "\n"};
+    return {.body = "ready\n"};
+  }
+  return {
+      .status = 404,
+      .body = "not found; this server answers /metrics, /healthz and /readyz, and WebSocket on " +
+              std::string{gateway::websocket_path} + "\n"};
+}
+
+std::string Node::lacks() const {
+  if (draining_) return "draining";
+  if (owner_.store_failed()) return "the log cannot be appended to";
+  for (const NodeId node : context_.directory.nodes()) {
+    if (node != context_.self && !bus_.is_up(node)) {
+      return "node " + std::to_string(node.value) + " cannot be reached";
+    }
+  }
+  if (!owner_.is_complete()) return "other nodes' journals are still being read";
+  return {};
 }
 
 NodeMetrics Node::metrics() const {

@@ -73,6 +73,8 @@ class Node final : public gateway::Handler, private bus::Receiver {
   void on_node_down(NodeId node) override;
   void release_slice(std::size_t size);
   [[nodiscard]] NodeMetrics metrics() const;
+  /// Why clients are better sent elsewhere, in words; empty where they are not.
+  [[nodiscard]] std::string lacks() const;
 
   boost::asio::io_context& io_;
   const Settings settings_;

@@ -8,6 +8,7 @@
 #include "server/bus/bus.hpp"
 #include "server/core/admission.hpp"
 #include "server/directory/directory.hpp"
+#include "server/log/log.hpp"
 
 #include <chrono>
 #include <functional>
@@ -34,6 +35,7 @@ struct NodeContext {
   Instant now;                     ///< Of the turn.
   core::QueueAge age;              ///< As the turn began.
   core::AdmissionState admission;  ///< Decided then.
+  log::Log log{log::LogSettings{}};
 };
 
 }  // namespace clamor::server

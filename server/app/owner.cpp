@@ -5,7 +5,6 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
-#include <cstdio>
 #include <stdexcept>
 #include <utility>
 
@@ -59,7 +58,7 @@ void Owner::end_turn() {
   ++node_.operations.posts;
   open_.handed_at = node_.now;
   pending_.push_back(std::move(open_));
-  open_ = {.commit = std::make_shared<store::Commit>(), .requests = {}};
+  open_ = {.commit = std::make_shared<store::Commit>()};
 }
 
 void Owner::drain(std::function<void()> drained) {
@@ -89,6 +88,7 @@ void Owner::add_to(NodeMetrics& metrics) const {
   metrics.presence_looks = presence_.looks();
   metrics.acks_due = due_acks_.size();
   metrics.store_failed = store_failed_;
+  metrics.store_writes_stopped = store_.writes_stopped();
 }
 
 bool Owner::set_interest(ChannelIndex channel, NodeId node) {
@@ -127,6 +127,9 @@ void Owner::on_node_down(NodeId node) {
     for (Request& request : commit.requests) {
       if (request.node == node) request.answer.kind = bus::Answer::Kind::none;
     }
+    for (AccountRequest& request : commit.accounts) {
+      if (request.node == node) request.session = bus::no_session;
+    }
   };
   forget(open_);
   for (PendingCommit& commit : pending_) forget(commit);
@@ -160,11 +163,11 @@ void Owner::rebuild() {
     committer_->resume();
     send_due_acks(due_acks_.size());  // What they are for was durable, and is redone.
     ++node_.incidents.rebuilds;
-    std::fprintf(stderr, "the state was rebuilt from the log; appending again\n");
+    node_.log.info("the state was rebuilt from the log");
     for (const Link& link : links_) node_.bus.send(link.node, bus::Rebuilt{});
     return;
   }
-  std::fprintf(stderr, "rebuilding from the log failed: %s\n", rebuilt.error().what.c_str());
+  node_.log.error("rebuilding from the log failed", {{"error", rebuilt.error().what}});
   if (draining_) return;
   rebuild_timer_.expires_after(rebuild_retry);
   rebuild_timer_.async_wait([this](const boost::system::error_code& error) {

@@ -55,6 +55,8 @@ class Owner {
   [[nodiscard]] Duration commit_age(Instant now) const {
     return pending_.empty() ? Duration{} : now - pending_.front().handed_at;
   }
+  /// Whether logins of its users are answered: it has what other nodes owe them.
+  [[nodiscard]] bool is_complete() const { return sink_.complete(); }
 
   // --- requests (owner_requests.cpp, owner_reads.cpp)
   void handle(NodeId from, bus::SendRequest&& send);
@@ -77,6 +79,9 @@ class Owner {
   void handle(NodeId from, bus::ReadMemberQueue&& read);
   void handle(NodeId from, bus::UsersJoined&& joined);
   void handle(NodeId from, bus::ReadMoved&& moved);
+  // --- accounts (owner_accounts.cpp)
+  void handle(NodeId from, bus::AskAccount&& asked);
+  void handle(NodeId from, bus::PutAccount&& put);
   // --- durable fan-out
   void handle(NodeId from, bus::FanOutBatch&& batch) { sink_.handle(from, std::move(batch)); }
   void handle(NodeId from, bus::FanOutAsk&& ask) { sink_.handle(from, std::move(ask)); }
@@ -94,10 +99,16 @@ class Owner {
     NodeId node;
     bus::Answer answer;
   };
+  /// Whom an account in a commit answers, and where.
+  struct AccountRequest {
+    NodeId node;
+    bus::Ticket session;
+  };
   struct PendingCommit {
     std::shared_ptr<store::Commit> commit;
-    std::vector<Request> requests;  ///< One a record.
-    Instant handed_at;              ///< To the committer.
+    std::vector<Request> requests;         ///< One a record.
+    std::vector<AccountRequest> accounts;  ///< One an account.
+    Instant handed_at;                     ///< To the committer.
   };
   struct DueAck {
     NodeId node;
@@ -153,6 +164,7 @@ class Owner {
   /// Tells the owners of the users whom a join names.
   void tell_joined(const core::Record& record, std::span<const std::byte> body);
   void fail(const PendingCommit& pending);
+  void tell_accounts(const PendingCommit& pending);
   void rebuild();
   [[nodiscard]] store::Result<void> try_rebuild();
   /// Folds the log, redoes the queues: state, journal ends and queues agree afterwards.

@@ -3,7 +3,6 @@
 #include "server/app/owner.hpp"
 #include "server/protocol/about.hpp"
 
-#include <cstdio>
 #include <utility>
 
 namespace clamor::server {
@@ -41,7 +40,7 @@ void Owner::on_committed(const store::CommitOutcome& outcome) {
   ++node_.operations.posts;
   if (outcome.failure) {
     if (!store_failed_) {
-      std::fprintf(stderr, "append failed: %s\n", outcome.failure->what.c_str());
+      node_.log.error("append failed", {{"error", outcome.failure->what}});
       ++node_.incidents.append_failures;
     }
     store_failed_ = true;
@@ -61,7 +60,7 @@ void Owner::on_committed(const store::CommitOutcome& outcome) {
   }
   if (store_failed_ && !open_.commit->empty()) {
     fail(open_);
-    open_ = {.commit = std::make_shared<store::Commit>(), .requests = {}};
+    open_ = {.commit = std::make_shared<store::Commit>()};
   }
   if (store_failed_ && pending_.empty()) rebuild();
   finish_drain();
@@ -74,6 +73,7 @@ void Owner::publish(const PendingCommit& pending) {
   auto planned = channels_->apply(*pending.commit);
   node_.operations.records += batch.size();
   tell_read(pending.commit->reads);
+  tell_accounts(pending);
   if (batch.empty()) return;
   node_.operations.record_user_partition_pairs += planned.user_partition_pairs;
   if (node_.settings.payload == QueuePayload::copy) planned.fan_out.records = pending.commit;
@@ -217,6 +217,12 @@ void Owner::fail(const PendingCommit& pending) {
                                               .retry_after = rebuild_retry,
                                               .channel = record.channel,
                                               .client_message_id = record.client_message_id});
+  }
+  for (const AccountRequest& request : pending.accounts) {
+    if (request.session == bus::no_session) continue;
+    node_.bus.send(request.node, bus::Refusal{.session = request.session,
+                                              .code = protocol::RefusalCode::store_failed,
+                                              .retry_after = rebuild_retry});
   }
 }
 

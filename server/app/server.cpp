@@ -5,19 +5,20 @@
 #include "server/app/deployment.hpp"
 #include "server/core/limits.hpp"
 #include "server/gateway/gateway.hpp"
+#include "server/log/log.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <fmt/format.h>
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <vector>
 
 namespace clamor::server {
 namespace {
@@ -59,6 +60,7 @@ void serve(const Settings& settings,
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // A file size limit is a failed append, not the end.
   raise_descriptor_limit(settings);
+  log::Log log{settings.log};
   boost::asio::io_context io{1};
   // Goes after the stores: its end would give the signals their default action back.
   std::optional<boost::asio::signal_set> signals;
@@ -69,15 +71,23 @@ void serve(const Settings& settings,
     // Works wherever the process hangs by then, the last flush included.
     std::signal(SIGTERM, end_at_once);
     std::signal(SIGINT, end_at_once);
-    std::fputs(fmt::format("stopping: closing all sessions over {} at most, answering what was "
-                           "accepted; a second signal stops at once\n",
-                           scenario::format_duration(settings.drain.period))
-                   .c_str(),
-               stderr);
+    log.info(
+        "stopping: closing all sessions, answering what was accepted; a second signal stops at "
+        "once",
+        {{"within", scenario::format_duration(settings.drain.period)}});
   });
-  ready(deployment.ports());
+  const std::vector<NodeId> nodes = hosted(settings);
+  const std::vector<std::uint16_t> ports = deployment.ports();
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    log.info("listening", {{"node", nodes[i].value},
+                           {"address", listen_of(settings, nodes[i]).host},
+                           {"port", ports[i]},
+                           {"data", settings.data}});
+  }
+  ready(ports);
   io.run();  // Until a signal has come.
   deployment.stop();
+  log.info("stopped");
 }
 
 }  // namespace clamor::server

@@ -35,7 +35,8 @@ struct Session {
   std::uint32_t generation = 0;
   Phase phase = Phase::closed;
   bool wants_unread = false;
-  bool leaving = false;  ///< The server is taken down: closed with the next slice.
+  bool leaving = false;         ///< The server is taken down: closed with the next slice.
+  bool awaits_account = false;  ///< Connected: a password or an account of it is being looked at.
   std::uint32_t device_incarnation = 0;
   DeviceIndex device = no_device;
   QueueSequence queue_position;       ///< When live: of its last page.

@@ -71,6 +71,30 @@ void read_login(Faults& faults, const Node& node, Settings& settings) {
   map.finish();
 }
 
+void read_passwords(Faults& faults, const Node& node, Settings& settings) {
+  MapReader map{faults, node, "passwords"};
+  map.read_duration("token_for", settings.token_for, 1s, 24h * 366);
+  map.read_whole("hash_operations", settings.password_cost.operations,
+                 token::password_cost_min.operations, token::password_cost_max.operations);
+  map.read_whole("hash_memory_bytes", settings.password_cost.memory_bytes,
+                 token::password_cost_min.memory_bytes, token::password_cost_max.memory_bytes);
+  map.read_whole("threads", settings.password_threads, 1U, 64U);
+  map.read_whole("waiting", settings.passwords_waiting_max, 1U, 100'000U);
+  map.finish();
+}
+
+void read_log(Faults& faults, const Node& node, log::LogSettings& settings) {
+  MapReader map{faults, node, "log"};
+  map.read_choice<log::Level>("level", settings.level,
+                              {{"debug", log::Level::debug},
+                               {"info", log::Level::info},
+                               {"warning", log::Level::warning},
+                               {"error", log::Level::error}});
+  map.read_choice<log::Format>("format", settings.format,
+                               {{"text", log::Format::text}, {"json", log::Format::json}});
+  map.finish();
+}
+
 void read_limits(Faults& faults, const Node& node, Settings& settings) {
   MapReader map{faults, node, "limits"};
   map.read_whole("sessions", settings.sessions_max, 1U, u32_max);
@@ -217,7 +241,9 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
   if (const Node* const node = map.find("design"))
     scenario::read_design(faults, *node, settings.design);
   if (const Node* const node = map.find("tls")) read_tls(faults, *node, settings);
+  if (const Node* const node = map.find("log")) read_log(faults, *node, settings.log);
   if (const Node* const node = map.find("login")) read_login(faults, *node, settings);
+  if (const Node* const node = map.find("passwords")) read_passwords(faults, *node, settings);
   if (const Node* const node = map.find("heartbeat")) read_heartbeat(faults, *node, settings);
   if (const Node* const node = map.find("limits")) read_limits(faults, *node, settings);
   if (const Node* const node = map.find("admission")) read_admission(faults, *node, settings);
@@ -368,7 +394,14 @@ durability: {}
 ack_after: {}
 payload: {}
 {}
+log: {{level: {}, format: {}}}
 login: {{resume_for: {}}}
+passwords:
+  token_for: {}
+  hash_operations: {}
+  hash_memory_bytes: {}
+  threads: {}
+  waiting: {}
 heartbeat: {{interval: {}, offline_after: {}, offline_delay: {}}}
 limits:
   {}
@@ -408,17 +441,20 @@ store:
              quoted(s.data), s.secret.empty() ? "not set" : "set, not shown",
              s.threads == Threads::pinned ? "pinned" : "free", design,
              s.durability == store::Durability::fsync ? "fsync" : "os", name_of(s.ack_after),
-             name_of(s.payload), tls_text(s), text(s.resume_for), text(s.heartbeat_interval),
-             text(s.offline_after), text(s.offline_delay), sessions_text(s), s.message_bytes_max, s.body_bytes_max,
-             s.group_members_max, s.channels_per_user_max, s.session_buffer_bytes,
-             text(s.session_buffer_age), s.commit_queue_bytes, s.fan_out_lag_records,
-             s.fan_out_lag_entries, s.catch_up_held_records, s.queue_entries_max,
-             text(s.device_expires_after), text(s.admission.age[0]), text(s.admission.age[1]),
-             text(s.admission.age[2]), text(s.admission.sustained), rate_text(s.send_rate),
-             rate_text(s.request_rate), rate_text(s.connection_rate), text(s.drain.period),
-             text(s.drain.reconnect_from), text(s.drain.reconnect_to), s.page.records, s.page.bytes,
-             s.tail_records, text(s.tail_age), text(s.queue_linger), s.queue_flush_records,
-             s.block_cache_bytes, s.write_buffer_bytes);
+             name_of(s.payload), tls_text(s), log::name_of(s.log.level), log::name_of(s.log.format),
+             text(s.resume_for), text(s.token_for), s.password_cost.operations,
+             s.password_cost.memory_bytes, s.password_threads, s.passwords_waiting_max,
+             text(s.heartbeat_interval), text(s.offline_after), text(s.offline_delay),
+             sessions_text(s), s.message_bytes_max, s.body_bytes_max, s.group_members_max,
+             s.channels_per_user_max, s.session_buffer_bytes, text(s.session_buffer_age),
+             s.commit_queue_bytes, s.fan_out_lag_records, s.fan_out_lag_entries,
+             s.catch_up_held_records, s.queue_entries_max, text(s.device_expires_after),
+             text(s.admission.age[0]), text(s.admission.age[1]), text(s.admission.age[2]),
+             text(s.admission.sustained), rate_text(s.send_rate), rate_text(s.request_rate),
+             rate_text(s.connection_rate), text(s.drain.period), text(s.drain.reconnect_from),
+             text(s.drain.reconnect_to), s.page.records, s.page.bytes, s.tail_records,
+             text(s.tail_age), text(s.queue_linger), s.queue_flush_records, s.block_cache_bytes,
+             s.write_buffer_bytes);
 }
 
 }  // namespace clamor::server

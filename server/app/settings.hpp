@@ -9,9 +9,11 @@
 #include "server/core/limits.hpp"
 #include "server/core/sync.hpp"
 #include "server/core/token_bucket.hpp"
+#include "server/log/log.hpp"
 #include "server/store/queue_writer.hpp"
 #include "server/store/store.hpp"
 #include "server/tls/context.hpp"
+#include "server/token/password.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -49,7 +51,13 @@ struct Settings {
   QueuePayload payload = QueuePayload::reference;
 
   std::optional<tls::CertificateFiles> tls;  ///< Connections are plain without.
+  log::LogSettings log;
+
   Duration resume_for = 24h;  ///< So long after a login by token its resume token holds.
+  Duration token_for = 12h;   ///< So long a login token that a password got holds.
+  token::PasswordCost password_cost;
+  std::uint32_t password_threads = 1;        ///< A node's.
+  std::uint32_t passwords_waiting_max = 64;  ///< Of a node; beyond, clients are told to come again.
   Duration heartbeat_interval = 5s;
   Duration offline_after = 30s;
   Duration offline_delay =

@@ -98,6 +98,7 @@ bool is_known(protocol::RefusalCode value) {
     case too_many_channels:
     case too_many_subscriptions:
     case too_many_requests:
+    case wrong_password:
       return true;
   }
   return false;

@@ -10,7 +10,6 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
-#include <cstdio>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
 #include <optional>
@@ -58,6 +57,7 @@ class Links::Impl : public std::enable_shared_from_this<Links::Impl> {
         self_{self},
         term_{term},
         settings_{std::move(settings)},
+        log_{settings_.log, self},
         receiver_{receiver},
         acceptor_{io},
         accept_timer_{io} {
@@ -129,12 +129,12 @@ class Links::Impl : public std::enable_shared_from_this<Links::Impl> {
   /// Closes a connection. The receiver is told in a call of its own: this one may be its caller.
   void fail(const Shared& connection, const std::string& why);
   void tell_down(Peer& peer);
-  void say(std::string& last, const std::string& who, const std::string& what) const;
 
   boost::asio::io_context& io_;
   const NodeId self_;
   const Term term_;
   const LinkSettings settings_;
+  log::Log log_;
   Receiver& receiver_;
   tcp::acceptor acceptor_;
   boost::asio::steady_timer accept_timer_;
@@ -160,11 +160,6 @@ Links::Impl::Peer* Links::Impl::find(NodeId node) const {
 bool Links::Impl::is_up(NodeId node) const {
   const Peer* const peer = find(node);
   return peer != nullptr && peer->link != nullptr && peer->link->open;
-}
-
-void Links::Impl::say(std::string& last, const std::string& who, const std::string& what) const {
-  if (std::exchange(last, what) == what) return;
-  std::fprintf(stderr, "node %u: %s: %s\n", self_.value, who.c_str(), what.c_str());
 }
 
 // --- connections come and go ---------------------------------------------------------------------
@@ -273,8 +268,7 @@ void Links::Impl::bring_up(Peer& peer, const Shared& connection) {
   peer.redial.cancel();
   peer.link = connection;
   peer.said.clear();
-  std::fprintf(stderr, "node %u: node %u is up under term %u\n", self_.value, peer.node.value,
-               term.value);
+  log_.info("node up", {{"peer", peer.node.value}, {"term", term.value}});
   receiver_.on_node_up(peer.node, term);
 }
 
@@ -287,12 +281,15 @@ void Links::Impl::fail(const Shared& connection, const std::string& why) {
   std::erase(strangers_, connection);
   Peer* const peer = connection->peer;
   if (peer == nullptr) {
-    return say(said_of_strangers_, fmt::format("a connection from {}", from.address().to_string()),
-               why);
+    if (std::exchange(said_of_strangers_, why) == why) return;
+    return log_.warning("link refused", {{"from", from.address().to_string()}, {"error", why}});
   }
-  const auto who = fmt::format("the link to node {} at {}:{} is down", peer->node.value,
-                               peer->endpoint.address().to_string(), peer->endpoint.port());
-  say(peer->said, who, why);
+  if (std::exchange(peer->said, why) != why) {
+    log_.warning("node down", {{"peer", peer->node.value},
+                               {"address", peer->endpoint.address().to_string()},
+                               {"port", std::uint64_t{peer->endpoint.port()}},
+                               {"error", why}});
+  }
   if (peer->dialled == connection) {
     peer->dialled.reset();
     return redial(*peer);

@@ -3,6 +3,7 @@
 #include "server/base/id.hpp"
 #include "server/base/time.hpp"
 #include "server/bus/bus.hpp"
+#include "server/log/log.hpp"
 #include "server/token/token.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -35,13 +36,14 @@ struct LinkSettings {
   std::size_t buffer_bytes_max = std::size_t{256} << 20U;
   Duration redial_after = std::chrono::milliseconds{200};
   Duration handshake_timeout = std::chrono::seconds{5};
+  log::LogSettings log;
 };
 
 /// A node's links to the nodes of other processes: one TCP connection a pair, dialled by the node
 /// with the higher id until it is there, and again whenever it is lost. A turn's messages to a node
 /// leave in one write. A link that breaks, is malformed or backs up is closed: the node counts as
 /// down, what was under way is lost, and as up once a new link has shaken hands (handshake.hpp).
-/// Faults are said on standard error, each once. All calls on the thread that runs `io`.
+/// Faults are logged, each once. All calls on the thread that runs `io`.
 class Links {
  public:
   /// @pre `receiver` outlives close().

@@ -176,6 +176,21 @@ struct ReadMoved {
   protocol::UnreadState state;
 };
 
+/// How a user's password is stored; answered by Account.
+struct AskAccount {
+  Ticket session;
+  UserId user;
+};
+/// Stores how a password is stored from here on; empty: the account goes. Answered by AccountPut or
+/// Refusal, once it is durable.
+struct PutAccount {
+  Ticket session;  ///< no_session: nobody waits for an answer.
+  UserId user;
+  std::string stored;
+  /// Not empty: only where this is what is stored so far.
+  std::string instead_of;
+};
+
 // --- durable fan-out: from the owner of channels, the source, to owners of users -----------------
 
 /// A stretch of a partition's journal: (from, to].
@@ -349,6 +364,16 @@ struct UnreadChanged {
   Ticket session;
   protocol::UnreadState state;
 };
+/// Answers AskAccount.
+struct Account {
+  Ticket session;
+  std::string stored;  ///< Empty: there is none.
+};
+/// Answers PutAccount.
+struct AccountPut {
+  Ticket session;
+  UserId user;
+};
 /// The session's device has logged in at another node.
 struct Supersede {
   Ticket session;
@@ -360,9 +385,10 @@ using Message =
     std::variant<SendRequest, CreateRequest, JoinRequest, LeaveRequest, ReadRequest, TypingRequest,
                  AskPartners, Register, ReadLog, UserLogin, UserLogout, WatchPresence,
                  UnwatchPresence, DeviceHolds, ReadUserQueue, ReadMemberQueue, UsersJoined,
-                 ReadMoved, FanOutBatch, FanOutAsk, FanOutCursors, FanOutApplied, FanOutCaughtUp,
-                 FanOutFlushed, Published, LateAck, Duplicate, Refusal, Registered, LogRead,
-                 UserQueueRead, MemberQueueRead, UserChannels, Joined, MemberTyping, Partners,
-                 PresenceChanged, UnreadChanged, Supersede, Rebuilt>;
+                 ReadMoved, AskAccount, PutAccount, FanOutBatch, FanOutAsk, FanOutCursors,
+                 FanOutApplied, FanOutCaughtUp, FanOutFlushed, Published, LateAck, Duplicate,
+                 Refusal, Registered, LogRead, UserQueueRead, MemberQueueRead, UserChannels, Joined,
+                 MemberTyping, Partners, PresenceChanged, UnreadChanged, Account, AccountPut,
+                 Supersede, Rebuilt>;
 
 }  // namespace clamor::bus

@@ -27,6 +27,8 @@ enum class MessageType : std::uint8_t {
   typing = 0x0B,
   subscribe_presence = 0x0C,
   unsubscribe_presence = 0x0D,
+  authenticate = 0x10,
+  set_account = 0x11,
   login_accepted = 0x81,
   ack = 0x82,
   record = 0x83,
@@ -38,6 +40,8 @@ enum class MessageType : std::uint8_t {
   unread = 0x89,
   user_typing = 0x8A,
   presence = 0x8B,
+  token_granted = 0x90,
+  account_set = 0x91,
 };
 
 /// Bytes of an encoded record before its body.
@@ -46,6 +50,8 @@ inline constexpr std::size_t record_header_bytes = 54;
 inline constexpr std::size_t server_message_bytes_max = 1024 * 1024;
 /// Longest token that decodes.
 inline constexpr std::size_t token_bytes_max = 1024;
+/// Longest password that decodes.
+inline constexpr std::size_t password_bytes_max = 1024;
 
 /// Append one message to `out`. Exactly one growth of `out`; O(size). Durations travel in whole
 /// milliseconds, rounded up and held within 32 bits.
@@ -62,6 +68,8 @@ void encode(const Read& message, std::vector<std::byte>& out);
 void encode(const Typing& message, std::vector<std::byte>& out);
 void encode(const SubscribePresence& message, std::vector<std::byte>& out);
 void encode(const UnsubscribePresence& message, std::vector<std::byte>& out);
+void encode(const Authenticate& message, std::vector<std::byte>& out);
+void encode(const SetAccount& message, std::vector<std::byte>& out);
 void encode(const ClientMessage& message, std::vector<std::byte>& out);
 
 void encode(const LoginAccepted& message, std::vector<std::byte>& out);
@@ -75,6 +83,8 @@ void encode(const Refused& message, std::vector<std::byte>& out);
 void encode(const Unread& message, std::vector<std::byte>& out);
 void encode(const UserTyping& message, std::vector<std::byte>& out);
 void encode(const Presence& message, std::vector<std::byte>& out);
+void encode(const TokenGranted& message, std::vector<std::byte>& out);
+void encode(const AccountSet& message, std::vector<std::byte>& out);
 void encode(const ServerMessage& message, std::vector<std::byte>& out);
 
 /// Builds a page item by item at the end of `out`, so that no vector of items is needed.

@@ -107,6 +107,12 @@ std::string_view get_token(Reader& reader) {
   return reader.get_text(bytes);
 }
 
+std::string_view get_password(Reader& reader) {
+  const auto bytes = reader.get<std::uint16_t>();
+  if (bytes > password_bytes_max) reader.fail(DecodeError::bad_value);
+  return reader.get_text(bytes);
+}
+
 Login get_login(Reader& reader) {
   Login login;
   // Only the version's place is fixed for all versions: nothing behind it may be judged.
@@ -272,6 +278,12 @@ result<ClientMessage, DecodeError> decode_client(Bytes bytes) {
           SubscribePresence{reader.get<std::uint16_t>(), get_users(reader)});
     case MessageType::unsubscribe_presence:
       return reader.finish<ClientMessage>(UnsubscribePresence{get_users(reader)});
+    case MessageType::authenticate:
+      return reader.finish<ClientMessage>(
+          Authenticate{get_id<UserId>(reader), get_password(reader)});
+    case MessageType::set_account:
+      return reader.finish<ClientMessage>(
+          SetAccount{get_token(reader), get_id<UserId>(reader), get_password(reader)});
     case MessageType::read:
       return reader.finish<ClientMessage>(
           Read{get_id<ChannelId>(reader), get_id<MessageId>(reader)});
@@ -303,6 +315,11 @@ result<ServerMessage, DecodeError> decode_server(Bytes bytes) {
     case MessageType::user_typing:
       return reader.finish<ServerMessage>(
           UserTyping{get_id<ChannelId>(reader), get_id<UserId>(reader)});
+    case MessageType::token_granted:
+      return reader.finish<ServerMessage>(
+          TokenGranted{get_token(reader), get_milliseconds(reader)});
+    case MessageType::account_set:
+      return reader.finish<ServerMessage>(AccountSet{get_id<UserId>(reader)});
     case MessageType::unread:
       return reader.finish<ServerMessage>(get_unread(reader));
     case MessageType::presence:

@@ -130,6 +130,25 @@ void encode(const UnsubscribePresence& message, std::vector<std::byte>& out) {
   put_users(writer, message.users);
 }
 
+void encode(const Authenticate& message, std::vector<std::byte>& out) {
+  CLAMOR_ASSERT(message.password.size() <= password_bytes_max);
+  begin(out, MessageType::authenticate, 10 + message.password.size())
+      .put(message.user.value)
+      .put(static_cast<std::uint16_t>(message.password.size()))
+      .put(message.password);
+}
+
+void encode(const SetAccount& message, std::vector<std::byte>& out) {
+  CLAMOR_ASSERT(message.operator_token.size() <= token_bytes_max);
+  CLAMOR_ASSERT(message.password.size() <= password_bytes_max);
+  begin(out, MessageType::set_account, 12 + message.operator_token.size() + message.password.size())
+      .put(static_cast<std::uint16_t>(message.operator_token.size()))
+      .put(message.operator_token)
+      .put(message.user.value)
+      .put(static_cast<std::uint16_t>(message.password.size()))
+      .put(message.password);
+}
+
 void encode(const LoginAccepted& message, std::vector<std::byte>& out) {
   CLAMOR_ASSERT(message.resume_token.size() <= token_bytes_max);
   begin(out, MessageType::login_accepted, 18 + message.resume_token.size())
@@ -205,6 +224,18 @@ void encode(const Presence& message, std::vector<std::byte>& out) {
         .put(static_cast<std::uint8_t>(state.online ? 1 : 0))
         .put(state.silent_seconds);
   }
+}
+
+void encode(const TokenGranted& message, std::vector<std::byte>& out) {
+  CLAMOR_ASSERT(message.token.size() <= token_bytes_max);
+  begin(out, MessageType::token_granted, 6 + message.token.size())
+      .put(static_cast<std::uint16_t>(message.token.size()))
+      .put(message.token)
+      .put(wire_milliseconds(message.expires_in));
+}
+
+void encode(const AccountSet& message, std::vector<std::byte>& out) {
+  begin(out, MessageType::account_set, 8).put(message.user.value);
 }
 
 void encode(const Page& message, std::vector<std::byte>& out) {

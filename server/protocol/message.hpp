@@ -100,8 +100,22 @@ struct UnsubscribePresence {
   std::vector<UserId> users;
 };
 
-using ClientMessage = std::variant<Login, Send, DeviceAck, Heartbeat, CreateChannel, Join, Leave,
-                                   NextPage, Read, Typing, SubscribePresence, UnsubscribePresence>;
+/// Asks for a login token by a password, before a login. Answered by TokenGranted or Refused.
+struct Authenticate {
+  UserId user;
+  std::string_view password;
+};
+/// Sets a user's password, or removes the account where it is empty; before a login. Answered by
+/// AccountSet or Refused.
+struct SetAccount {
+  std::string_view operator_token;
+  UserId user;
+  std::string_view password;
+};
+
+using ClientMessage =
+    std::variant<Login, Send, DeviceAck, Heartbeat, CreateChannel, Join, Leave, NextPage, Read,
+                 Typing, SubscribePresence, UnsubscribePresence, Authenticate, SetAccount>;
 
 // --- server to client ----------------------------------------------------------------------------
 
@@ -190,6 +204,15 @@ struct PresenceState {
 struct Presence {
   std::vector<PresenceState> users;
 };
+/// The password was right: a login token, which the next message may log in with.
+struct TokenGranted {
+  std::string_view token;
+  Duration expires_in{};  ///< On the wire in milliseconds.
+};
+/// The account is set or removed, and durable.
+struct AccountSet {
+  UserId user;
+};
 
 /// Why a request was not carried out; values are on the wire.
 enum class RefusalCode : std::uint16_t {
@@ -217,7 +240,8 @@ enum class RefusalCode : std::uint16_t {
   too_many_mentions = 22,
   too_many_channels = 23,       ///< The user is in as many as it may join.
   too_many_subscriptions = 24,  ///< To users' presence.
-  too_many_requests = 25,       ///< More than the server's rates allow. Come again after retry_after.
+  too_many_requests = 25,  ///< More than the server's rates allow. Come again after retry_after.
+  wrong_password = 26,     ///< Or there is no such account (closed, 4401).
 };
 struct Refused {
   RefusalCode code = RefusalCode::malformed;
@@ -229,7 +253,7 @@ struct Refused {
 };
 
 using ServerMessage = std::variant<LoginAccepted, Ack, RecordFrame, Page, ChannelChanged, Refused,
-                                   Unread, UserTyping, Presence>;
+                                   Unread, UserTyping, Presence, TokenGranted, AccountSet>;
 
 /// WebSocket close codes of our own; 4000-4099: reconnect at once, 4100-4199: reconnect with
 /// back-off, 4400-4499: do not reconnect unchanged.

@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace clamor::store {
@@ -67,6 +68,13 @@ struct ReadCursor {
   bool operator==(const ReadCursor&) const = default;
 };
 
+/// How a user's password is stored; empty: the account goes.
+struct AccountRow {
+  UserId user;
+  std::string stored;
+  bool operator==(const AccountRow&) const = default;
+};
+
 /// An edit is added to what a deletion of its target takes with it.
 struct Edit {
   ChannelId channel;
@@ -87,16 +95,17 @@ struct Commit {
   std::vector<ReadCursor> reads;
   std::vector<Edit> edits;
   std::vector<Redaction> redactions;
+  std::vector<AccountRow> accounts;
 
   void add(const core::Record& record, std::span<const std::byte> body, JournalPlace place) {
     batch.add(record, body);
     places.push_back(place);
   }
-  [[nodiscard]] bool empty() const { return batch.empty() && reads.empty(); }
+  [[nodiscard]] bool empty() const { return batch.empty() && reads.empty() && accounts.empty(); }
   /// Memory that the content takes.
   [[nodiscard]] std::size_t bytes() const {
     return batch.bytes() + reads.size() * sizeof(ReadCursor) +
-           redactions.size() * sizeof(Redaction);
+           redactions.size() * sizeof(Redaction) + accounts.size() * sizeof(AccountRow);
   }
 };
 

@@ -118,6 +118,8 @@ std::optional<ReadCursor> read_cursor_row(std::string_view key, std::string_view
   return cursor;
 }
 
+Key<9> account_key(UserId user) { return key_of(as_byte(account_tag), user.value); }
+
 Key<25> edit_key(ChannelId channel, MessageId target, MessageId edit) {
   return key_of(as_byte(edit_tag), channel.value, target.value, edit.value);
 }

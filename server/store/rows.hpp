@@ -62,6 +62,10 @@ void write_read_cursor(const core::CountedId& read, std::string& out);
 inline constexpr char edit_tag = 'E';
 [[nodiscard]] Key<25> edit_key(ChannelId channel, MessageId target, MessageId edit);
 
+// --- accounts, beside the directory's facts: tag, user -> how the password is stored
+inline constexpr char account_tag = 'A';
+[[nodiscard]] Key<9> account_key(UserId user);
+
 // --- queues: first byte of the key tells rows apart
 inline constexpr char user_queue_tag = 'U';
 inline constexpr char member_queue_tag = 'M';

@@ -37,6 +37,13 @@ const StoreSettings& Store::settings() const { return impl_->directory.settings(
 Term Store::term() const { return impl_->directory.term(); }
 std::uint64_t Store::syncs() const { return impl_->syncs.load(std::memory_order_relaxed); }
 
+bool Store::writes_stopped() const {
+  std::uint64_t stopped = 0;
+  return impl_->is_open() &&
+         impl_->db().GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped) &&
+         stopped != 0;
+}
+
 Result<void> Store::reopen() {
   impl_->directory.close();
   impl_->forget_queues();
@@ -99,6 +106,14 @@ Result<std::size_t> Store::append(std::span<const std::shared_ptr<const Commit>>
       write_read_cursor(cursor.read, value);
       batch.Put(impl_->directory.facts(),
                 slice(read_cursor_key(cursor.channel, cursor.user).view()), value);
+    }
+    for (const AccountRow& account : commit->accounts) {
+      const auto key = account_key(account.user);
+      if (account.stored.empty()) {
+        batch.Delete(impl_->directory.facts(), slice(key.view()));
+      } else {
+        batch.Put(impl_->directory.facts(), slice(key.view()), account.stored);
+      }
     }
   }
   rocksdb::WriteOptions options;
@@ -185,6 +200,16 @@ Result<std::vector<MessageId>> Store::edits_of(ChannelId channel, MessageId targ
   }
   if (!row->status().ok()) return failure(row->status());
   return found;
+}
+
+Result<std::string> Store::account(UserId user) const {
+  if (!impl_->is_open()) return closed();
+  std::string stored;
+  const Status status =
+      impl_->db().Get({}, impl_->directory.facts(), slice(account_key(user).view()), &stored);
+  if (!status.ok() && !status.IsNotFound()) return failure(status);
+  // A text could be a failure, too: said outright.
+  return {boost::system::in_place_value, std::move(stored)};
 }
 
 Result<void> Store::visit_read_cursors(const std::function<void(const ReadCursor&)>& visit) const {

@@ -106,6 +106,8 @@ class Store {
   /// Makes the commits' records durable in one write batch, with all else that they bring; all or
   /// none. Redacted records stay as stubs. Returns the bytes of their rows.
   [[nodiscard]] Result<std::size_t> append(std::span<const std::shared_ptr<const Commit>> commits);
+  /// Whether RocksDB holds writes back, until flushes or compactions have caught up. Any thread.
+  [[nodiscard]] bool writes_stopped() const;
   /// Times that append() has synced the log to disk so far.
   [[nodiscard]] std::uint64_t syncs() const;
   /// Appends to `out` records of the channel with ids in (after, up_to], ascending; stops once
@@ -123,6 +125,8 @@ class Store {
   /// The edits of a message, ascending, at most `max`.
   [[nodiscard]] Result<std::vector<MessageId>> edits_of(ChannelId channel, MessageId target,
                                                         std::size_t max) const;
+  /// How the user's password is stored; empty where there is no account.
+  [[nodiscard]] Result<std::string> account(UserId user) const;
   /// Calls `visit` for every read cursor that a commit brought, by (channel, user).
   [[nodiscard]] Result<void> visit_read_cursors(
       const std::function<void(const ReadCursor&)>& visit) const;

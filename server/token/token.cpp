@@ -11,6 +11,7 @@ namespace clamor::token {
 namespace {
 
 constexpr std::string_view resume_prefix = "resume.";
+constexpr std::string_view operator_prefix = "operator.";
 
 using Mac = std::array<unsigned char, 32>;
 constexpr std::size_t hex_length = std::size_t{2} * sizeof(Mac);
@@ -60,6 +61,21 @@ std::optional<Number> parse_all(std::optional<std::string_view> text) {
   return value;
 }
 
+/// Whether `token` has the form of one; then `claim` is what its MAC is over.
+enum class Seal : std::uint8_t { none, broken, holds };
+Seal open_seal(const Key& key, std::string_view token, std::string_view& claim) {
+  claim = token;
+  const auto hex = take_last(claim);
+  Mac shown{};
+  if (!hex || hex->size() != hex_length ||
+      sodium_hex2bin(shown.data(), shown.size(), hex->data(), hex->size(), nullptr, nullptr,
+                     nullptr) != 0) {
+    return Seal::none;
+  }
+  const Mac own = mac_of(key, claim);
+  return sodium_memcmp(own.data(), shown.data(), own.size()) == 0 ? Seal::holds : Seal::broken;
+}
+
 }  // namespace
 
 Key derive_key(std::string_view secret) {
@@ -98,18 +114,10 @@ std::string_view fault_of(Verdict verdict) {
 
 Checked check(const Key& key, std::string_view token, DeviceId device,
               std::int64_t now_unix_seconds) {
-  std::string_view claim = token;
-  const auto hex = take_last(claim);
-  Mac shown{};
-  if (!hex || hex->size() != hex_length ||
-      sodium_hex2bin(shown.data(), shown.size(), hex->data(), hex->size(), nullptr, nullptr,
-                     nullptr) != 0) {
-    return {.verdict = Verdict::malformed};
-  }
-  const Mac own = mac_of(key, claim);
-  if (sodium_memcmp(own.data(), shown.data(), own.size()) != 0) {
-    return {.verdict = Verdict::forged};
-  }
+  std::string_view claim;
+  const Seal seal = open_seal(key, token, claim);
+  if (seal == Seal::none) return {.verdict = Verdict::malformed};
+  if (seal == Seal::broken) return {.verdict = Verdict::forged};
   const bool resume = claim.starts_with(resume_prefix);
   if (resume) claim.remove_prefix(resume_prefix.size());
   const auto expires = parse_all<std::int64_t>(take_last(claim));
@@ -119,6 +127,36 @@ Checked check(const Key& key, std::string_view token, DeviceId device,
   if (*expires <= now_unix_seconds) return {.verdict = Verdict::expired};
   if (DeviceId{*owner} != device) return {.verdict = Verdict::other_device};
   return {resume ? Verdict::resume : Verdict::login, UserId{*user}};
+}
+
+std::string mint_operator(const Key& key, std::int64_t expires_unix_seconds) {
+  return sealed(key, std::string{operator_prefix} + std::to_string(expires_unix_seconds));
+}
+
+OperatorVerdict check_operator(const Key& key, std::string_view token,
+                               std::int64_t now_unix_seconds) {
+  std::string_view claim;
+  const Seal seal = open_seal(key, token, claim);
+  if (seal == Seal::none) return OperatorVerdict::malformed;
+  if (seal == Seal::broken) return OperatorVerdict::forged;
+  if (!claim.starts_with(operator_prefix)) return OperatorVerdict::malformed;
+  const auto expires = parse_all<std::int64_t>(claim.substr(operator_prefix.size()));
+  if (!expires) return OperatorVerdict::malformed;
+  return *expires <= now_unix_seconds ? OperatorVerdict::expired : OperatorVerdict::holds;
+}
+
+std::string_view fault_of(OperatorVerdict verdict) {
+  switch (verdict) {
+    case OperatorVerdict::holds:
+      return {};
+    case OperatorVerdict::malformed:
+      return "this is no operator token";
+    case OperatorVerdict::forged:
+      return "the operator token is forged: it was not made with the server's secret";
+    case OperatorVerdict::expired:
+      return "the operator token has expired";
+  }
+  return {};
 }
 
 // --- proofs --------------------------------------------------------------------------------------

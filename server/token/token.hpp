@@ -27,6 +27,16 @@ using Key = std::array<unsigned char, 32>;
 [[nodiscard]] std::string mint_resume(const Key& key, UserId user, DeviceId device,
                                       std::int64_t expires_unix_seconds);
 
+/// Makes an operator token, `operator.<expiry>.<hex HMAC>`, HMAC over `operator.<expiry>`: whoever
+/// holds it may set accounts. For whoever knows the secret to make, and to use at once.
+[[nodiscard]] std::string mint_operator(const Key& key, std::int64_t expires_unix_seconds);
+/// Judges one.
+enum class OperatorVerdict : std::uint8_t { holds, malformed, forged, expired };
+[[nodiscard]] OperatorVerdict check_operator(const Key& key, std::string_view token,
+                                             std::int64_t now_unix_seconds);
+/// What is wrong with it, for people; empty for one that holds.
+[[nodiscard]] std::string_view fault_of(OperatorVerdict verdict);
+
 /// What a text that should be a token turned out to be.
 enum class Verdict : std::uint8_t { login, resume, malformed, forged, expired, other_device };
 /// What is wrong with it, for people; empty for one that holds.

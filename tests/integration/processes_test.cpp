@@ -7,8 +7,11 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace clamor::test {
 namespace {
@@ -143,6 +146,42 @@ TEST(Processes, WhatAProcessHostsIsCheckedBeforeAnythingElse) {
   expect(refusal_of(number, {"--host", "0"}), "expected a list of all nodes");
 }
 
+/// Waits, in bounded time, for what /readyz answers.
+::testing::AssertionResult becomes(std::uint16_t port, const std::string& status,
+                                   const std::string& words) {
+  const auto until = std::chrono::steady_clock::now() + TestClient::patience;
+  for (;;) {
+    const std::string answer = TestClient::get(port, "/readyz");
+    const bool is = answer.starts_with("HTTP/1.1 " + status) && answer.ends_with(words + "\n");
+    if (is) return ::testing::AssertionSuccess();
+    if (std::chrono::steady_clock::now() > until) return ::testing::AssertionFailure() << answer;
+    std::this_thread::sleep_for(5ms);
+  }
+}
+
+TEST(Processes, ANodeIsReadyWhileItReachesTheOthersAndAliveWhateverBecomesOfThem) {
+  ServerProcesses servers{"durability: os\nlog: {format: json}\n", 2};
+  EXPECT_TRUE(becomes(servers.port(0), "200", "ready"));
+  servers.drop(1);
+  EXPECT_TRUE(becomes(servers.port(0), "503", "node 1 cannot be reached"));
+  EXPECT_TRUE(TestClient::get(servers.port(0), "/healthz").starts_with("HTTP/1.1 200"));
+  servers.start(1);
+  EXPECT_TRUE(becomes(servers.port(0), "200", "ready"));
+  EXPECT_TRUE(becomes(servers.port(1), "200", "ready"));
+
+  std::vector<std::string> said;
+  std::istringstream log{servers.log(0)};
+  for (std::string line; std::getline(log, line);) {
+    const auto event = nlohmann::json::parse(line);
+    EXPECT_TRUE(event.contains("time") && event.contains("level")) << line;
+    if (event.value("peer", 0) != 1 || event.value("node", 1) != 0) continue;
+    if (said.empty() || said.back() != event["what"]) said.push_back(event["what"]);
+  }
+  // Until the other listens the link is down, which may be seen or not.
+  if (said.front() == "node down") said.erase(said.begin());
+  EXPECT_EQ(said, (std::vector<std::string>{"node up", "node down", "node up"}));
+}
+
 TEST(Processes, ANodeOfAnotherDeploymentOrWithoutTheSecretIsNotLetIn) {
   ServerProcesses servers{"durability: os\n", 2};
   servers.drop(1);
@@ -158,7 +197,7 @@ TEST(Processes, ANodeOfAnotherDeploymentOrWithoutTheSecretIsNotLetIn) {
                          directory / "log"};
     process.read_line();
     const auto until = std::chrono::steady_clock::now() + TestClient::patience;
-    while (process.log().find("is down: it ") == std::string::npos) {
+    while (process.log().find("error=\"it ") == std::string::npos) {
       if (std::chrono::steady_clock::now() > until) return "it says nothing: " + process.log();
       std::this_thread::sleep_for(5ms);  // A log file tells of no change.
     }

@@ -59,12 +59,11 @@ class ServerProcesses {
   void await_links(std::size_t reached = 0) const {
     if (reached == 0) reached = processes_.size();
     const auto until = std::chrono::steady_clock::now() + TestClient::patience;
-    for (const std::uint16_t port : ports()) {
-      while (metric(port, "clamor_nodes_up") != static_cast<double>(reached)) {
-        if (std::chrono::steady_clock::now() > until) throw std::runtime_error("a link is missing");
-        std::this_thread::sleep_for(std::chrono::milliseconds{5});
-      }
-    }
+    for (const std::uint16_t port : ports()) await(port, reached, until);
+  }
+  /// The same for one node.
+  void await_links_of(std::uint32_t node, std::size_t reached) const {
+    await(port(node), reached, std::chrono::steady_clock::now() + TestClient::patience);
   }
   /// @pre there is one
   [[nodiscard]] LinkRelay& cable() { return *cable_; }
@@ -94,6 +93,13 @@ class ServerProcesses {
   [[nodiscard]] std::string data() const { return directory_ / "data"; }
 
  private:
+  static void await(std::uint16_t port, std::size_t reached,
+                    std::chrono::steady_clock::time_point until) {
+    while (metric(port, "clamor_nodes_up") != static_cast<double>(reached)) {
+      if (std::chrono::steady_clock::now() > until) throw std::runtime_error("a link is missing");
+      std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    }
+  }
   [[nodiscard]] std::string config_of_others() const { return directory_ / "others.yaml"; }
   void write_config(const std::string& file, const std::string& settings,
                     std::uint16_t bus_of_first) const {

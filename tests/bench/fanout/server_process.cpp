@@ -76,14 +76,15 @@ std::uint16_t read_ready_line(int fd) {
   return static_cast<std::uint16_t>(std::stoul(line.substr(colon + 1)));
 }
 
-void write_settings(const std::string& directory) {
+void write_settings(const std::string& directory, const std::string& more) {
   std::ofstream out{directory + "/serve.yaml"};
   out << "listen: \"127.0.0.1:0\"\n"
       << "data: " << directory << "/data\n"
       << "secret: " << server_secret << "\n"
       << "design: per_group\n"
       << "durability: os\n"
-      << "heartbeat: {interval: 60s, offline_after: 150s}\n";
+      << "heartbeat: {interval: 60s, offline_after: 150s}\n"
+      << more;
   if (!out.flush()) throw std::runtime_error("cannot write " + directory + "/serve.yaml");
 }
 
@@ -115,12 +116,12 @@ ServerProcess ServerProcess::yardstick(Writes writes) {
   return process;
 }
 
-ServerProcess ServerProcess::clamor(const std::string& binary) {
+ServerProcess ServerProcess::clamor(const std::string& binary, const std::string& settings) {
   ServerProcess process;
   std::string pattern = std::filesystem::temp_directory_path() / "clamor-fanout-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) throw_errno("cannot make " + pattern);
   process.directory_ = pattern;
-  write_settings(pattern);
+  write_settings(pattern, settings);
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("cannot make a pipe");
   const Descriptor reading{ends[0]};
@@ -131,8 +132,8 @@ ServerProcess ServerProcess::clamor(const std::string& binary) {
     try {
       settle_child();
       ::dup2(writing.get(), STDOUT_FILENO);
-      const std::string settings = pattern + "/serve.yaml";
-      ::execl(binary.c_str(), binary.c_str(), "serve", "--config", settings.c_str(), nullptr);
+      const std::string file = pattern + "/serve.yaml";
+      ::execl(binary.c_str(), binary.c_str(), "serve", "--config", file.c_str(), nullptr);
       throw_errno("cannot run " + binary);
     } catch (const std::exception& error) {
       std::fprintf(stderr, "fanout: %s\n", error.what());

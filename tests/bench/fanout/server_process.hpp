@@ -13,8 +13,9 @@ class ServerProcess {
  public:
   /// The yardstick, forked from this process.
   static ServerProcess yardstick(Writes writes);
-  /// `clamor serve`, per_group, durability os, with a data directory that goes with it.
-  static ServerProcess clamor(const std::string& binary);
+  /// `clamor serve`, per_group, durability os, with a data directory that goes with it; `settings`
+  /// are further lines of its settings file.
+  static ServerProcess clamor(const std::string& binary, const std::string& settings = {});
 
   ~ServerProcess();
   ServerProcess(ServerProcess&& other) noexcept;

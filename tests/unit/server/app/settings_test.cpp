@@ -40,7 +40,12 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   settings.ack_after = AckAfter::fanout;
   settings.payload = QueuePayload::copy;
   settings.tls = {"/etc/a \"quoted\" cert.pem", "key.pem"};
+  settings.log = {log::Level::warning, log::Format::json};
   settings.resume_for = 90s;
+  settings.token_for = 5min;
+  settings.password_cost = {3, 1 << 20U};
+  settings.password_threads = 2;
+  settings.passwords_waiting_max = 9;
   settings.queue_flush_records = 1234;
   settings.queue_entries_max = 4321;
   settings.device_expires_after = 36h;
@@ -90,10 +95,13 @@ TEST_F(SettingsFile, EveryFaultIsNamedWithItsPlace) {
       "store: {queue_flush_records: 0}\n"
       "payload: copies\n"
       "tls: {certificate: a.pem}\n"
-      "login: {resume_for: 10ms}\n");
+      "login: {resume_for: 10ms}\n"
+      "log: {level: warn, colour: 1}\n"
+      "passwords: {hash_memory_bytes: 100, waiting: 0}\n");
   for (const std::string expected :
        {":1:13:", ":2:20:", ":2:23:", ":2:58:", ":2:79:", ":3:11:", ":4:30:", ":5:12:",
-        "did you mean \"fanout\"?", ":6:30:", ":7:10:", ":8:6:", ":9:21:"}) {
+        "did you mean \"fanout\"?", ":6:30:", ":7:10:", ":8:6:", ":9:21:", ":10:14:",
+        "did you mean \"warning\"?", ":10:20:", ":11:32:", ":11:46:"}) {
     EXPECT_NE(faults.find(expected), std::string::npos) << expected << "\n" << faults;
   }
 }

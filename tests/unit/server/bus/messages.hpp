@@ -40,7 +40,7 @@ inline void draw(core::ChannelDesign& design) {
 }
 inline void draw(core::RecordKind& kind) { kind = static_cast<core::RecordKind>(1 + below(10)); }
 inline void draw(protocol::RefusalCode& code) {
-  code = static_cast<protocol::RefusalCode>(1 + below(24));
+  code = static_cast<protocol::RefusalCode>(1 + below(26));
 }
 inline void draw(store::RecordBatch& batch);
 inline void draw(std::shared_ptr<const store::Commit>& commit);

@@ -64,7 +64,7 @@ RecordFrame any_record(const Buffer& body) {
 Duration any_milliseconds() { return std::chrono::milliseconds{any<std::uint32_t>()}; }
 
 ClientMessage any_client_message(Arena& arena) {
-  switch (*rc::gen::inRange(0, 13)) {
+  switch (*rc::gen::inRange(0, 15)) {
     case 0:
       arena.text = any<std::string>();
       return Login{arena.text,           {any<std::uint32_t>()},
@@ -109,6 +109,12 @@ ClientMessage any_client_message(Arena& arena) {
       for (const auto user : any<std::vector<std::uint64_t>>()) unsubscribe.users.push_back({user});
       return unsubscribe;
     }
+    case 12:
+      arena.text = any<std::string>();
+      return Authenticate{{any<std::uint64_t>()}, arena.text};
+    case 13:
+      arena.text = any<std::string>();
+      return SetAccount{arena.text, {any<std::uint64_t>()}, arena.text};
     case 8:
       return Read{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
     default:
@@ -137,7 +143,7 @@ Page any_page(Arena& arena) {
 }
 
 ServerMessage any_server_message(Arena& arena) {
-  switch (*rc::gen::inRange(0, 9)) {
+  switch (*rc::gen::inRange(0, 11)) {
     case 0:
       return LoginAccepted{{any<std::uint64_t>()},
                            {any<std::uint32_t>()},
@@ -152,6 +158,11 @@ ServerMessage any_server_message(Arena& arena) {
       return any_page(arena);
     case 4:
       return ChannelChanged{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
+    case 8:
+      arena.text = any<std::string>();
+      return TokenGranted{arena.text, any_milliseconds()};
+    case 9:
+      return AccountSet{{any<std::uint64_t>()}};
     case 6:
       return UserTyping{{any<std::uint64_t>()}, {any<std::uint64_t>()}};
     case 7: {

@@ -130,6 +130,10 @@ TEST(ProtocolDocument, EveryCodeAndTypeStandsInItsTable) {
       {MessageType::join, "join"},
       {MessageType::leave, "leave"},
       {MessageType::next_page, "next_page"},
+      {MessageType::authenticate, "authenticate"},
+      {MessageType::set_account, "set_account"},
+      {MessageType::token_granted, "token_granted"},
+      {MessageType::account_set, "account_set"},
       {MessageType::login_accepted, "login_accepted"},
       {MessageType::ack, "ack"},
       {MessageType::record, "record"},
@@ -163,6 +167,7 @@ TEST(ProtocolDocument, EveryCodeAndTypeStandsInItsTable) {
       {RefusalCode::shutting_down, "shutting_down"},
       {RefusalCode::store_failed, "store_failed"},
       {RefusalCode::unavailable, "unavailable"},
+      {RefusalCode::wrong_password, "wrong_password"},
   };
   for (const auto& [code, name] : refusals) {
     EXPECT_TRUE(has_row(std::to_string(static_cast<unsigned>(code)) + " | " + name + " |")) << name;

@@ -155,6 +155,31 @@ TEST(Store, DurabilityDecidesWhetherAnAppendSyncs) {
   EXPECT_EQ(fsync.syncs(), 2U) << "one a batch, not one a record";
 }
 
+TEST(Store, AnAccountIsWhatTheLastCommitSaysAndAnEmptyTextRemovesIt) {
+  const TemporaryDirectory directory;
+  const auto put = [](Store& store, std::uint64_t user, const char* stored) {
+    auto commit = std::make_shared<Commit>();
+    EXPECT_TRUE(commit->empty());
+    commit->accounts.push_back({{user}, stored});
+    EXPECT_FALSE(commit->empty()) << "it has to be appended though it has no record";
+    append(store, std::move(commit));
+  };
+  {
+    Store store{{.path = directory / "data"}};
+    EXPECT_EQ(store.account({7}).value(), "");
+    put(store, 7, "first");
+    put(store, 8, "another");
+    put(store, 7, "second");
+    EXPECT_EQ(store.account({7}).value(), "second");
+    store.abandon();  // As by a kill.
+  }
+  Store store{{.path = directory / "data"}};
+  EXPECT_EQ(store.account({7}).value(), "second");
+  put(store, 7, "");
+  EXPECT_EQ(store.account({7}).value(), "");
+  EXPECT_EQ(store.account({8}).value(), "another");
+}
+
 TEST(Store, OpeningSaysWhyADirectoryCannotBeUsed) {
   const TemporaryDirectory directory;
   const auto message_of = [](const StoreSettings& settings) -> std::string {

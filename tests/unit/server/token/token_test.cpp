@@ -65,6 +65,22 @@ TEST(Token, NeitherKindNorAnotherSecretPassesForTheOther) {
   EXPECT_EQ(verdict(mint_resume(derive_key("another"), user, device, now + 60)), Verdict::forged);
 }
 
+TEST(Token, AnOperatorTokenSetsAccountsUntilItExpiresAndLogsNobodyIn) {
+  const std::string token = mint_operator(key, now + 60);
+  EXPECT_EQ(check_operator(key, token, now), OperatorVerdict::holds);
+  EXPECT_EQ(check_operator(key, token, now + 60), OperatorVerdict::expired);
+  EXPECT_EQ(verdict(token), Verdict::malformed);
+  EXPECT_EQ(check_operator(key, mint(key, user, now + 60), now), OperatorVerdict::malformed);
+  EXPECT_EQ(check_operator(key, mint_resume(key, user, device, now + 60), now),
+            OperatorVerdict::malformed);
+  EXPECT_EQ(check_operator(derive_key("another"), token, now), OperatorVerdict::forged);
+  EXPECT_EQ(check_operator(key, "operator.1900000000" + token.substr(token.rfind('.')), now),
+            OperatorVerdict::forged);
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    EXPECT_NE(check_operator(key, token.substr(0, i), now), OperatorVerdict::holds);
+  }
+}
+
 TEST(Token, TextWithoutAMacIsMalformed) {
   const std::string not_hex(64, 'g');
   for (const std::string& text : {std::string{}, std::string{"."}, std::string{".."},
