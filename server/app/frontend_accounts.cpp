@@ -19,17 +19,18 @@ static_assert(token::password_bytes_max == protocol::password_bytes_max);
 bool Frontend::refuse_account(gateway::SessionId id, const Session& session, UserId user) {
   if (session.phase != Phase::connected) {
     refuse(id, {.code = RefusalCode::already_logged_in});
-  } else if (draining_) {
+  } else if (logins_end_) {
     refuse_and_close(id, {.code = RefusalCode::shutting_down, .retry_after = retry_when_draining},
                      CloseCode::draining);
   } else if (const auto admission = core::admit(core::MessageClass::login, node_.admission);
              !admission.taken) {
     // A password is the longest way to a login: it is turned away with them.
+    ++node_.operations.logins_refused;
     refuse_and_close(id,
                      {.code = RefusalCode::overloaded,
                       .retry_after = admission.retry_after,
-                      .detail = "logins are turned away for load"},
-                     CloseCode::draining);
+                      .detail = "too much waits; logins are refused for a while"},
+                     CloseCode::overloaded);
   } else if (user == UserId{}) {
     refuse_and_close(id, {.code = RefusalCode::malformed, .detail = "users are numbered from 1"},
                      CloseCode::malformed);
