@@ -2,6 +2,8 @@
 
 #include "server/app/catch_up.hpp"
 
+#include "server/core/retention.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -40,9 +42,13 @@ void hold(CatchUp& catch_up, CatchUp::Waiting frame, std::size_t records_max) {
   } else if (!catch_up.overflowed && waiting.size() < records_max) {
     waiting.push_back(std::move(frame));
   } else if (!catch_up.overflowed) {
-    catch_up.overflowed = true;
-    std::erase_if(waiting, [](const CatchUp::Waiting& held) { return held.is_record(); });
+    overflow(catch_up);
   }
+}
+
+void overflow(CatchUp& catch_up) {
+  catch_up.overflowed = true;
+  std::erase_if(catch_up.waiting, [](const CatchUp::Waiting& held) { return held.is_record(); });
 }
 
 protocol::Unread unread_of(const CatchUp& catch_up) {
@@ -60,6 +66,7 @@ void CatchUpReader::learn(CatchUp& catch_up, const bus::ChannelState& state,
   progress.design = state.design;
   progress.covered = state.covered;
   progress.queue_from = state.queue_from;
+  progress.kept_from = state.kept_from;
   progress.unread = state.unread;
   progress.intervals_begin = static_cast<std::uint32_t>(catch_up.intervals.size());
   catch_up.intervals.insert(catch_up.intervals.end(), intervals.begin(), intervals.end());
@@ -84,7 +91,7 @@ void CatchUpReader::plan(CatchUp& catch_up) {
   syncs_.clear();
   for (CatchUp::Progress& progress : catch_up.channels) {
     syncs_.push_back({.channel = progress.channel,
-                      .held = progress.at,
+                      .held = core::held_or_gone(progress.at, progress.kept_from),
                       .durable_head = progress.up_to,
                       .covered = std::min(progress.covered, progress.up_to),
                       .queue_from = progress.queue_from,
@@ -101,6 +108,7 @@ void CatchUpReader::plan(CatchUp& catch_up) {
     ++(scan.kind == core::ScanKind::log ? node_.operations.log_scans
                                         : node_.operations.queue_scans);
   }
+  catch_up.told = 0;
   catch_up.scans = plan_.scans;
   catch_up.scan = 0;
   catch_up.queue_at = catch_up.queue_position;

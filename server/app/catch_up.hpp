@@ -33,6 +33,7 @@ struct CatchUp {
     core::ChannelDesign design = core::ChannelDesign::per_user;
     MessageId covered;
     MessageId queue_from;
+    MessageId kept_from{1};
     std::uint32_t intervals_begin = 0;
     std::uint32_t intervals_end = 0;
     protocol::UnreadState unread;
@@ -85,6 +86,7 @@ struct CatchUp {
   bool planned = false;
   bool resumed = false;  ///< The login was by resume token: the device keeps it.
 
+  std::size_t told = 0;  ///< So many channels' gone records the device was told of.
   std::vector<core::Scan> scans;
   std::size_t scan = 0;          ///< The one under way.
   bool store_read = false;       ///< It has read the store: it is no tail hit.
@@ -117,6 +119,8 @@ struct CatchUp {
 /// Adds a frame to what waits for the end of the catch-up. Once more than `records_max` wait,
 /// waiting records are dropped, to be scanned again; acks stay.
 void hold(CatchUp& catch_up, CatchUp::Waiting frame, std::size_t records_max);
+/// Drops waiting records: another round reads them.
+void overflow(CatchUp& catch_up);
 
 /// Plans catch-ups by core's plan_sync and executes them page by page, by reads that it asks of the
 /// owners of channels and users: from a tail where it has everything a scan needs, else from the
@@ -158,6 +162,11 @@ class CatchUpReader {
   [[nodiscard]] Step emit_copies(const Context& context);
   /// scan_done: the tails served the whole scan. again: they do not.
   [[nodiscard]] store::Result<Step> step_tails(const Context& context);
+  /// Tells the device which records it lacks and can have no more. False: the page is full.
+  [[nodiscard]] bool emit_gone(const Context& context);
+  /// The same for one channel, of which records up to `up_to` are gone.
+  [[nodiscard]] bool emit_gone(const Context& context, CatchUp::Progress& progress,
+                               MessageId up_to);
   [[nodiscard]] bool emit_all(const Context& context, CatchUp::Progress& progress,
                               const bus::LogRead& read);
   /// False: the page is full. A record that is not the channel's next one is passed over.

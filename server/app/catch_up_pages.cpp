@@ -1,6 +1,7 @@
 // Catch-up, page by page; catch_up.cpp has the planning.
 
 #include "server/app/catch_up.hpp"
+#include "server/core/retention.hpp"
 
 #include <algorithm>
 #include <string>
@@ -17,6 +18,8 @@ constexpr std::size_t references_per_scan = 4;
 /// Reads and the like after which a page ends, full or not: a long queue of records that the device
 /// holds already must not hold up the turn.
 constexpr std::size_t steps_per_page = 256;
+/// Of a history_truncated in a page.
+constexpr std::size_t history_truncated_bytes = 25;
 /// References after which no further rows are read before some were fetched.
 constexpr std::size_t references_max = 1000;
 
@@ -104,6 +107,7 @@ bool CatchUpReader::add_missing(const Context& context) {
 
 store::Result<CatchUpReader::Filled> CatchUpReader::fill(CatchUp& catch_up, bus::Ticket session) {
   const Context context{catch_up, catch_up.page->writer, session};
+  if (!emit_gone(context)) return Filled::page_full;
   for (std::size_t steps = 0; steps < steps_per_page; ++steps) {
     if (catch_up.scan == catch_up.scans.size()) {
       // A queue may turn out to hold less than planned; the log has it.
@@ -167,6 +171,9 @@ store::Result<CatchUpReader::Step> CatchUpReader::step_channel(const Context& co
   }
   catch_up.store_read = true;
   if (scan.kind != core::ScanKind::log) return Step::again;
+  if (next < read->kept_from) {  // Since it was planned.
+    return emit_gone(context, progress, read->kept_from - 1) ? Step::again : Step::page_full;
+  }
   if (read->size() == 0 || read->record(0).id != next) {
     return store::Failure{"a record is missing in the log of channel " +
                           std::to_string(scan.channel.value) + ", message " +
@@ -312,6 +319,7 @@ store::Result<CatchUpReader::Step> CatchUpReader::emit_references(const Context&
   if (!read) return Step::waits;
   if (!read->failure.empty()) return store::Failure{read->failure};
   if (!read->from_tail) ++node_.operations.log_seeks;
+  if (!emit_gone(context, progress, read->kept_from - 1)) return Step::page_full;
   const auto advance_to = [&](MessageId first) {
     reference.count -= static_cast<std::uint32_t>(first - reference.first);
     reference.first = first;
@@ -353,6 +361,35 @@ CatchUpReader::Step CatchUpReader::emit_copies(const Context& context) {
     }
   }
   return Step::again;
+}
+
+bool CatchUpReader::emit_gone(const Context& context) {
+  CatchUp& catch_up = context.catch_up;
+  for (; catch_up.told < catch_up.channels.size(); ++catch_up.told) {
+    CatchUp::Progress& progress = catch_up.channels[catch_up.told];
+    if (!emit_gone(context, progress, progress.kept_from - 1)) return false;
+  }
+  return true;
+}
+
+bool CatchUpReader::emit_gone(const Context& context, CatchUp::Progress& progress,
+                              MessageId up_to) {
+  const core::Intervals intervals = context.catch_up.intervals_of(progress);
+  for (;;) {
+    const auto next = next_of(context, progress);
+    if (!next || *next > up_to) return true;
+    if (!core::page_takes(limits_, context.page.items(), context.page.bytes(),
+                          history_truncated_bytes)) {
+      return false;
+    }
+    if (*next > progress.at + 1) {
+      context.page.add(protocol::IntervalStart{progress.channel, *next});
+    }
+    const MessageId last = core::run_end(intervals, *next, up_to);
+    context.page.add(protocol::HistoryTruncated{progress.channel, *next, last});
+    node_.incidents.expired_deliveries += last - *next + 1;
+    progress.at = last;
+  }
 }
 
 bool CatchUpReader::emit_all(const Context& context, CatchUp::Progress& progress,

@@ -239,6 +239,7 @@ Channels::Planned Channels::apply(const store::Commit& commit) {
     }
     ++run.count;
     channel.head.durable_head = record.id;
+    if (record.id == channel.trimmed.id + 1) channel.oldest = record.accepted_at;
     mark_read(index, record, commit.batch.body(i));
     if (record.kind == RecordKind::edit || record.kind == RecordKind::deletion) {
       busy_targets_.erase({record.channel, protocol::read_about(commit.batch.body(i))->target});

@@ -49,6 +49,8 @@ struct Channel {
   core::ChannelDesign next_design = core::ChannelDesign::per_user;  ///< After tentative records.
   std::uint32_t members_now = 0;                                    ///< After tentative records.
   UserId admin;                                                     ///< Who created it.
+  core::CountedId trimmed;                                          ///< Up to here the log is gone.
+  Instant oldest;                        ///< When the first record above it was accepted.
   std::vector<core::MemberRow> members;  ///< One row an interval, by (partition, user, join).
   // Under adaptive, one a row of members; else empty:
   std::vector<MessageId> member_queue_from;  ///< By durable member_mode records; or no_queue.
@@ -146,6 +148,15 @@ class Channels {
   /// Every queue entry is applied, or will be by redo: a scan that finds less reads on in the log.
   void set_all_covered();
 
+  // --- retention (channels_checkpoint.cpp)
+  /// What the folded records leave of a channel: restore() of it and of the records above is as
+  /// good as of all. Read cursors and mentions are not in it: what is trimmed counts as read. O(all
+  /// senders): for states of one channel.
+  [[nodiscard]] store::Checkpoint checkpoint(ChannelIndex channel) const;
+  /// Takes a checkpoint up, before any record of its channel. False: it is damaged.
+  [[nodiscard]] bool restore(const store::Checkpoint& checkpoint);
+  /// The channel's log is gone up to here; the first record above was accepted at `oldest`.
+  void set_trimmed(ChannelId channel, const core::CountedId& up_to, Instant oldest);
   // --- views
   [[nodiscard]] std::optional<ChannelIndex> find(ChannelId channel) const;
   [[nodiscard]] const Channel& channel(ChannelIndex index) const { return channels_[index]; }
@@ -170,9 +181,10 @@ class Channels {
   [[nodiscard]] core::CountedId read_mark(ChannelIndex channel, UserId user) const {
     return marks_.of(channel, user);
   }
-  /// Unread messages up to `head` that mention the user.
-  [[nodiscard]] std::uint32_t mentions(ChannelIndex channel, UserId user, MessageId head) const {
-    return marks_.mentions(channel, user, head);
+  /// Messages of (read, head] that mention the user.
+  [[nodiscard]] std::uint32_t mentions(ChannelIndex channel, UserId user, MessageId read,
+                                       MessageId head) const {
+    return marks_.mentions(channel, user, read, head);
   }
   /// Records above `after` whose bodies are gone, ascending; none unless they are listed.
   [[nodiscard]] std::span<const MessageId> redacted(ChannelIndex channel, MessageId after) const;

@@ -20,6 +20,7 @@ void Channels::restore(const core::Record& record, std::span<const std::byte> bo
   channels_[index].head.durable_head = record.id;
   channels_[index].watched_from = record.id;
   channels_[index].uncountable = record.uncountable;
+  if (record.id == channels_[index].trimmed.id + 1) channels_[index].oldest = record.accepted_at;
   set_announced(index, record);
   mark_read(index, record, body);
   if (record.redacted) list_redacted(index, record.id);

@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <fmt/format.h>
 #include <map>
@@ -48,6 +49,12 @@ std::string data_of(const Settings& settings, NodeId node) {
   return fmt::format("{}/node-{}", settings.data, node.value);
 }
 
+/// Unix time less the monotonic clock.
+Duration unix_ahead() {
+  return std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch()) -
+         std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch());
+}
+
 std::unique_ptr<store::Store> open_store(const Settings& settings, NodeId node) {
   try {
     return std::make_unique<store::Store>(
@@ -59,6 +66,7 @@ std::unique_ptr<store::Store> open_store(const Settings& settings, NodeId node) 
                              .block_cache_bytes = settings.block_cache_bytes,
                              .write_buffer_bytes = settings.write_buffer_bytes,
                              .device_expires_after = settings.device_expires_after,
+                             .clock_ahead = unix_ahead(),
                              .queue_entries_max = settings.queue_entries_max});
   } catch (const store::OpenError& error) {
     throw scenario::ConfigError{{error.what()}};

@@ -38,7 +38,9 @@ FanOutSink::FanOutSink(boost::asio::io_context& io, store::Store& store, NodeCon
       store::QueueWriterSettings{
           .linger = node.settings.queue_linger,
           .flush = {.records = node.settings.queue_flush_records,
-                    .bytes = core::queue_write_buffers * node.settings.write_buffer_bytes}},
+                    .bytes = core::queue_write_buffers * node.settings.write_buffer_bytes},
+          .flush_after = node.settings.retention.keeps_all() ? Duration::max()
+                                                             : node.settings.queue_flush_after},
       [this](const store::QueueOutcome& outcome) {
         const std::uint64_t epoch = epoch_.load(std::memory_order_acquire);
         boost::asio::post(io_, [this, outcome, epoch] { on_queued(outcome, epoch); });

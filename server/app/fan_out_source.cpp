@@ -198,6 +198,14 @@ std::vector<store::JournalPlace> FanOutSource::trimmable() {
   return places;
 }
 
+bool FanOutSource::all_flushed(std::span<const JournalSequence> ends) const {
+  return std::all_of(consumers_.begin(), consumers_.end(), [&](const Consumer& one) {
+    return std::all_of(own_.begin(), own_.end(), [&](PartitionId partition) {
+      return one.flushed[partition.value] >= ends[partition.value];
+    });
+  });
+}
+
 // --- streams -------------------------------------------------------------------------------------
 
 void FanOutSource::ask(Consumer& one) {

@@ -39,6 +39,11 @@ class FanOutSource {
   /// Up to where the own journals serve no consumer any more; each is said once.
   [[nodiscard]] std::vector<store::JournalPlace> trimmable();
 
+  /// By partition: up to where the own journals are published; 0 for others'.
+  [[nodiscard]] const std::vector<JournalSequence>& ends() const { return ends_; }
+  /// Whether every consumer has flushed the own journals up to these ends.
+  [[nodiscard]] bool all_flushed(std::span<const JournalSequence> ends) const;
+
   void on_node_up(NodeId node);
   void on_node_down(NodeId node);
   /// Tells consumers how far the journals are whose latest records owe them nothing, asks again

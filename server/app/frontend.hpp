@@ -162,6 +162,9 @@ class Frontend {
                bool to_sender);
   void repair(LiveIndex index, MessageId up_to);
   void on_repair_read(const bus::LogRead& read);
+  /// What a gap swallowed is gone: sessions are told so by a catch-up. Live records go on behind
+  /// it.
+  void skip_gone(LiveIndex index, MessageId kept_from);
   /// Sends now, or after the pages where the session is catching up.
   void send_after_pages(gateway::SessionId id, Session& session, const CatchUp::Waiting& frame);
   /// Sends to a live session. False: its client is behind.

@@ -113,6 +113,11 @@ void Frontend::on_joining_read(const bus::LogRead& read) {
   live_.at(*index).joiner(id)->reading = false;
   Session* const session = sessions_.find(id);
   if (session == nullptr || session->phase == Phase::closing) return;
+  const bool gone = !read.from_tail && read.kept_from > live_.at(*index).joiner(id)->next;
+  if (gone) {
+    // Pages alone can say that records are gone.
+    return close_slow(id, *session, "what it was added to is gone by now");
+  }
   if (!read.failure.empty() || read.size() == 0) {
     return close(id, *session, protocol::CloseCode::internal_error, "the store cannot be read");
   }

@@ -254,6 +254,9 @@ void Frontend::repair(LiveIndex index, MessageId up_to) {
 void Frontend::on_repair_read(const bus::LogRead& read) {
   const auto index = live_.find(read.channel);
   if (!index) return;
+  if (!read.from_tail && read.kept_from > live_.at(*index).relayed + 1) {
+    skip_gone(*index, read.kept_from);
+  }
   for (std::size_t i = 0; i < read.size(); ++i) {
     const core::Record& record = read.record(i);
     if (record.id != live_.at(*index).relayed + 1) continue;
@@ -264,6 +267,22 @@ void Frontend::on_repair_read(const bus::LogRead& read) {
   release_acks(*index, live.relayed);
   // An owner that cannot read now says so again when it can: its links begin anew then.
   if (up_to > live.relayed && read.failure.empty() && read.size() != 0) repair(*index, up_to);
+}
+
+void Frontend::skip_gone(LiveIndex index, MessageId kept_from) {
+  const auto& attached = live_.at(index).slots;
+  const std::vector<std::uint32_t> slots{attached.begin(), attached.end()};
+  for (const std::uint32_t slot : slots) {
+    const gateway::SessionId id = sessions_.id_at(slot);
+    Session& session = sessions_.at(slot);
+    if (session.phase == Phase::live) {
+      fall_behind(id, session, {});
+      if (session.catch_up != nullptr) pages_due_.push_back(id);
+    } else if (session.catch_up != nullptr) {
+      overflow(*session.catch_up);
+    }
+  }
+  live_.at(index).relayed = std::max(live_.at(index).relayed, kept_from - 1);
 }
 
 }  // namespace clamor::server

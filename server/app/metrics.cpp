@@ -184,6 +184,16 @@ void add_incidents(const NodeMetrics& metrics, Families& out) {
       .counter("clamor_queues_expired_total",
                "Users whose queues were dropped, longer than their bound: the log serves them.",
                number(incidents.queues_expired))
+      .counter("clamor_expired_deliveries_total",
+               "Records of which devices were told that they can have them no more.",
+               number(incidents.expired_deliveries))
+      .counter("clamor_log_records_trimmed_total", "Records that retention let go of the log.",
+               number(incidents.log_records_trimmed))
+      .counter("clamor_log_trims_total",
+               "Beginnings of channels' logs that a checkpoint stands for since.",
+               number(incidents.log_trims))
+      .counter("clamor_log_trim_failures_total", "Trims of logs that failed; tried again.",
+               number(incidents.log_trim_failures))
       .counter("clamor_pages_total", "Catch-up pages sent.", number(incidents.pages))
       .counter("clamor_typing_dropped_total",
                "Typing notices that came too soon after another one of the session.",

@@ -36,6 +36,11 @@ struct Incidents {
   std::uint64_t repairs = 0;                 ///< Gaps of live fan-out that were read from a log.
   std::uint64_t devices_expired = 0;         ///< Silent for too long: queues do not wait for them.
   std::uint64_t queues_expired = 0;          ///< Dropped: longer than their bound.
+  /// Records that devices lack and can have no more, as catch-ups said.
+  std::uint64_t expired_deliveries = 0;
+  std::uint64_t log_records_trimmed = 0;  ///< Records that retention let go.
+  std::uint64_t log_trims = 0;            ///< Checkpoints of channels written for it.
+  std::uint64_t log_trim_failures = 0;    ///< They are tried again.
   std::uint64_t pages = 0;
   std::uint64_t typing_dropped = 0;        ///< Notices too soon after another of the session.
   std::uint64_t presence_put_off = 0;      ///< Notices that a session could not take when due.

@@ -31,6 +31,9 @@ Owner::Owner(boost::asio::io_context& io, store::Store& store, NodeContext& node
       sink_{io, store, node, users_},
       rebuild_timer_{io},
       tick_timer_{io},
+      retention_{node.settings.retention.keeps_all()
+                     ? nullptr
+                     : std::make_unique<LogRetention>(io, store, node, channels_settings_)},
       joined_(node.directory.nodes().size()) {
   for (const NodeId id : node.directory.nodes()) links_.push_back({.node = id, .entries = {}});
   open_.commit = std::make_shared<store::Commit>();
@@ -142,6 +145,7 @@ void Owner::tick() {
   tail_.expire(node_.now);
   freed_memory_.tick(turns_);
   source_.tick();
+  if (retention_ != nullptr && !store_failed_) retention_->tick(*channels_, source_);
   for (const Link& link : links_) {
     if (link.node == node_.self) continue;
     node_.bus.send(link.node, bus::Published{.term = store_.term(), .number = link.number});
@@ -179,6 +183,7 @@ void Owner::rebuild() {
 
 store::Result<void> Owner::try_rebuild() {
   sink_.discard();
+  if (retention_ != nullptr) retention_->discard();
   tail_.clear();
   interest_.clear();  // Channels get other indices; gateways register anew once they are told.
   const auto reopened = store_.reopen();

@@ -4,6 +4,7 @@
 #include "server/app/fan_out_sink.hpp"
 #include "server/app/fan_out_source.hpp"
 #include "server/app/freed_memory.hpp"
+#include "server/app/log_retention.hpp"
 #include "server/app/node_context.hpp"
 #include "server/app/presence_rows.hpp"
 #include "server/app/tail.hpp"
@@ -141,7 +142,11 @@ class Owner {
                                            std::vector<core::Interval>& intervals) const;
   /// What a send is about, from the log: nothing where it names nothing that is there.
   [[nodiscard]] store::Result<std::optional<Target>> target_of(const protocol::Send& send) const;
-  [[nodiscard]] protocol::UnreadState unread_of(ChannelIndex channel, UserId user) const;
+  [[nodiscard]] protocol::UnreadState unread_of(ChannelIndex channel, UserId user);
+  /// From where on the channel's records are served.
+  [[nodiscard]] MessageId kept_from(const Channel& channel) const;
+  /// How far the user has read, where what is gone counts as read.
+  [[nodiscard]] core::CountedId read_of(ChannelIndex channel, UserId user);
   /// Up to where a user has read who says `up_to`, counted; nothing where the log cannot say.
   [[nodiscard]] std::optional<core::CountedId> counted(const Channel& channel, MessageId up_to);
   /// Whether the node gets the channel's records; sets it.
@@ -170,7 +175,8 @@ class Owner {
   /// Folds the log, redoes the queues: state, journal ends and queues agree afterwards.
   [[nodiscard]] store::Result<void> recover_all();
   void trim_journals();
-  /// Once a second: lets go of what is old, repeats to other nodes what a loss must not hide.
+  /// Once a second: lets go of what is old, repeats to other nodes what a loss must not hide, looks
+  /// for what retention does not keep.
   void tick();
   [[nodiscard]] std::size_t place_of(NodeId node) const;
   void finish_drain();
@@ -200,6 +206,7 @@ class Owner {
   boost::asio::steady_timer tick_timer_;
   std::uint64_t turns_ = 0;
   FreedMemory freed_memory_;
+  std::unique_ptr<LogRetention> retention_;  ///< Where not everything is kept.
 
   // Scratch, kept for its memory.
   std::vector<core::NodeRun> node_runs_;

@@ -42,6 +42,8 @@ void Owner::handle(NodeId from, bus::ReadLog&& read) {
                            answer.batch);
   }
   if (!done) answer.failure = done.error().what;
+  // Asked after the read: what is gone by then explains what the read did not find.
+  answer.kept_from = store_.trimmed(read.channel) + 1;
   node_.bus.send(from, std::move(answer));
 }
 

@@ -150,15 +150,33 @@ std::optional<core::CountedId> Owner::counted(const Channel& channel, MessageId 
   return core::CountedId{up_to, found.record(0).uncountable};
 }
 
-protocol::UnreadState Owner::unread_of(ChannelIndex index, UserId user) const {
+MessageId Owner::kept_from(const Channel& channel) const {
+  return std::max(core::kept_from(node_.settings.retention, channel.announced),
+                  channel.trimmed.id + 1);
+}
+
+core::CountedId Owner::read_of(ChannelIndex index, UserId user) {
   const Channel& channel = channels_->channel(index);
-  const core::CountedId read = channels_->read_mark(index, user);
+  core::CountedId read = channels_->read_mark(index, user);
+  core::advance(read, channel.trimmed);
+  const MessageId gone = kept_from(channel) - 1;
+  if (read.id >= gone) return read;
+  // Not trimmed yet: the log knows how it counts. Of a store that cannot be read that would be the
+  // least trouble.
+  const auto at = counted(channel, gone);
+  if (at) core::advance(read, *at);
+  return read;
+}
+
+protocol::UnreadState Owner::unread_of(ChannelIndex index, UserId user) {
+  const Channel& channel = channels_->channel(index);
+  const core::CountedId read = read_of(index, user);
   const core::CountedId head = channel.counted_head();
   return {.channel = channel.id,
           .read = read.id,
           .at = head.id,
           .unread = static_cast<std::uint32_t>(core::unread(head, read)),
-          .mentions = channels_->mentions(index, user, head.id)};
+          .mentions = channels_->mentions(index, user, read.id, head.id)};
 }
 
 void Owner::answer(NodeId from, bus::Ticket session, ChannelId channel,
@@ -344,6 +362,7 @@ bus::ChannelState Owner::state_of(ChannelIndex index, UserId user,
           .head = head,
           .covered = channel.covered,
           .queue_from = served.queue_from,
+          .kept_from = kept_from(channel),
           .incarnation = channel.head.incarnation,
           .design = served.design,
           .registered = member,

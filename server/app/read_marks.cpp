@@ -20,8 +20,8 @@ void ReadMarks::forget_mention(std::uint32_t channel, UserId user, MessageId id)
   if (found != mentions_.end()) std::erase(found->second, id);
 }
 
-std::uint32_t ReadMarks::mentions(std::uint32_t channel, UserId user, MessageId head) const {
-  const MessageId read = of(channel, user).id;
+std::uint32_t ReadMarks::mentions(std::uint32_t channel, UserId user, MessageId read,
+                                  MessageId head) const {
   std::uint32_t count = 0;
   for (const UserId mentioned : {user, protocol::everyone}) {
     const auto found = mentions_.find({channel, mentioned});

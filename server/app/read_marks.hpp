@@ -35,8 +35,10 @@ class ReadMarks {
   void mention(std::uint32_t channel, UserId user, MessageId id);
   /// The message was deleted: it mentions nobody any more.
   void forget_mention(std::uint32_t channel, UserId user, MessageId id);
-  /// Messages up to `head` that mention the user and are not read, mentions_counted_max at most.
-  [[nodiscard]] std::uint32_t mentions(std::uint32_t channel, UserId user, MessageId head) const;
+  /// Messages of (read, head] that mention the user, mentions_counted_max at most. @pre the user
+  /// has read up to `read` or less.
+  [[nodiscard]] std::uint32_t mentions(std::uint32_t channel, UserId user, MessageId read,
+                                       MessageId head) const;
 
  private:
   struct Key {

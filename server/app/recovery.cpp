@@ -9,6 +9,13 @@ store::Result<std::unique_ptr<Channels>> recover(const store::Store& store,
                                                  const ChannelsSettings& settings) {
   auto channels = std::make_unique<Channels>(settings);
   std::string fault;
+  const auto begun = store.visit_checkpoints([&](const store::Checkpoint& checkpoint) {
+    if (!fault.empty() || channels->restore(checkpoint)) return;
+    fault = fmt::format(
+        "the checkpoint of channel {} is damaged: restore the data directory from a copy",
+        checkpoint.channel.value);
+  });
+  if (!begun) return begun.error();
   const auto visited =
       store.visit_log([&](const core::Record& record, std::span<const std::byte> body) {
         const auto known = channels->find(record.channel);

@@ -168,6 +168,23 @@ void read_drain(Faults& faults, const Node& node, Settings& settings) {
   }
 }
 
+void read_retention(Faults& faults, const Node& node, core::Retention& retention) {
+  MapReader map{faults, node, "retention"};
+  map.read_whole("records", retention.records, 1, std::numeric_limits<std::uint64_t>::max());
+  map.read_duration("age", retention.age, 1s, 24h * 36'500);
+  map.finish();
+}
+
+std::string retention_text(const core::Retention& retention) {
+  if (retention.keeps_all()) return "# retention: not set, logs are kept whole";
+  std::vector<std::string> rules;
+  if (retention.records != 0) rules.push_back(fmt::format("records: {}", retention.records));
+  if (retention.age != Duration{}) {
+    rules.push_back("age: " + scenario::format_duration(retention.age));
+  }
+  return fmt::format("retention: {{{}}}", fmt::join(rules, ", "));
+}
+
 void read_catch_up(Faults& faults, const Node& node, Settings& settings) {
   MapReader map{faults, node, "catch_up"};
   std::uint32_t records = static_cast<std::uint32_t>(settings.page.records);
@@ -184,6 +201,7 @@ void read_store(Faults& faults, const Node& node, Settings& settings) {
   MapReader map{faults, node, "store"};
   map.read_duration("queue_linger", settings.queue_linger, Duration{}, 10s);
   map.read_whole("queue_flush_records", settings.queue_flush_records, 1, 1'000'000'000);
+  map.read_duration("queue_flush_after", settings.queue_flush_after, 1ms, 24h);
   map.read_whole("block_cache_bytes", settings.block_cache_bytes, mebibyte, mebibyte << 20U);
   map.read_whole("write_buffer_bytes", settings.write_buffer_bytes, mebibyte, 4096 * mebibyte);
   map.finish();
@@ -249,6 +267,9 @@ void read_all(Faults& faults, const Node& root, Settings& settings) {
   if (const Node* const node = map.find("admission")) read_admission(faults, *node, settings);
   if (const Node* const node = map.find("rates")) read_rates(faults, *node, settings);
   if (const Node* const node = map.find("drain")) read_drain(faults, *node, settings);
+  if (const Node* const node = map.find("retention")) {
+    read_retention(faults, *node, settings.retention);
+  }
   if (const Node* const node = map.find("catch_up")) read_catch_up(faults, *node, settings);
   if (const Node* const node = map.find("store")) read_store(faults, *node, settings);
   map.finish();
@@ -427,6 +448,7 @@ rates:
   requests: {}
   connections: {}
 drain: {{period: {}, reconnect_from: {}, reconnect_to: {}}}
+{}
 catch_up:
   page_records: {}
   page_bytes: {}
@@ -435,6 +457,7 @@ catch_up:
 store:
   queue_linger: {}
   queue_flush_records: {}
+  queue_flush_after: {}
   block_cache_bytes: {}
   write_buffer_bytes: {}
 )",
@@ -452,9 +475,9 @@ store:
              text(s.admission.age[0]), text(s.admission.age[1]), text(s.admission.age[2]),
              text(s.admission.sustained), rate_text(s.send_rate), rate_text(s.request_rate),
              rate_text(s.connection_rate), text(s.drain.period), text(s.drain.reconnect_from),
-             text(s.drain.reconnect_to), s.page.records, s.page.bytes, s.tail_records,
-             text(s.tail_age), text(s.queue_linger), s.queue_flush_records, s.block_cache_bytes,
-             s.write_buffer_bytes);
+             text(s.drain.reconnect_to), retention_text(s.retention), s.page.records, s.page.bytes,
+             s.tail_records, text(s.tail_age), text(s.queue_linger), s.queue_flush_records,
+             text(s.queue_flush_after), s.block_cache_bytes, s.write_buffer_bytes);
 }
 
 }  // namespace clamor::server

@@ -7,6 +7,7 @@
 #include "server/core/admission.hpp"
 #include "server/core/drain.hpp"
 #include "server/core/limits.hpp"
+#include "server/core/retention.hpp"
 #include "server/core/sync.hpp"
 #include "server/core/token_bucket.hpp"
 #include "server/log/log.hpp"
@@ -89,7 +90,8 @@ struct Settings {
   core::Rate request_rate{.burst = 100};     ///< Creations, joins, leaves and reads of a user.
   core::Rate connection_rate{.burst = 100};  ///< Connections of a source address, at each node.
 
-  core::DrainPlan drain;  ///< What a first SIGTERM does with the sessions.
+  core::DrainPlan drain;      ///< What a first SIGTERM does with the sessions.
+  core::Retention retention;  ///< Of the channels' logs.
 
   core::PageLimits page;
   std::uint32_t tail_records = 64;  ///< Per channel.
@@ -99,6 +101,8 @@ struct Settings {
   Duration queue_linger = core::queue_linger;
   /// Journal rows after which the queues are flushed: what a kill leaves to redo.
   std::uint64_t queue_flush_records = core::QueueFlushLimits{}.records;
+  /// Where logs are trimmed, the queues are flushed so long after their first entry in any case.
+  Duration queue_flush_after = core::queue_flush_after;
   std::uint64_t block_cache_bytes = std::uint64_t{64} << 20U;
   std::uint64_t write_buffer_bytes = std::uint64_t{32} << 20U;
 };

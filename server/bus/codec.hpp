@@ -19,7 +19,7 @@
 namespace clamor::bus {
 
 /// Changes with every change of messages.hpp, and of the structs that it is made of.
-inline constexpr std::uint8_t wire_version = 1;
+inline constexpr std::uint8_t wire_version = 2;
 
 /// Appends one message to a parcel. O(size).
 void encode(const Message& message, std::vector<std::byte>& parcel);

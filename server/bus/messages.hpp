@@ -281,6 +281,7 @@ struct ChannelState {
   MessageId head;  ///< Records above it come as live ones, where `registered`.
   MessageId covered;
   MessageId queue_from;
+  MessageId kept_from{1};  ///< Records below are gone.
   std::uint32_t incarnation = 1;
   core::ChannelDesign design = core::ChannelDesign::per_user;  ///< For this user: not adaptive.
   bool registered = false;          ///< The user is in it: the sender gets its records.
@@ -300,6 +301,7 @@ struct LogRead {
   Reading reading = Reading::catch_up;
   ChannelId channel;
   bool from_tail = false;  ///< All that was asked for, from memory.
+  MessageId kept_from{1};  ///< Else: records below have left the log.
   std::vector<store::SharedRecord> tail;
   store::RecordBatch batch;
   std::string failure;  ///< Empty: none.

@@ -88,6 +88,14 @@ struct Redaction {
   std::vector<UserId> mentioned;  ///< By the body that goes.
 };
 
+/// What a channel's owner needs of a log whose beginning is gone: its state after record `up_to`,
+/// to be folded on with the records above.
+struct Checkpoint {
+  ChannelId channel;
+  MessageId up_to;
+  std::string state;  ///< The owner's; the store looks at none of it.
+};
+
 /// What one turn accepted: becomes durable as a whole or not at all.
 struct Commit {
   RecordBatch batch;

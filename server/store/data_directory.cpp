@@ -106,9 +106,11 @@ void DataDirectory::open() {
         "{}: this is a file; expected a directory, or a path where one can be made (--data)",
         settings_.path));
   }
+  rocksdb::ColumnFamilyOptions log = family_options(settings_, cache_, 8, Reads::by_key);
+  log.compaction_filter_factory = drop_trimmed(marks_);
   const std::vector<rocksdb::ColumnFamilyDescriptor> families{
       {rocksdb::kDefaultColumnFamilyName, family_options(settings_, cache_, 0, Reads::by_key)},
-      {"log", family_options(settings_, cache_, 8, Reads::by_key)},
+      {"log", log},
       {"journal", family_options(settings_, cache_, 4, Reads::by_prefix_only)},
       {"queues", family_options(settings_, cache_, queue_prefix_bytes, Reads::by_prefix_only)},
   };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/store/log_marks.hpp"
 #include "server/store/store.hpp"
 
 #include <cstddef>
@@ -45,6 +46,9 @@ class DataDirectory {
     return handles_;
   }
 
+  /// What compactions of the log drop.
+  [[nodiscard]] LogMarks& marks() const { return *marks_; }
+
   [[nodiscard]] const StoreSettings& settings() const { return settings_; }
   [[nodiscard]] Term term() const { return term_; }
 
@@ -55,6 +59,7 @@ class DataDirectory {
   void write_fact(const char* name, const std::string& value);
 
   const StoreSettings settings_;
+  const std::shared_ptr<LogMarks> marks_ = std::make_shared<LogMarks>();
   std::shared_ptr<rocksdb::Cache> cache_;
   rocksdb::DB* db_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;  ///< Facts, log, journal, queues.

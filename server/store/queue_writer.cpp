@@ -106,7 +106,20 @@ void QueueWriter::run() {
   bool more = false;  // The last write left something: it has lingered already.
   std::unique_lock lock{mutex_};
   for (;;) {
-    wake_.wait(lock, [this] { return has_work() || stopping_; });
+    if (!wait(lock)) {
+      busy_ = true;
+      lock.unlock();
+      QueueOutcome outcome;
+      if (flush(outcome)) {
+        done_(outcome);
+      } else {
+        flush_by_ = std::chrono::steady_clock::now() + retry_cap;
+      }
+      lock.lock();
+      busy_ = false;
+      idle_.notify_all();
+      continue;
+    }
     if (!trims_.empty()) {
       const std::vector<JournalPlace> trims = std::exchange(trims_, {});
       busy_ = true;
@@ -163,7 +176,20 @@ void QueueWriter::run() {
   if (flush(outcome)) done_(outcome);
 }
 
+bool QueueWriter::wait(std::unique_lock<std::mutex>& lock) {
+  const auto something = [this] { return has_work() || stopping_; };
+  if (rows_since_flush_ == 0 || settings_.flush_after == Duration::max()) {
+    wake_.wait(lock, something);
+    return true;
+  }
+  return wake_.wait_until(lock, flush_by_, something);
+}
+
 bool QueueWriter::flush_is_due() const {
+  if (rows_since_flush_ != 0 && settings_.flush_after != Duration::max() &&
+      std::chrono::steady_clock::now() >= flush_by_) {
+    return true;
+  }
   const Store::Unflushed unflushed = store_.unflushed();
   return core::queue_flush_is_due(settings_.flush, rows_since_flush_, unflushed.entries,
                                   unflushed.bytes);
@@ -176,6 +202,11 @@ bool QueueWriter::write(const std::vector<FanOut>& fan_outs, QueueOutcome& outco
   if (!applied) {
     ++outcome.failures;
     return false;
+  }
+  if (rows_since_flush_ == 0 && settings_.flush_after != Duration::max()) {
+    flush_by_ =
+        std::chrono::steady_clock::now() +
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(settings_.flush_after);
   }
   for (const FanOut& fan_out : fan_outs) {
     for (const JournalPlace& place : fan_out.cursors) {

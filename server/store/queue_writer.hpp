@@ -40,6 +40,9 @@ struct QueueWriterSettings {
   Duration linger = std::chrono::milliseconds{20};
   /// When the queues are flushed.
   core::QueueFlushLimits flush;
+  /// So long after the first journal row that is not flushed they are flushed in any case, however
+  /// few; max(): never for that.
+  Duration flush_after = Duration::max();
   /// Entries (runs of ids count once) that are added at once; a fan-out is not divided, because its
   /// cursors say that all of it is there.
   std::size_t entries_per_write = 100'000;
@@ -81,6 +84,8 @@ class QueueWriter {
 
  private:
   void run();
+  /// Waits for something to do. False: there is nothing but a flush that is due by now.
+  [[nodiscard]] bool wait(std::unique_lock<std::mutex>& lock);
   /// Whether there is something to do. @pre mutex_ is held
   [[nodiscard]] bool has_work() const;
   /// Takes what goes into the next write. @pre mutex_ is held
@@ -108,6 +113,7 @@ class QueueWriter {
   // The writer thread's own.
   std::unordered_map<PartitionId, JournalSequence> applied_;
   std::uint64_t rows_since_flush_ = 0;
+  std::chrono::steady_clock::time_point flush_by_;  ///< Where rows_since_flush_ is not 0.
   std::thread thread_;
 };
 

@@ -124,6 +124,21 @@ Key<25> edit_key(ChannelId channel, MessageId target, MessageId edit) {
   return key_of(as_byte(edit_tag), channel.value, target.value, edit.value);
 }
 
+Key<9> checkpoint_key(ChannelId channel) { return key_of(as_byte(checkpoint_tag), channel.value); }
+
+void write_checkpoint(const Checkpoint& checkpoint, std::string& out) {
+  out.clear();
+  append_varint(checkpoint.up_to.value, out);
+  out.append(checkpoint.state);
+}
+
+std::optional<Checkpoint> checkpoint_row(std::string_view key, std::string_view value) {
+  if (key.size() != 9) return std::nullopt;
+  const auto up_to = take_varint(value);
+  if (!up_to) return std::nullopt;
+  return Checkpoint{{big_endian_at(key, 1)}, {*up_to}, std::string{value}};
+}
+
 Key<17> user_queue_key(UserId user, QueueSequence last) {
   return key_of(as_byte(user_queue_tag), user.value, last.value);
 }

@@ -18,7 +18,7 @@
 /// `data_format`.
 namespace clamor::store {
 
-inline constexpr std::uint32_t data_format = 4;
+inline constexpr std::uint32_t data_format = 5;
 
 /// A key of fixed size, comparable by bytes.
 template <std::size_t size>
@@ -65,6 +65,15 @@ inline constexpr char edit_tag = 'E';
 // --- accounts, beside the directory's facts: tag, user -> how the password is stored
 inline constexpr char account_tag = 'A';
 [[nodiscard]] Key<9> account_key(UserId user);
+
+// --- checkpoints of trimmed logs, beside the directory's facts: tag, channel -> up to which id the
+// log is gone, and what the owner of the channel made of it
+inline constexpr char checkpoint_tag = 'K';
+[[nodiscard]] Key<9> checkpoint_key(ChannelId channel);
+void write_checkpoint(const Checkpoint& checkpoint, std::string& out);
+/// Nothing where key or value is no checkpoint.
+[[nodiscard]] std::optional<Checkpoint> checkpoint_row(std::string_view key,
+                                                       std::string_view value);
 
 // --- queues: first byte of the key tells rows apart
 inline constexpr char user_queue_tag = 'U';

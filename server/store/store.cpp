@@ -20,6 +20,18 @@ namespace {
 using rocksdb::Slice;
 using rocksdb::Status;
 
+/// A record as the log keeps it.
+core::Record with_unix_time(core::Record record, Duration clock_ahead) {
+  record.accepted_at += clock_ahead;
+  return record;
+}
+
+std::optional<LogRow> read_row(const Slice& key, const Slice& value, Duration clock_ahead) {
+  auto row = read_log_row(view(key), view(value));
+  if (row) row->record.accepted_at -= clock_ahead;
+  return row;
+}
+
 }  // namespace
 
 void throw_exception_from_error(const Failure& failure, const boost::source_location&) {
@@ -27,7 +39,7 @@ void throw_exception_from_error(const Failure& failure, const boost::source_loca
 }
 
 Store::Store(const StoreSettings& settings) : impl_{std::make_unique<Impl>(settings)} {
-  for (const auto& loaded : {impl_->load_queues(), impl_->load_devices()}) {
+  for (const auto& loaded : {impl_->load_marks(), impl_->load_queues(), impl_->load_devices()}) {
     if (!loaded) throw OpenError(settings.path + ": " + loaded.error().what);
   }
 }
@@ -52,6 +64,7 @@ Result<void> Store::reopen() {
   } catch (const OpenError& error) {
     return Failure{error.what()};
   }
+  if (const auto loaded = impl_->load_marks(); !loaded) return loaded;
   return impl_->load_queues();
 }
 
@@ -83,12 +96,13 @@ Result<std::size_t> Store::append(std::span<const std::shared_ptr<const Commit>>
   if (!impl_->is_open()) return closed();
   rocksdb::WriteBatch batch;
   std::string& value = impl_->scratch;
+  const Duration ahead = impl_->directory.settings().clock_ahead;
   for (const auto& commit : commits) {
     CLAMOR_ASSERT(commit->places.size() == commit->batch.size());
     for (std::size_t i = 0; i < commit->batch.size(); ++i) {
       const core::Record& record = commit->batch.record(i);
       const auto key = log_key(record.channel, record.id);
-      write_log_value(record, commit->batch.body(i), value);
+      write_log_value(with_unix_time(record, ahead), commit->batch.body(i), value);
       batch.Put(impl_->directory.log(), slice(key.view()), value);
       batch.Put(impl_->directory.journal(), slice(journal_key(commit->places[i]).view()),
                 slice(key.view()));
@@ -98,7 +112,7 @@ Result<std::size_t> Store::append(std::span<const std::shared_ptr<const Commit>>
                 slice(edit_key(edit.channel, edit.target, edit.id).view()), Slice{});
     }
     for (const Redaction& redaction : commit->redactions) {
-      write_log_value(redaction.stub, {}, value);
+      write_log_value(with_unix_time(redaction.stub, ahead), {}, value);
       batch.Put(impl_->directory.log(),
                 slice(log_key(redaction.stub.channel, redaction.stub.id).view()), value);
     }
@@ -129,6 +143,8 @@ Result<void> Store::scan_log(ChannelId channel, MessageId after, MessageId up_to
                              std::size_t records_max, std::size_t bytes_max,
                              RecordBatch& out) const {
   if (!impl_->is_open()) return closed();
+  const Duration ahead = impl_->directory.settings().clock_ahead;
+  after = std::max(after, trimmed(channel));
   auto options = within_prefix();
   const auto end_key = log_key(channel, up_to + 1);
   const Slice end = slice(end_key.view());
@@ -137,7 +153,7 @@ Result<void> Store::scan_log(ChannelId channel, MessageId after, MessageId up_to
       impl_->db().NewIterator(options, impl_->directory.log())};
   for (row->Seek(slice(log_key(channel, after + 1).view())); row->Valid(); row->Next()) {
     if (!out.empty() && (out.size() >= records_max || out.bytes() >= bytes_max)) return {};
-    const auto found = read_log_row(view(row->key()), view(row->value()));
+    const auto found = read_row(row->key(), row->value(), ahead);
     if (!found) return damaged("log");
     out.add(found->record, found->body);
   }
@@ -148,6 +164,8 @@ Result<void> Store::scan_log(ChannelId channel, MessageId after, MessageId up_to
 Result<void> Store::get_log(ChannelId channel, std::span<const MessageId> ids,
                             RecordBatch& out) const {
   if (!impl_->is_open()) return closed();
+  const Duration ahead = impl_->directory.settings().clock_ahead;
+  const MessageId gone = trimmed(channel);
   const std::size_t n = ids.size();
   std::vector<Key<16>> keys(n);
   std::vector<Slice> slices(n);
@@ -160,9 +178,9 @@ Result<void> Store::get_log(ChannelId channel, std::span<const MessageId> ids,
   impl_->db().MultiGet({}, impl_->directory.log(), n, slices.data(), values.data(),
                        statuses.data());
   for (std::size_t i = 0; i < n; ++i) {
-    if (statuses[i].IsNotFound()) continue;
+    if (statuses[i].IsNotFound() || ids[i] <= gone) continue;
     if (!statuses[i].ok()) return failure(statuses[i]);
-    const auto found = read_log_row(keys[i].view(), view(values[i]));
+    const auto found = read_row(slices[i], values[i], ahead);
     if (!found) return damaged("log");
     out.add(found->record, found->body);
   }
@@ -174,10 +192,17 @@ Result<void> Store::visit_log(
   if (!impl_->is_open()) return closed();
   const std::unique_ptr<rocksdb::Iterator> row{
       impl_->db().NewIterator(across(), impl_->directory.log())};
-  for (row->SeekToFirst(); row->Valid(); row->Next()) {
-    const auto found = read_log_row(view(row->key()), view(row->value()));
+  const Duration ahead = impl_->directory.settings().clock_ahead;
+  for (row->SeekToFirst(); row->Valid();) {
+    const auto found = read_row(row->key(), row->value(), ahead);
     if (!found) return damaged("log");
+    const MessageId gone = trimmed(found->record.channel);
+    if (found->record.id <= gone) {
+      row->Seek(slice(log_key(found->record.channel, gone + 1).view()));
+      continue;
+    }
     visit(found->record, found->body);
+    row->Next();
   }
   if (!row->status().ok()) return failure(row->status());
   return {};

@@ -11,10 +11,12 @@
 
 #include <boost/system/result.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -44,6 +46,9 @@ struct StoreSettings {
   std::size_t write_buffer_bytes = std::size_t{32} << 20U;  ///< Per column family.
   /// Queues do not wait for a device that was silent for longer, in whole seconds.
   Duration device_expires_after = core::device_expires_after;
+  /// Unix time less the monotonic clock: the log keeps accepted_at as the former, so that the age
+  /// of a record outlives a restart of the machine.
+  Duration clock_ahead{};
   /// A user's queues that hold more entries are dropped: the log serves the devices.
   std::uint64_t queue_entries_max = core::queue_entries_max;
 };
@@ -136,6 +141,23 @@ class Store {
       const std::function<void(const JournalRow&)>& visit) const;
   /// The partition's highest sequence, trimmed ones included; 0 where there was none.
   [[nodiscard]] Result<JournalSequence> journal_end(PartitionId partition) const;
+  /// Takes the beginnings of logs away, up to each checkpoint's record, and keeps the checkpoints
+  /// in their place: all survives a power cut, or nothing has changed. Reads do not see the records
+  /// any more; they leave the disk with compactions. From any thread.
+  /// @pre no journal names any of the records, and no channel stands twice.
+  [[nodiscard]] Result<void> trim_log(std::span<const Checkpoint> checkpoints);
+  /// Up to which record the channel's log is gone; 0: it is whole. From any thread.
+  [[nodiscard]] MessageId trimmed(ChannelId channel) const;
+  /// The channel's checkpoint; nothing where its log is whole.
+  [[nodiscard]] Result<std::optional<Checkpoint>> checkpoint(ChannelId channel) const;
+  /// Calls `visit` for every checkpoint, by channel.
+  [[nodiscard]] Result<void> visit_checkpoints(
+      const std::function<void(const Checkpoint&)>& visit) const;
+  /// Bytes that the log takes on disk, trimmed records included that are still there.
+  [[nodiscard]] std::uint64_t log_disk_bytes() const;
+  /// Rewrites the log without what was trimmed. Blocks for as long as it takes, or until
+  /// `cancelled` is set: then what is done is done, and it fails.
+  [[nodiscard]] Result<void> compact_log(std::atomic<bool>& cancelled);
   /// Deletes journal rows up to and including `place`.
   [[nodiscard]] Result<void> trim_journal(JournalPlace place);
 

@@ -19,7 +19,8 @@
 #include <utility>
 #include <vector>
 
-// What store.cpp, store_queues.cpp and store_trim.cpp share; nobody else includes it.
+// What store.cpp, store_log_trim.cpp, store_queues.cpp and store_trim.cpp share; nobody else
+// includes it.
 namespace clamor::store {
 
 inline rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
@@ -55,6 +56,8 @@ struct Store::Impl {
   }
   [[nodiscard]] QueuePayload payload() const { return directory.settings().payload; }
 
+  /// Reads up to where logs are gone.
+  [[nodiscard]] Result<void> load_marks();
   /// Adds the users' new channels to their lists.
   [[nodiscard]] Result<void> add_to_lists(std::span<const FanOut> fan_outs);
 

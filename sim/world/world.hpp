@@ -531,7 +531,7 @@ class World {
   /// first walks its long chain.
   std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> records_by_id_;
   std::vector<std::uint32_t> previous_record_;  ///< Of the same channel; none: at the start.
-  Modes modes_;  ///< Under adaptive only.
+  Modes modes_;                                 ///< Under adaptive only.
   DedupTable dedup_;
   std::uint32_t sequence_ = 1;  ///< Orders logins, ends and commits.
 

@@ -296,6 +296,7 @@ class TestDevice {
       if (const auto* start = std::get_if<protocol::IntervalStart>(&item)) {
         positions_[start->channel.value] = start->join.value - 1;
       }
+      if (const auto* gone = std::get_if<protocol::HistoryTruncated>(&item)) lack(*gone);
     }
     return page.last;
   }
@@ -445,6 +446,10 @@ class TestDevice {
     for (const Kept& record : kept_[channel]) ids.push_back(record.record.id.value);
     return ids;
   }
+  /// Ids that it was told it can have no more.
+  [[nodiscard]] const std::vector<std::uint64_t>& expired(std::uint64_t channel) {
+    return expired_[channel];
+  }
   [[nodiscard]] std::uint64_t position(std::uint64_t channel) { return positions_[channel]; }
   [[nodiscard]] std::uint64_t user() const { return user_; }
 
@@ -458,6 +463,12 @@ class TestDevice {
     hold(channel, frame.record.id.value);
     kept_[channel].push_back(kept);
     return kept;
+  }
+  void lack(const protocol::HistoryTruncated& gone) {
+    for (MessageId id = gone.from; id <= gone.to; ++id) {
+      hold(gone.channel.value, id.value);
+      expired_[gone.channel.value].push_back(id.value);
+    }
   }
   void hold(std::uint64_t channel, std::uint64_t id) {
     std::uint64_t& at = positions_[channel];
@@ -487,6 +498,7 @@ class TestDevice {
   std::map<std::uint64_t, std::uint64_t> positions_;
   std::map<std::uint64_t, std::uint64_t> sent_;
   std::map<std::uint64_t, std::vector<Kept>> kept_;
+  std::map<std::uint64_t, std::vector<std::uint64_t>> expired_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> acknowledged_;
   QueueSequence queue_position_;
 };

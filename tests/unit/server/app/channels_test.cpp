@@ -32,14 +32,17 @@ core::Accepted accepted(Channels& channels, std::uint64_t user, std::uint64_t ch
       .accepted;
 }
 
-/// What there is to know of all channels, in a form that compares.
+/// What there is to know of all channels, in a form that compares. What is gone of `trimmed` counts
+/// as read, and is redacted no more.
 std::vector<std::vector<std::uint64_t>> facts_of(const Channels& channels,
-                                                 std::uint64_t channel_count) {
+                                                 std::uint64_t channel_count,
+                                                 const Channels& trimmed) {
   std::vector<std::vector<std::uint64_t>> facts;
   for (std::uint64_t id = 1; id <= channel_count; ++id) {
     const auto index = channels.find({id});
     if (!index) continue;
     const Channel& channel = channels.channel(*index);
+    const core::CountedId gone = trimmed.channel(*trimmed.find({id})).trimmed;
     std::vector<std::uint64_t> row{id,
                                    channel.head.head.value,
                                    channel.head.durable_head.value,
@@ -51,11 +54,13 @@ std::vector<std::vector<std::uint64_t>> facts_of(const Channels& channels,
                                    channel.uncountable,
                                    channel.announced_uncountable};
     for (std::uint64_t user = 1; user <= 6; ++user) {
-      const core::CountedId read = channels.read_mark(*index, {user});
-      row.insert(row.end(), {read.id.value, read.uncountable,
-                             channels.mentions(*index, {user}, channel.head.durable_head)});
+      core::CountedId read = channels.read_mark(*index, {user});
+      core::advance(read, gone);
+      row.insert(row.end(),
+                 {read.id.value, read.uncountable,
+                  channels.mentions(*index, {user}, read.id, channel.head.durable_head)});
     }
-    for (const MessageId gone : channels.redacted(*index, {})) row.push_back(gone.value);
+    for (const MessageId stub : channels.redacted(*index, gone.id)) row.push_back(stub.value);
     for (const MessageId from : channel.member_queue_from) row.push_back(from.value);
     for (const core::MemberReads& reads : channel.reads) row.push_back(reads.queued ? 1 : 0);
     for (const core::MemberRow& member : channel.members) {
@@ -65,6 +70,10 @@ std::vector<std::vector<std::uint64_t>> facts_of(const Channels& channels,
     facts.push_back(row);
   }
   return facts;
+}
+std::vector<std::vector<std::uint64_t>> facts_of(const Channels& channels,
+                                                 std::uint64_t channel_count) {
+  return facts_of(channels, channel_count, channels);
 }
 
 TEST(Channels, ARecordIsTentativeUntilItsCommitIsApplied) {
@@ -167,6 +176,34 @@ class Log {
     }
     return channels;
   }
+  /// As fold(), with a checkpoint of each channel in the place of its first `cut` records. The
+  /// checkpoint goes by one of half of them.
+  [[nodiscard]] Channels fold_from_checkpoints(const ChannelsSettings& settings,
+                                               std::uint64_t cut) const {
+    Channels channels{settings};
+    std::set<std::uint64_t> ids;
+    for (const auto& [key, row] : records_) ids.insert(key.first);
+    for (const std::uint64_t id : ids) {
+      std::optional<store::Checkpoint> made;
+      for (const std::uint64_t up_to : {cut / 2, cut}) {
+        Channels one{settings};
+        if (made) RC_ASSERT(one.restore(*made));
+        const std::uint64_t from = made ? made->up_to.value + 1 : 1;
+        for (auto at = records_.lower_bound({id, from});
+             at != records_.end() && at->first <= std::pair{id, up_to}; ++at) {
+          one.restore(at->second.first, at->second.second);
+        }
+        if (one.size() != 0) made = one.checkpoint(0);
+      }
+      if (made) RC_ASSERT(channels.restore(*made));
+    }
+    for (const auto& [key, row] : records_) {
+      const auto index = channels.find({key.first});
+      if (index && MessageId{key.second} <= channels.channel(*index).trimmed.id) continue;
+      channels.restore(row.first, row.second);
+    }
+    return channels;
+  }
   [[nodiscard]] const std::map<std::uint32_t, std::vector<store::JournalRow>>& journals() const {
     return journals_;
   }
@@ -263,6 +300,55 @@ class Traffic {
   std::map<std::string, int> happened_;
 };
 
+/// Deduplication is part of the state: the same answers to resends, and the same next number.
+void expect_same_answers(Channels& before, Channels& after, const Traffic& traffic,
+                         store::Commit& scratch) {
+  for (const auto& [key, last] : traffic.sent()) {
+    const auto [user, channel] = key;
+    for (std::uint64_t id = 1; id <= last + 1; ++id) {
+      const protocol::Send send{{channel}, {id}, {}};
+      const auto one = before.send({user}, {1}, 1, send, Instant{}, scratch);
+      const auto other = after.send({user}, {1}, 1, send, Instant{}, scratch);
+      RC_ASSERT(one.refused == other.refused);
+      RC_ASSERT(one.accepted.outcome == other.accepted.outcome);
+      RC_ASSERT(one.accepted.id == other.accepted.id);
+    }
+  }
+}
+
+RC_GTEST_PROP(Channels, ACheckpointStandsForTheRecordsThatItIsMadeOf, ()) {
+  const auto design =
+      *rc::gen::element(QueueDesign::per_user, QueueDesign::per_member, QueueDesign::per_group,
+                        QueueDesign::hybrid, QueueDesign::adaptive);
+  const ChannelsSettings settings = settings_of(design, 2);
+  Channels channels{settings};
+  Log log;
+  Traffic traffic{channels, log};
+  traffic.run([](const Channels::Planned&) {});
+  Channels whole = log.fold(settings);
+  Channels cut = log.fold_from_checkpoints(settings, *rc::gen::inRange<std::uint64_t>(0, 60));
+  RC_ASSERT(facts_of(cut, Traffic::channel_count) == facts_of(whole, Traffic::channel_count, cut));
+  store::Commit scratch;
+  expect_same_answers(whole, cut, traffic, scratch);
+}
+
+TEST(Channels, ADamagedCheckpointIsToldFromAWholeOne) {
+  const ChannelsSettings settings = settings_of(QueueDesign::per_user);
+  Channels channels{settings};
+  store::Commit commit;
+  const std::vector<UserId> members{{1}, {2}};
+  ASSERT_TRUE(channels.create({7}, {1}, members, Instant{}, commit));
+  (void)accepted(channels, 1, 7, 1, commit);
+  (void)channels.apply(commit);
+  const store::Checkpoint whole = channels.checkpoint(0);
+  EXPECT_TRUE(Channels{settings}.restore(whole));
+  for (std::size_t bytes = 0; bytes < whole.state.size(); ++bytes) {
+    store::Checkpoint cut = whole;
+    cut.state.resize(bytes);
+    EXPECT_FALSE(Channels{settings}.restore(cut)) << bytes << " bytes of it";
+  }
+}
+
 RC_GTEST_PROP(Channels, TheFoldOfTheLogIsTheStateThatMadeIt, ()) {
   const auto design =
       *rc::gen::element(QueueDesign::per_user, QueueDesign::per_member, QueueDesign::per_group,
@@ -276,19 +362,11 @@ RC_GTEST_PROP(Channels, TheFoldOfTheLogIsTheStateThatMadeIt, ()) {
   RC_ASSERT(facts_of(folded, Traffic::channel_count) == facts_of(channels, Traffic::channel_count));
   // How often members read is not in the log: from here on modes may change at other records.
   if (design == QueueDesign::adaptive) return;
-  // Deduplication is part of it: the same answers to resends, and the same next number and place.
-  for (const auto& [key, last] : traffic.sent()) {
-    const auto [user, channel] = key;
-    store::Commit scratch;
-    for (std::uint64_t id = 1; id <= last + 1; ++id) {
-      const auto before = channels.send({user}, {1}, 1, {{channel}, {id}, {}}, Instant{}, scratch);
-      const auto after = folded.send({user}, {1}, 1, {{channel}, {id}, {}}, Instant{}, scratch);
-      RC_ASSERT(before.refused == after.refused);
-      RC_ASSERT(before.accepted.outcome == after.accepted.outcome);
-      RC_ASSERT(before.accepted.id == after.accepted.id);
-    }
-    RC_ASSERT(scratch.places.size() == 0 || scratch.places.size() == 2);
-    if (!scratch.places.empty()) RC_ASSERT(scratch.places[0] == scratch.places[1]);
+  store::Commit scratch;
+  expect_same_answers(channels, folded, traffic, scratch);
+  // And the same place in the journal.
+  for (std::size_t i = 0; i + 1 < scratch.places.size(); i += 2) {
+    RC_ASSERT(scratch.places[i] == scratch.places[i + 1]);
   }
 }
 
@@ -328,7 +406,8 @@ class OneChannel {
     for (const core::Record& record : commit.batch.records()) channels.set_announced(0, record);
   }
   [[nodiscard]] std::uint32_t mentions(std::uint64_t user) const {
-    return channels.mentions(0, {user}, channels.channel(0).announced);
+    return channels.mentions(0, {user}, channels.read_mark(0, {user}).id,
+                             channels.channel(0).announced);
   }
 
   Channels channels{settings_of(QueueDesign::per_user)};

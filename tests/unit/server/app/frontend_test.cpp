@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <map>
@@ -195,11 +196,12 @@ class FrontendAsksOwners : public testing::Test {
   }
   /// Answers a registration: the user is in the channel from `join` on.
   void say_registered(NodeId owner, bus::Ticket session, std::uint32_t round, ChannelId channel,
-                      MessageId head, MessageId join = {1}) {
+                      MessageId head, MessageId join = {1}, MessageId kept_from = {1}) {
     owners_.say(owner, bus::Registered{.session = session,
                                        .round = round,
                                        .channels = {{.channel = channel,
                                                      .head = head,
+                                                     .kept_from = kept_from,
                                                      .design = core::ChannelDesign::per_group,
                                                      .registered = join <= head,
                                                      .intervals_end = 1}},
@@ -263,17 +265,19 @@ class FrontendAsksOwners : public testing::Test {
     }
   }
 
-  /// Answers a read; its records are returned.
-  std::vector<std::uint64_t> answer_read(NodeId owner, std::size_t body_bytes = 8) {
+  /// Answers a read of a log that begins at `kept_from`; its records are returned.
+  std::vector<std::uint64_t> answer_read(NodeId owner, std::size_t body_bytes = 8,
+                                         MessageId kept_from = {1}) {
     const auto asked = owners_.take<bus::ReadLog>(owner);
     bus::LogRead read{.session = asked.session,
                       .reading = asked.reading,
                       .channel = asked.channel,
+                      .kept_from = kept_from,
                       .tail = {},
                       .batch = {},
                       .failure = {}};
     std::vector<std::uint64_t> ids;
-    for (MessageId id = asked.after + 1; id <= asked.up_to; ++id) {
+    for (MessageId id = std::max(asked.after + 1, kept_from); id <= asked.up_to; ++id) {
       if (read.batch.size() == asked.records_max) break;
       read.batch.add(record(asked.channel, id, core::RecordKind::message),
                      std::vector<std::byte>(body_bytes));
@@ -291,6 +295,7 @@ class FrontendAsksOwners : public testing::Test {
   struct Page {
     bool last = false;
     std::vector<std::pair<ChannelId, std::uint64_t>> records;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> gone;
   };
   Page read_page() {
     const std::string payload = peer_.read_message();
@@ -300,8 +305,11 @@ class FrontendAsksOwners : public testing::Test {
       ADD_FAILURE() << "no page";
       return {};
     }
-    Page read{page->last, {}};
+    Page read{page->last, {}, {}};
     for (const protocol::PageItem& item : page->items) {
+      if (const auto* const gone = std::get_if<protocol::HistoryTruncated>(&item)) {
+        read.gone.emplace_back(gone->from.value, gone->to.value);
+      }
       const auto* const found = std::get_if<protocol::RecordFrame>(&item);
       if (found == nullptr) continue;
       read.records.emplace_back(found->record.channel, found->record.id.value);
@@ -504,6 +512,44 @@ TEST_F(FrontendAsksOwners, ASendUnderLoadReachesNoOwner) {
   EXPECT_EQ(std::get<protocol::Refused>(*refused).code, protocol::RefusalCode::overloaded);
   EXPECT_EQ(std::get<protocol::Refused>(*refused).client_message_id.value, 1U);
   EXPECT_FALSE(owners_.has_said<bus::SendRequest>());
+}
+
+TEST_F(FrontendAsksOwners, WhatLeavesTheLogAfterThePlanIsToldInThePages) {
+  say_channels({first_});
+  expect_login();
+  const auto asked = owners_.take<bus::Register>(one);
+  say_registered(one, session_, asked.round, first_, {9}, {1}, {3});
+  EXPECT_EQ(answer_read(one, 8, {6}).front(), 6U) << "it was to be read from 3 on";
+  EXPECT_EQ(answer_read(one, 8, {6}), Ids{6}) << "a page has three items";
+  const Page page = read_page();
+  EXPECT_EQ(page.gone, (std::vector{std::pair{std::uint64_t{1}, std::uint64_t{2}},
+                                    std::pair{std::uint64_t{3}, std::uint64_t{5}}}));
+  EXPECT_EQ(page.records, (std::vector{std::pair{first_, std::uint64_t{6}}}));
+  send(protocol::NextPage{});
+  EXPECT_EQ(answer_read(one, 8, {6}), (Ids{7, 8, 9}));
+  EXPECT_TRUE(read_page().last);
+  EXPECT_EQ(owners_.incidents().expired_deliveries, 5U);
+}
+
+TEST_F(FrontendAsksOwners, AGapOfRecordsThatAreGoneIsToldInPagesAndLiveRecordsGoOn) {
+  go_live();
+  publish(one, first_, {6});  // 2 to 5 were lost on their way here.
+  EXPECT_EQ(answer_read(one, 8, {4}), (Ids{4, 5, 6}));
+  const auto asked = owners_.take<bus::Register>(one);
+  EXPECT_EQ(asked.channels, std::vector{first_});
+  say_registered(one, session_, asked.round, first_, {6}, {1}, {4});
+  answer_registration(two, second_, {1});
+  EXPECT_EQ(answer_read(one, 8, {4}), (Ids{4, 5}));
+  Page page = read_page();
+  EXPECT_EQ(page.gone, (std::vector{std::pair{std::uint64_t{2}, std::uint64_t{3}}}));
+  EXPECT_FALSE(page.last);
+  send(protocol::NextPage{});
+  EXPECT_EQ(answer_read(one, 8, {4}), Ids{6});
+  page = read_page();
+  EXPECT_TRUE(page.last);
+  EXPECT_EQ(page.records, (std::vector{std::pair{first_, std::uint64_t{6}}}));
+  publish(one, first_, {7});
+  EXPECT_EQ(read_record(), std::pair(first_, std::uint64_t{7}));
 }
 
 TEST_F(FrontendAsksOwners, WhoIsBehindAndAddedToAChannelIsClosedAndComesBack) {

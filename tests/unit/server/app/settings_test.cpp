@@ -52,6 +52,8 @@ TEST_F(SettingsFile, PrintedSettingsReadBackAsThemselves) {
   settings.heartbeat_interval = 1500ms;
   settings.offline_delay = 0s;
   settings.tail_age = 0s;
+  settings.retention = {.records = 5000, .age = 720h};
+  settings.queue_flush_after = 3s;
   settings.page = {3, 4096};
   settings.admission = {.age = {10ms, 0ms, 3s}, .sustained = 1ms};
   settings.send_rate = {.per_second = 7, .burst = 8};
@@ -97,11 +99,13 @@ TEST_F(SettingsFile, EveryFaultIsNamedWithItsPlace) {
       "tls: {certificate: a.pem}\n"
       "login: {resume_for: 10ms}\n"
       "log: {level: warn, colour: 1}\n"
-      "passwords: {hash_memory_bytes: 100, waiting: 0}\n");
+      "passwords: {hash_memory_bytes: 100, waiting: 0}\n"
+      "retention: {records: 0, age: 5ms, size: 1}\n");
   for (const std::string expected :
        {":1:13:", ":2:20:", ":2:23:", ":2:58:", ":2:79:", ":3:11:", ":4:30:", ":5:12:",
         "did you mean \"fanout\"?", ":6:30:", ":7:10:", ":8:6:", ":9:21:", ":10:14:",
-        "did you mean \"warning\"?", ":10:20:", ":11:32:", ":11:46:"}) {
+        "did you mean \"warning\"?", ":10:20:", ":11:32:", ":11:46:", ":12:22:", ":12:30:",
+        ":12:35:"}) {
     EXPECT_NE(faults.find(expected), std::string::npos) << expected << "\n" << faults;
   }
 }

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -195,6 +196,27 @@ TEST(QueueWriter, WritesALargeBacklogInParts) {
   for (const QueueOutcome& outcome : reports.all()) parts.push_back(outcome.fan_outs);
   EXPECT_EQ(parts, (std::vector<std::size_t>{2, 2, 2, 1})) << "4 entries, not 6, fit below 5";
   EXPECT_EQ(entries_of(store, 2), 7U);
+}
+
+TEST(QueueWriter, FlushesWhatIsLeftAfterAWhileWhereItIsTold) {
+  const TemporaryDirectory directory;
+  Store store{{.path = directory / "data"}};
+  Reports<QueueOutcome> reports;
+  QueueWriter writer{store, {.linger = 0ms, .flush_after = 20ms}, [&](QueueOutcome outcome) {
+                       reports.add(outcome);
+                     }};
+  const auto flushed = [](std::uint64_t to) {
+    return [to](const auto& all) {
+      return std::any_of(all.begin(), all.end(), [to](const QueueOutcome& outcome) {
+        return outcome.flushed == std::vector<JournalPlace>{{{0}, {to}}};
+      });
+    };
+  };
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 1, 2, {1, 2}, 2));
+  EXPECT_TRUE(reports.wait(flushed(2))) << "nothing else came";
+  writer.submit(fan_out_of(10, core::ChannelDesign::per_user, 3, 1, {1, 2}, 3));
+  EXPECT_TRUE(reports.wait(flushed(3)));
+  EXPECT_EQ(store.cursor({0}).value(), JournalSequence{3});
 }
 
 TEST(QueueWriter, PlacesOfATermAreAboveThoseOfEarlierOnes) {
