@@ -166,7 +166,7 @@ TEST(ParityOfPresence, LiveSimulatedAndNaiveCountsAreEqual) {
       0, nodes};
   const report::RunResult run = run_live(plan, design, server.ports(), {});
   EXPECT_EQ(server.stop(), 0);
-  const Live live = counts_of(run, server.data(), nodes);
+  const Live live = counts_of(plan, run, server.data(), nodes);
   EXPECT_EQ(joined(differences(live.server, naive)), "") << "counted by the nodes != naive";
   EXPECT_EQ(joined(differences(live.sinks, naive)), "") << "told to the clients != naive";
 }
