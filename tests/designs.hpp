@@ -5,7 +5,17 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
+
+namespace clamor {
+
+/// How a test's parameter is shown.
+inline void PrintTo(const DesignSpec& spec, std::ostream* out) {
+  *out << scenario::design_yaml(spec);
+}
+
+}  // namespace clamor
 
 namespace clamor::test {
 

@@ -139,7 +139,7 @@ TEST(LoginStorm, EveryLoginIsAnsweredInBoundedTimeAndSessionsGoOn) {
   // Logins are refused from a queue age on that such a storm is sure to make.
   ServerProcess server{
       "durability: os\n"
-      "admission: {lossy_age: 500us, login_age: 5ms, message_age: 0s, sustained: 0s}\n"};
+      "admission: {lossy_age: 100us, login_age: 200us, message_age: 0s, sustained: 0s}\n"};
   TestDevice resident{1, 1};
   log_in(resident, server.port());
   resident.create(10, {1});

@@ -194,6 +194,15 @@ TEST_F(ParityOfNodesUnderAnError, ALiveRunWithoutOneIsGreen) {
 }
 
 TEST_F(ParityOfNodesUnderAnError, ANodeSkippedIsSeenAndRepaired) {
+  // Nothing about another record: before one that is, the plan would hold until the node has the
+  // record that it lacks, and it misses it once the next one comes.
+  scenario::Scenario scenario = village(nodes);
+  scenario.population.typing = {};
+  for (scenario::Workload& workload : scenario.workloads) {
+    workload.kinds = scenario::Workload{}.kinds;
+    workload.mentions = 0;
+  }
+  const Plan plan{scenario};
   for (const DesignSpec& design : {all_designs.front(), DesignSpec{QueueDesign::per_group}}) {
     // One record of a busy group does not go to one node: not the sender's, whose ack is with it.
     bool skipped = false;
@@ -209,8 +218,8 @@ TEST_F(ParityOfNodesUnderAnError, ANodeSkippedIsSeenAndRepaired) {
         return;
       }
     };
-    const LiveNodes live = live_counts(plan_, design, skip);
-    EXPECT_THAT(sinks_against_naive(plan_, design, live),
+    const LiveNodes live = live_counts(plan, design, skip);
+    EXPECT_THAT(sinks_against_naive(plan, design, live),
                 ElementsAre(StartsWith("pairs between nodes")))
         << name_of(design.design) << ": the node reads the record from the log once it is missed";
     EXPECT_EQ(live.counts.ledger.lost + live.counts.ledger.reordered, 0U);

@@ -1,7 +1,7 @@
 #include "server/app/channels.hpp"
 
 #include "server/core/limits.hpp"
-#include "server/protocol/about.hpp"
+#include "tests/unit/server/app/channels_log.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,21 +16,6 @@
 
 namespace clamor::server {
 namespace {
-
-ChannelsSettings settings_of(QueueDesign design, std::uint32_t threshold = 3) {
-  return {.design = {.design = design, .threshold = threshold, .window = window_min},
-          .partitions = 4,
-          .group_members_max = 6,
-          .lists_redacted = true};
-}
-
-core::Accepted accepted(Channels& channels, std::uint64_t user, std::uint64_t channel,
-                        std::uint64_t client_message_id, store::Commit& commit,
-                        std::uint32_t incarnation = 1) {
-  return channels
-      .send({user}, {1}, incarnation, {{channel}, {client_message_id}, {}}, Instant{}, commit)
-      .accepted;
-}
 
 /// What there is to know of all channels, in a form that compares. What is gone of `trimmed` counts
 /// as read, and is redacted no more.
@@ -131,88 +116,6 @@ TEST(Channels, TheRingOfSendsGrowsWithoutForgetting) {
     ASSERT_TRUE(none.batch.empty());
   }
 }
-
-/// A log in memory: what commits made durable, as a store would give it back.
-class Log {
- public:
-  void append(const store::Commit& commit) {
-    for (std::size_t i = 0; i < commit.batch.size(); ++i) {
-      const core::Record& record = commit.batch.record(i);
-      const auto body = commit.batch.body(i);
-      records_[{record.channel.value, record.id.value}] = {record, {body.begin(), body.end()}};
-      journals_[commit.places[i].partition.value].push_back(
-          {commit.places[i], record.channel, record.id});
-    }
-    for (const store::Redaction& redaction : commit.redactions) {
-      records_.at({redaction.stub.channel.value, redaction.stub.id.value}) = {redaction.stub, {}};
-    }
-  }
-  /// A durable record as a target of another.
-  [[nodiscard]] std::optional<Target> target(ChannelId channel, MessageId id) const {
-    const auto found = records_.find({channel.value, id.value});
-    if (found == records_.end()) return std::nullopt;
-    Target target{found->second.first, {}, {}};
-    if (const auto about = protocol::read_about(found->second.second)) {
-      if (target.record.has_about) target.mentioned = about->mentions;
-    }
-    for (const auto& [key, row] : records_) {
-      if (row.first.kind != core::RecordKind::edit || row.first.channel != channel) continue;
-      const auto about = protocol::read_about(row.second);
-      if (about && about->target == id) target.edits.push_back(row.first);
-    }
-    return target;
-  }
-  /// Bodies that are left.
-  [[nodiscard]] std::size_t bytes() const {
-    std::size_t bytes = 0;
-    for (const auto& [key, row] : records_) bytes += row.second.size();
-    return bytes;
-  }
-  [[nodiscard]] Channels fold(const ChannelsSettings& settings) const {
-    Channels channels{settings};
-    for (const auto& [key, row] : records_) channels.restore(row.first, row.second);
-    for (const auto& [partition, rows] : journals_) {
-      channels.set_journal_end({partition}, rows.back().place.sequence);
-    }
-    return channels;
-  }
-  /// As fold(), with a checkpoint of each channel in the place of its first `cut` records. The
-  /// checkpoint goes by one of half of them.
-  [[nodiscard]] Channels fold_from_checkpoints(const ChannelsSettings& settings,
-                                               std::uint64_t cut) const {
-    Channels channels{settings};
-    std::set<std::uint64_t> ids;
-    for (const auto& [key, row] : records_) ids.insert(key.first);
-    for (const std::uint64_t id : ids) {
-      std::optional<store::Checkpoint> made;
-      for (const std::uint64_t up_to : {cut / 2, cut}) {
-        Channels one{settings};
-        if (made) RC_ASSERT(one.restore(*made));
-        const std::uint64_t from = made ? made->up_to.value + 1 : 1;
-        for (auto at = records_.lower_bound({id, from});
-             at != records_.end() && at->first <= std::pair{id, up_to}; ++at) {
-          one.restore(at->second.first, at->second.second);
-        }
-        if (one.size() != 0) made = one.checkpoint(0);
-      }
-      if (made) RC_ASSERT(channels.restore(*made));
-    }
-    for (const auto& [key, row] : records_) {
-      const auto index = channels.find({key.first});
-      if (index && MessageId{key.second} <= channels.channel(*index).trimmed.id) continue;
-      channels.restore(row.first, row.second);
-    }
-    return channels;
-  }
-  [[nodiscard]] const std::map<std::uint32_t, std::vector<store::JournalRow>>& journals() const {
-    return journals_;
-  }
-
- private:
-  std::map<std::pair<std::uint64_t, std::uint64_t>, std::pair<core::Record, std::vector<std::byte>>>
-      records_;
-  std::map<std::uint32_t, std::vector<store::JournalRow>> journals_;
-};
 
 /// Draws requests of four users in two channels, turn by turn, and keeps what happened.
 class Traffic {
@@ -563,103 +466,6 @@ RC_GTEST_PROP(Channels, ARedoPlansTheEntriesOfMembersWhoHaveAQueueNow, ()) {
   EntryCounts redone;
   for (const auto& [partition, rows] : log.journals()) count(folded.redo(rows), redone);
   RC_ASSERT(redone == planned);
-}
-
-/// A channel of users 1 and 2 under adaptive with windows of 4 records; 1 sends, 2 comes and goes.
-class TwoUnderAdaptive {
- public:
-  TwoUnderAdaptive() {
-    store::Commit commit;
-    const std::vector<UserId> members{{1}, {2}};
-    EXPECT_TRUE(channels.create({7}, {1}, members, Instant{}, commit));
-    make_durable(commit);
-  }
-  /// The next message is durable, and then user 2 reads up to the head, or not. The number of queue
-  /// entries, and the head.
-  std::pair<std::uint64_t, std::uint64_t> say(bool read) {
-    store::Commit commit;
-    (void)accepted(channels, 1, 7, ++sent_, commit);
-    const std::uint64_t entries = make_durable(commit);
-    if (read) channels.note_catch_up(0, {2}, channels.channel(0).announced - 1);
-    return {entries, channels.channel(0).announced.value};
-  }
-  std::uint64_t make_durable(const store::Commit& commit) {
-    log.append(commit);
-    const auto planned = channels.apply(commit);
-    for (const core::Record& record : commit.batch.records()) channels.set_announced(0, record);
-    return planned.entries;
-  }
-
-  Channels channels{settings_of(QueueDesign::adaptive)};
-  Log log;
-
- private:
-  std::uint64_t sent_ = 0;
-};
-
-using EntriesAndHead = std::pair<std::uint64_t, std::uint64_t>;
-using core::ChannelDesign;
-
-TEST(AdaptiveChannels, AQueueComesByARecordBehindAWindowAndHoldsFromThatRecordOn) {
-  TwoUnderAdaptive chat;
-  EXPECT_EQ(chat.say(true), (EntriesAndHead{0, 2}));
-  EXPECT_EQ(chat.say(true), (EntriesAndHead{0, 3}));
-  EXPECT_EQ(chat.channels.served(0, {2}).design, ChannelDesign::per_group);
-  EXPECT_EQ(chat.say(true), (EntriesAndHead{1, 5})) << "the record of modes has the first entry";
-  EXPECT_EQ(chat.channels.served(0, {2}).design, ChannelDesign::per_user);
-  EXPECT_EQ(chat.channels.served(0, {2}).queue_from, MessageId{5});
-  EXPECT_EQ(chat.channels.served(0, {1}).design, ChannelDesign::per_group)
-      << "who never comes back";
-  EXPECT_EQ(chat.say(false), (EntriesAndHead{1, 6}));
-  EXPECT_EQ(chat.say(false), (EntriesAndHead{1, 7}));
-  EXPECT_EQ(chat.say(false), (EntriesAndHead{1, 8})) << "read once in four records: kept";
-  for (std::uint64_t id = 9; id <= 11; ++id) EXPECT_EQ(chat.say(false), (EntriesAndHead{1, id}));
-  EXPECT_EQ(chat.say(false), (EntriesAndHead{1, 13})) << "the message still, the record no more";
-  EXPECT_EQ(chat.channels.served(0, {2}).design, ChannelDesign::per_group);
-  EXPECT_EQ(chat.say(false), (EntriesAndHead{0, 14}));
-}
-
-TEST(AdaptiveChannels, ACatchUpWithoutNewsAndOneOfAStrangerAreNoReads) {
-  TwoUnderAdaptive chat;
-  for (int i = 0; i < 3; ++i) {
-    for (int n = 0; n < 5; ++n) {
-      chat.channels.note_catch_up(0, {2}, chat.channels.channel(0).announced);
-      chat.channels.note_catch_up(0, {3}, {});
-    }
-    (void)chat.say(false);
-  }
-  EXPECT_EQ(chat.channels.channel(0).head.head, MessageId{4});
-}
-
-TEST(AdaptiveChannels, AfterAFoldModesHoldAndTheFirstWindowThatWasWatchedIsTheFirstToBeJudged) {
-  TwoUnderAdaptive chat;
-  for (int i = 0; i < 4; ++i) (void)chat.say(true);
-  ASSERT_EQ(chat.channels.served(0, {2}).queue_from, MessageId{5});
-  Channels folded = chat.log.fold(settings_of(QueueDesign::adaptive));
-  EXPECT_EQ(folded.served(0, {2}).queue_from, MessageId{5});
-  std::vector<std::uint64_t> with_entries;
-  for (std::uint64_t sent = 5; sent <= 12; ++sent) {
-    store::Commit commit;
-    (void)accepted(folded, 1, 7, sent, commit);
-    if (folded.apply(commit).entries != 0) with_entries.push_back(commit.batch.record(0).id.value);
-  }
-  EXPECT_EQ(with_entries, (std::vector<std::uint64_t>{7, 8, 9, 10, 11, 12}))
-      << "nobody was seen to read, but only from 9 on is that known of a whole window";
-}
-
-TEST(AdaptiveChannels, AMemberWhoLeavesKeepsTheQueueUpToTheLeaveAndComesBackWithoutOne) {
-  TwoUnderAdaptive chat;
-  for (int i = 0; i < 3; ++i) (void)chat.say(true);
-  store::Commit gone;
-  ASSERT_TRUE(chat.channels.leave({7}, {2}, Instant{}, gone));
-  EXPECT_EQ(chat.make_durable(gone), 1U);
-  EXPECT_EQ(chat.channels.served(0, {2}).queue_from, MessageId{5});
-  EXPECT_EQ(chat.say(false), (EntriesAndHead{0, 7}));
-  store::Commit back;
-  ASSERT_TRUE(chat.channels.join({7}, {2}, Instant{}, back));
-  EXPECT_EQ(chat.make_durable(back), 0U);
-  EXPECT_EQ(chat.channels.channel(0).head.head, MessageId{8}) << "no mode of anybody changed";
-  EXPECT_EQ(chat.channels.served(0, {2}).design, ChannelDesign::per_group);
 }
 
 }  // namespace
