@@ -3,7 +3,6 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 namespace clamor::server {
@@ -63,7 +62,7 @@ void LogRetention::take_up(Channels& channels) {
   const bool failed = !outcome.failure.empty();
   node_.incidents.log_trim_failures += failed ? 1 : 0;
   // It is tried again every second: the first failure of a row is told.
-  if (failed && !failing_) std::fprintf(stderr, "retention: %s\n", outcome.failure.c_str());
+  if (failed && !failing_) node_.log.error("trimming logs failed", {{"error", outcome.failure}});
   failing_ = failed;
 }
 

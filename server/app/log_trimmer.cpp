@@ -1,7 +1,6 @@
 #include "server/app/log_trimmer.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <fmt/format.h>
 #include <optional>
 #include <utility>
@@ -62,8 +61,11 @@ void LogTrimmer::work() {
     const std::vector<TrimOrder> orders = std::exchange(orders_, {});
     busy_ = true;
     lock.unlock();
-    done_(carry_out(orders));
-    compact_if_due();
+    TrimOutcome outcome = carry_out(orders);
+    if (outcome.failure.empty()) outcome.failure = std::exchange(not_rewritten_, {});
+    done_(std::move(outcome));  // Before rows go: whoever reads must know that they may.
+    const auto compacted = compact_if_due();
+    if (!compacted) not_rewritten_ = "rewriting the log: " + compacted.error().what;
     lock.lock();
     busy_ = false;
     idle_.notify_all();
@@ -165,16 +167,13 @@ store::Result<LogTrimmer::Folded> LogTrimmer::fold(const TrimOrder& order) {
   return folded;
 }
 
-void LogTrimmer::compact_if_due() {
-  if (trimmed_bytes_ < compaction_bytes_min) return;
-  if (trimmed_bytes_ < store_.log_disk_bytes() / compaction_share) return;
-  const auto compacted = store_.compact_log(cancelled_);
-  if (compacted) {
-    trimmed_bytes_ = 0;
-  } else if (!cancelled_.load()) {
-    std::fprintf(stderr, "retention: rewriting the log failed: %s\n",
-                 compacted.error().what.c_str());
-  }
+store::Result<void> LogTrimmer::compact_if_due() {
+  if (trimmed_bytes_ < compaction_bytes_min) return {};
+  if (trimmed_bytes_ < store_.log_disk_bytes() / compaction_share) return {};
+  auto compacted = store_.compact_log(cancelled_);
+  if (compacted) trimmed_bytes_ = 0;
+  if (cancelled_.load()) return {};
+  return compacted;
 }
 
 }  // namespace clamor::server

@@ -32,7 +32,7 @@ struct TrimOutcome {
   };
   std::vector<Channel> channels;  ///< Of whose logs something is gone now.
   std::uint64_t records = 0;      ///< So many records.
-  std::string failure;            ///< Why it ended early; empty: it did not.
+  std::string failure;  ///< Why it ended early, or what failed after the last one; empty: nothing.
 };
 
 /// Takes the beginnings of channels' logs away on a thread of its own: folds the records that go
@@ -67,7 +67,7 @@ class LogTrimmer {
     std::uint64_t records = 0;  ///< 0: nothing is due after all.
   };
   [[nodiscard]] store::Result<Folded> fold(const TrimOrder& order);
-  void compact_if_due();
+  [[nodiscard]] store::Result<void> compact_if_due();
 
   store::Store& store_;
   const ChannelsSettings settings_;
@@ -82,6 +82,7 @@ class LogTrimmer {
 
   // The thread's own.
   std::uint64_t trimmed_bytes_ = 0;  ///< Since the log was rewritten.
+  std::string not_rewritten_;        ///< Why not, to be said with the next outcome.
   std::thread thread_;
 };
 
