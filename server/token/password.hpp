@@ -21,7 +21,10 @@ class Password {
   Password& operator=(Password&& other) noexcept;
   ~Password();
 
-  [[nodiscard]] std::string_view view() const { return {bytes_.data(), bytes_.size()}; }
+  /// Never of a null pointer, which libsodium takes for no text at all.
+  [[nodiscard]] std::string_view view() const {
+    return bytes_.empty() ? std::string_view{""} : std::string_view{bytes_.data(), bytes_.size()};
+  }
 
  private:
   void wipe();
