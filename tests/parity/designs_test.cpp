@@ -108,25 +108,26 @@ class ParityUnderAnError : public testing::Test {
   const Plan plan_{village(1)};
 
   /// That has the most messages.
-  [[nodiscard]] ChannelId busiest_channel() const {
+  [[nodiscard]] static ChannelId busiest_channel(const Plan& plan) {
     std::vector<scenario::Send> sends;
-    for (std::uint32_t block = 0; block < plan_.send_blocks(); ++block) plan_.sends(block, sends);
-    std::vector<std::uint32_t> counts(plan_.channels());
+    for (std::uint32_t block = 0; block < plan.send_blocks(); ++block) plan.sends(block, sends);
+    std::vector<std::uint32_t> counts(plan.channels());
     for (const scenario::Send& send : sends) ++counts[send.channel];
     const auto most = std::max_element(counts.begin(), counts.end());
     return Plan::channel_id(static_cast<std::uint32_t>(most - counts.begin()));
   }
 
   /// Lines that are there with the errors; without them the same comparison is green.
-  std::vector<std::string> sinks_against_naive(const DesignSpec& design, const Errors& errors) {
-    const Operations naive = naive_counts(plan_, design);
-    EXPECT_EQ(joined(differences(simulated_counts(plan_, design), naive)), "");
-    return differences(live_counts(plan_, design, errors).sinks, naive);
+  static std::vector<std::string> sinks_against_naive(const Plan& plan, const DesignSpec& design,
+                                                      const Errors& errors) {
+    const Operations naive = naive_counts(plan, design);
+    EXPECT_EQ(joined(differences(simulated_counts(plan, design), naive)), "");
+    return differences(live_counts(plan, design, errors).sinks, naive);
   }
 };
 
 TEST_F(ParityUnderAnError, ALiveRunWithoutOneIsGreen) {
-  EXPECT_EQ(joined(sinks_against_naive({QueueDesign::per_user}, {})), "");
+  EXPECT_EQ(joined(sinks_against_naive(plan_, {QueueDesign::per_user}, {})), "");
 }
 
 TEST_F(ParityUnderAnError, QueueEntriesSkippedAreSeen) {
@@ -166,7 +167,7 @@ TEST_F(ParityUnderAnError, AQueueEntryTooManyIsSeen) {
 TEST_F(ParityUnderAnError, AScanTooManyIsSeen) {
   for (const DesignSpec& design : {all_designs.front(), DesignSpec{QueueDesign::per_group}}) {
     // A login with nothing held, which nobody planned: the scans that it takes are too many.
-    const auto seen = sinks_against_naive(design, {.intrude = [](std::uint16_t port) {
+    const auto seen = sinks_against_naive(plan_, design, {.intrude = [](std::uint16_t port) {
                                             test::TestDevice device{1, 9};
                                             device.come_online(port);
                                           }});
@@ -181,19 +182,20 @@ TEST_F(ParityUnderAnError, AScanTooManyIsSeen) {
 
 TEST_F(ParityUnderAnError, ADeliverySkippedIsSeen) {
   // One live record to one device; what follows in its channel shows the gap, and is repaired.
-  const ChannelId busiest = busiest_channel();
+  const Plan plan{plain_village(1)};
+  const ChannelId busiest = busiest_channel(plan);
   std::uint64_t swallowed = 0;
   const auto swallow = [&](const core::Record& record) {
     return record.kind == core::RecordKind::message && record.channel == busiest &&
            swallowed++ == 0;
   };
-  const auto seen = sinks_against_naive({QueueDesign::per_group}, {.swallow = swallow});
+  const auto seen = sinks_against_naive(plan, {QueueDesign::per_group}, {.swallow = swallow});
   EXPECT_NE(joined(seen).find("live_deliveries"), std::string::npos) << joined(seen);
 }
 
 TEST_F(ParityUnderAnError, AStepThatNeverComesToRestEndsTheRun) {
   // Nothing in its channel reaches the device any more: no gap shows what it lacks.
-  const ChannelId busiest = busiest_channel();
+  const ChannelId busiest = busiest_channel(plan_);
   test::ServerProcess server{"durability: os\n"};
   test::RecordDroppingProxy proxy{server.port(), [&](std::uint32_t, const core::Record& record) {
                                     return record.channel == busiest;

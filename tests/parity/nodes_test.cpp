@@ -194,15 +194,7 @@ TEST_F(ParityOfNodesUnderAnError, ALiveRunWithoutOneIsGreen) {
 }
 
 TEST_F(ParityOfNodesUnderAnError, ANodeSkippedIsSeenAndRepaired) {
-  // Nothing about another record: before one that is, the plan would hold until the node has the
-  // record that it lacks, and it misses it once the next one comes.
-  scenario::Scenario scenario = village(nodes);
-  scenario.population.typing = {};
-  for (scenario::Workload& workload : scenario.workloads) {
-    workload.kinds = scenario::Workload{}.kinds;
-    workload.mentions = 0;
-  }
-  const Plan plan{scenario};
+  const Plan plan{plain_village(nodes)};
   for (const DesignSpec& design : {all_designs.front(), DesignSpec{QueueDesign::per_group}}) {
     // One record of a busy group does not go to one node: not the sender's, whose ack is with it.
     bool skipped = false;

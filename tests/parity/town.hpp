@@ -87,6 +87,18 @@ inline scenario::Scenario village(std::uint32_t nodes) {
   return on_nodes(nodes, scenario);
 }
 
+/// The village with messages alone. Before a record that is about another one the plan holds until
+/// everybody has that: whoever lacks it would wait for a next one that shows the gap.
+inline scenario::Scenario plain_village(std::uint32_t nodes) {
+  scenario::Scenario scenario = village(nodes);
+  scenario.population.typing = {};
+  for (scenario::Workload& workload : scenario.workloads) {
+    workload.kinds = scenario::Workload{}.kinds;
+    workload.mentions = 0;
+  }
+  return scenario;
+}
+
 /// Partners who are told of one another: some leave for longer than the second look takes; later
 /// everybody is cut off and comes back at once.
 inline scenario::Scenario square(std::uint32_t nodes) {
