@@ -189,8 +189,14 @@ TEST_F(ParityUnderAnError, ADeliverySkippedIsSeen) {
     return record.kind == core::RecordKind::message && record.channel == busiest &&
            swallowed++ == 0;
   };
-  const auto seen = sinks_against_naive(plan, {QueueDesign::per_group}, {.swallow = swallow});
-  EXPECT_NE(joined(seen).find("live_deliveries"), std::string::npos) << joined(seen);
+  try {
+    const auto seen = sinks_against_naive(plan, {QueueDesign::per_group}, {.swallow = swallow});
+    EXPECT_NE(joined(seen).find("live_deliveries"), std::string::npos) << joined(seen);
+  } catch (const loadgen::LoadError& error) {
+    // Nothing followed in its channel before the next quiet point, which cannot be reached then.
+    EXPECT_NE(std::string_view{error.what()}.find("lack records"), std::string_view::npos)
+        << error.what();
+  }
 }
 
 TEST_F(ParityUnderAnError, AStepThatNeverComesToRestEndsTheRun) {

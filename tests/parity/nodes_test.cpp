@@ -30,7 +30,6 @@ namespace {
 
 using scenario::Plan;
 using testing::Contains;
-using testing::ElementsAre;
 using testing::StartsWith;
 
 constexpr std::uint32_t nodes = 3;
@@ -212,8 +211,9 @@ TEST_F(ParityOfNodesUnderAnError, ANodeSkippedIsSeenAndRepaired) {
     };
     const LiveNodes live = live_counts(plan, design, skip);
     EXPECT_THAT(sinks_against_naive(plan, design, live),
-                ElementsAre(StartsWith("pairs between nodes")))
-        << name_of(design.design) << ": the node reads the record from the log once it is missed";
+                Contains(StartsWith("pairs between nodes")))
+        << name_of(design.design) << ": the node reads the record from the log once it is missed, "
+        << "or a device does, which then logs in once more";
     EXPECT_EQ(live.counts.ledger.lost + live.counts.ledger.reordered, 0U);
   }
 }
