@@ -30,6 +30,7 @@ namespace {
 
 using scenario::Plan;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::StartsWith;
 
 constexpr std::uint32_t nodes = 3;
