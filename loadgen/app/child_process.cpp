@@ -1,6 +1,8 @@
 #include "loadgen/app/child_process.hpp"
 
 #include "loadgen/net/connections.hpp"
+#include "server/host/clock.hpp"
+#include "server/host/cores.hpp"
 
 #include <cerrno>
 #include <csignal>
@@ -25,13 +27,6 @@ using namespace std::chrono_literals;
 
 constexpr int child_fd = 3;
 constexpr int preferred_niceness = -10;
-
-cpu_set_t set_of(const std::vector<int>& cores) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  for (const int core : cores) CPU_SET(static_cast<std::size_t>(core), &set);
-  return set;
-}
 
 /// Our environment without what configures a `clamor` of the user's: CLAMOR_SECRET would override
 /// the secret that we drew for our own server.
@@ -77,23 +72,6 @@ std::vector<char*> environment_of_child() {
 
 }  // namespace
 
-std::vector<int> usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cores;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
-  for (int core = 0; core < CPU_SETSIZE; ++core) {
-    if (CPU_ISSET(static_cast<std::size_t>(core), &set)) cores.push_back(core);
-  }
-  return cores;
-}
-
-void pin_to(const std::vector<int>& cores) {
-  if (cores.empty()) return;
-  const cpu_set_t set = set_of(cores);
-  sched_setaffinity(0, sizeof set, &set);
-}
-
 ChildProcess::ChildProcess(const Options& options) {
   std::vector<std::string> words{options.program};
   words.insert(words.end(), options.arguments.begin(), options.arguments.end());
@@ -107,7 +85,7 @@ ChildProcess::ChildProcess(const Options& options) {
   }
   output_.reset(ends[0]);
   const Descriptor write_end{ends[1]};
-  const cpu_set_t cores = set_of(options.cores);
+  const cpu_set_t cores = host::set_of(options.cores);
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ < 0) throw std::system_error{errno, std::system_category(), "fork"};

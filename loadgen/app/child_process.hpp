@@ -11,11 +11,6 @@
 
 namespace clamor::loadgen {
 
-/// Cores that this process may use, ascending.
-[[nodiscard]] std::vector<int> usable_cores();
-/// Keeps the calling thread (and what it starts) on `cores`; empty: changes nothing.
-void pin_to(const std::vector<int>& cores);
-
 /// A process that this one started, in a process group of its own (Ctrl-C in a terminal does not
 /// reach it) and bound to die with its parent. It gets our environment but for CLAMOR_ variables:
 /// its settings are ours to make. Destroying it kills and reaps it.

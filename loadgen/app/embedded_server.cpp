@@ -6,6 +6,7 @@
 #include "loadgen/net/target.hpp"
 #include "scenarios/yaml/design.hpp"
 #include "scenarios/yaml/values.hpp"
+#include "server/host/clock.hpp"
 #include "server/tls/context.hpp"
 #include "server/tls/dev_certificate.hpp"
 

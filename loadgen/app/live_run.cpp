@@ -10,6 +10,8 @@
 #include "scenarios/yaml/values.hpp"
 #include "server/core/limits.hpp"
 #include "server/core/placement.hpp"
+#include "server/host/clock.hpp"
+#include "server/host/cores.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -65,7 +67,7 @@ scenario::Scenario scenario_of(const LoadOptions& options) {
 LiveRun::LiveRun(const LoadOptions& options)
     : options_{options}, scenario_{scenario_of(options)}, plan_{scenario_} {
   check_size();
-  const std::vector<int> cores = usable_cores();
+  const std::vector<int> cores = host::usable_cores();
   if (!options.target && cores.size() > 1) {
     server_cores_ = {cores.front()};
     generator_cores_.assign(cores.begin() + 1, cores.end());
@@ -344,8 +346,8 @@ report::RunResult LiveRun::run() {
   const Instant began = monotonic_now();
   describe();
   // The coordinator leaves the server's core alone, and takes its own placement back at the end.
-  const std::vector<int> placement = usable_cores();
-  pin_to(generator_cores_);
+  const std::vector<int> placement = host::usable_cores();
+  host::pin_to(generator_cores_);
   start_server();
   start_workers();
   if (await("starting", 60s, [](const Worker& w) { return w.ready; }) == Waited::timed_out) {
@@ -373,7 +375,7 @@ report::RunResult LiveRun::run() {
     const auto wrong = server_->stop(30s);
     if (wrong && !server_died_) result_.ledger_findings.push_back(*wrong);
   }
-  pin_to(placement);
+  host::pin_to(placement);
   result_.thresholds = report::evaluate_thresholds(scenario_.thresholds, result_);
   return std::move(result_);
 }

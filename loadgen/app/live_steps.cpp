@@ -4,6 +4,7 @@
 #include "loadgen/app/live_run.hpp"
 #include "loadgen/net/schedule.hpp"
 #include "scenarios/yaml/values.hpp"
+#include "server/host/clock.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -2,6 +2,7 @@
 
 #include "loadgen/net/connections.hpp"
 #include "loadgen/net/descriptor.hpp"
+#include "server/host/clock.hpp"
 #include "server/tls/connection.hpp"
 
 #include <algorithm>

@@ -4,6 +4,7 @@
 #include "loadgen/app/part_file.hpp"
 #include "loadgen/net/swarm.hpp"
 #include "scenarios/yaml/scenario_file.hpp"
+#include "server/host/clock.hpp"
 #include "server/token/token.hpp"
 
 #include <algorithm>

@@ -2,6 +2,7 @@
 
 #include "loadgen/net/handshake.hpp"
 #include "server/base/assert.hpp"
+#include "server/host/clock.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -52,12 +53,6 @@ void add_to_epoll(int epoll, int fd, std::uint32_t events, std::uint64_t tag, in
 }
 
 }  // namespace
-
-Instant monotonic_now() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return instant_from_ns(now.tv_sec * 1'000'000'000LL + now.tv_nsec);
-}
 
 Connections::Connections(std::vector<Target> targets, std::uint32_t slots,
                          std::uint32_t source_group, ConnectionEvents& events)

@@ -19,9 +19,6 @@
 
 namespace clamor::loadgen {
 
-/// Monotonic time of this host, the same in every process: due times travel in bodies.
-[[nodiscard]] Instant monotonic_now();
-
 /// What happens on connections. Calls come from Connections::poll; they may open, send, close and
 /// reset, the calling slot included.
 class ConnectionEvents {

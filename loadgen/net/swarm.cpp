@@ -3,6 +3,7 @@
 #include "loadgen/user/send_kind.hpp"
 #include "loadgen/user/stamp.hpp"
 #include "loadgen/user/user_settings.hpp"
+#include "server/host/clock.hpp"
 
 #include <algorithm>
 #include <functional>

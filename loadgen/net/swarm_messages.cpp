@@ -3,6 +3,7 @@
 #include "loadgen/user/send_kind.hpp"
 #include "loadgen/user/stamp.hpp"
 #include "loadgen/user/waiting.hpp"
+#include "server/host/clock.hpp"
 #include "server/protocol/about.hpp"
 #include "server/protocol/codec.hpp"
 

@@ -1,6 +1,7 @@
 #include "reports/app/micro_bench.hpp"
 
 #include "server/app/deployment.hpp"
+#include "server/host/clock.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -22,9 +23,9 @@ loadgen::Target target_of(const std::string& url) {
 }
 
 void wait_until(const std::function<bool()>& done, const char* what) {
-  const Instant deadline = loadgen::monotonic_now() + 20s;
+  const Instant deadline = monotonic_now() + 20s;
   while (!done()) {
-    if (loadgen::monotonic_now() > deadline) {
+    if (monotonic_now() > deadline) {
       throw MicroLoadError{fmt::format("waited 20 s for {}", what)};
     }
     std::this_thread::sleep_for(5ms);
@@ -105,13 +106,13 @@ std::vector<LoadPoint> MicroBench::measure(const std::string& load,
   std::vector<LoadPoint> windows;
   for (int i = 0; i < tries; ++i) {
     const Mark before = mark();
-    const Instant began = loadgen::monotonic_now();
+    const Instant began = monotonic_now();
     std::uint64_t rounds = 0;
     do {
       round();
       ++rounds;
-    } while (loadgen::monotonic_now() - began < window);
-    const double took = static_cast<double>(to_ns(loadgen::monotonic_now() - began));
+    } while (monotonic_now() - began < window);
+    const double took = static_cast<double>(to_ns(monotonic_now() - began));
     windows.push_back(point(load, before, rounds));
     windows.back().body_bytes = rounds * body_bytes_a_round;
     windows.back().round_trip_ns = took / static_cast<double>(rounds);

@@ -1,5 +1,6 @@
 #include "reports/app/micro_client.hpp"
 
+#include "server/host/clock.hpp"
 #include "server/protocol/codec.hpp"
 
 #include <ctime>
@@ -76,11 +77,11 @@ void MicroClient::close(std::uint32_t first, std::uint32_t last) {
 }
 
 void MicroClient::wait_until(const std::function<bool()>& done, const char* what) {
-  const Instant deadline = loadgen::monotonic_now() + patience;
+  const Instant deadline = monotonic_now() + patience;
   connections_.flush();
   while (!done()) {
     if (!failure_.empty()) throw MicroLoadError{failure_};
-    if (loadgen::monotonic_now() > deadline) {
+    if (monotonic_now() > deadline) {
       throw MicroLoadError{std::string{"waited 20 s for "} + what};
     }
     connections_.wait(50ms);

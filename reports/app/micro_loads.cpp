@@ -2,6 +2,7 @@
 
 #include "loadgen/app/load.hpp"
 #include "reports/app/micro_bench.hpp"
+#include "server/host/cores.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -359,9 +360,9 @@ void measure_logins(MicroBench& bench, Measurements& out) {
 }  // namespace
 
 Measurements measure(const MicroLoadOptions& options) {
-  const std::vector<int> cores = loadgen::usable_cores();
+  const std::vector<int> cores = host::usable_cores();
   const int server_core = cores.front();
-  loadgen::pin_to({cores.back()});
+  host::pin_to({cores.back()});
   const auto say = [&](const char* what, double fraction) {
     if (options.progress) options.progress(what, fraction);
   };

@@ -10,6 +10,7 @@
 #include "server/directory/deployment_file.hpp"
 #include "server/directory/directory.hpp"
 #include "server/gateway/gateway.hpp"
+#include "server/host/cores.hpp"
 #include "server/store/store.hpp"
 #include "server/tls/context.hpp"
 #include "server/token/token.hpp"
@@ -26,7 +27,6 @@
 #include <map>
 #include <optional>
 #include <pthread.h>
-#include <sched.h>
 #include <string>
 #include <sys/resource.h>
 #include <thread>
@@ -140,24 +140,12 @@ std::optional<bus::LinkSettings> links_of(const Settings& settings, NodeId id) {
   return links;
 }
 
-/// Those that the process may run on, ascending.
-std::vector<int> usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cores;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
-  for (int core = 0; core < CPU_SETSIZE; ++core) {
-    if (CPU_ISSET(static_cast<std::size_t>(core), &set)) cores.push_back(core);
-  }
-  return cores;
-}
-
 /// A core of its own for each hosted node; none where threads are free.
 std::map<NodeId, int> cores_of_nodes(const Settings& settings) {
   std::map<NodeId, int> cores;
   if (settings.threads == Threads::free) return cores;
   const std::vector<NodeId> nodes = hosted(settings);
-  const std::vector<int> usable = usable_cores();
+  const std::vector<int> usable = host::usable_cores();
   if (usable.size() < nodes.size()) {
     throw scenario::ConfigError{{fmt::format(
         "`threads: pinned` gives every node a core of its own, but this process hosts {} nodes and "
@@ -166,14 +154,6 @@ std::map<NodeId, int> cores_of_nodes(const Settings& settings) {
   }
   for (std::size_t i = 0; i < nodes.size(); ++i) cores[nodes[i]] = usable[i];
   return cores;
-}
-
-/// Its threads to come stay free: a committer works while its node does.
-void pin_this_thread(int core) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(static_cast<std::size_t>(core), &set);
-  CLAMOR_ASSERT(pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0);
 }
 
 void connect(Node& node, const Settings& settings, NodeId id) {
@@ -231,7 +211,7 @@ class Deployment::Running {
   /// On that core, where one is named.
   void begin(std::optional<int> core) {
     thread_ = std::thread{[this, core] {
-      if (core) pin_this_thread(*core);
+      if (core) host::pin_to({*core});
       run();
     }};
     pthread_setname_np(thread_.native_handle(), thread_name(id_).c_str());

@@ -2,7 +2,7 @@
 // looking into it this node's: a password goes no further than the gateway that got it.
 
 #include "server/app/frontend.hpp"
-#include "server/gateway/clock.hpp"
+#include "server/host/clock.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -114,7 +114,7 @@ void Frontend::on_checked(gateway::SessionId id, UserId user, const std::string&
   }
   const auto seconds =
       std::chrono::duration_cast<std::chrono::seconds>(node_.settings.token_for).count();
-  const std::string token = token::mint(key_, user, gateway::unix_seconds() + seconds);
+  const std::string token = token::mint(key_, user, unix_seconds() + seconds);
   // A session without a login has nothing else that waits for it.
   if (!gateway_->send(id, frame_of(protocol::TokenGranted{token, node_.settings.token_for}))) {
     close_slow(id, *sessions_.find(id), "reads nothing");
@@ -124,7 +124,7 @@ void Frontend::on_checked(gateway::SessionId id, UserId user, const std::string&
 // --- accounts ------------------------------------------------------------------------------------
 
 void Frontend::handle(gateway::SessionId id, Session& session, const protocol::SetAccount& set) {
-  const auto verdict = token::check_operator(key_, set.operator_token, gateway::unix_seconds());
+  const auto verdict = token::check_operator(key_, set.operator_token, unix_seconds());
   if (verdict != token::OperatorVerdict::holds) {
     return refuse_and_close(id,
                             {.code = RefusalCode::bad_token, .detail = token::fault_of(verdict)},

@@ -2,7 +2,7 @@
 
 #include "server/app/frontend.hpp"
 #include "server/base/assert.hpp"
-#include "server/gateway/clock.hpp"
+#include "server/host/clock.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -82,7 +82,7 @@ bool Frontend::accept_login(gateway::SessionId id, Session& session) {
   if (!catch_up.resumed) {
     resume_token = token::mint_resume(
         key_, catch_up.user, sessions_.device(session.device).id,
-        gateway::unix_seconds() +
+        unix_seconds() +
             std::chrono::ceil<std::chrono::seconds>(node_.settings.resume_for).count());
   }
   ++(catch_up.resumed ? node_.incidents.resumed_logins : node_.incidents.token_logins);
@@ -212,11 +212,11 @@ void Frontend::serve_page(gateway::SessionId id, Session& session) {
   // on_drained() comes back to a page that there is no room for.
   if (!catch_up.planned || !catch_up.page_due || !gateway_->has_room(id)) return;
   if (catch_up.page == nullptr) catch_up.page = std::make_unique<CatchUp::OpenPage>();
-  const Instant began = gateway::monotonic_now();
+  const Instant began = monotonic_now();
   serving_ = id;
   const auto filled = reader_.fill(catch_up, ticket_of(id));
   serving_.reset();
-  node_.operations.scan_ns += static_cast<std::uint64_t>(to_ns(gateway::monotonic_now() - began));
+  node_.operations.scan_ns += static_cast<std::uint64_t>(to_ns(monotonic_now() - began));
   if (!filled) {
     node_.log.error("catch-up failed",
                     {{"user", catch_up.user.value}, {"error", filled.error().what}});

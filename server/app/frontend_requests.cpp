@@ -2,7 +2,7 @@
 
 #include "server/app/frontend.hpp"
 #include "server/core/limits.hpp"
-#include "server/gateway/clock.hpp"
+#include "server/host/clock.hpp"
 #include "server/protocol/close.hpp"
 
 #include <algorithm>
@@ -114,8 +114,7 @@ void Frontend::handle(gateway::SessionId id, Session& session, const protocol::L
                              .detail = "too much waits; logins are refused for a while"},
                             CloseCode::overloaded);
   }
-  const token::Checked token =
-      token::check(key_, login.token, login.device, gateway::unix_seconds());
+  const token::Checked token = token::check(key_, login.token, login.device, unix_seconds());
   if (!token.holds()) {
     return refuse_and_close(
         id, {.code = RefusalCode::bad_token, .detail = token::fault_of(token.verdict)},

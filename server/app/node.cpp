@@ -1,6 +1,6 @@
 #include "server/app/node.hpp"
 
-#include "server/gateway/clock.hpp"
+#include "server/host/clock.hpp"
 
 #include <string>
 #include <utility>
@@ -26,7 +26,7 @@ Node::Node(boost::asio::io_context& io, store::Store& store, const Settings& set
                .begin_turn =
                    [this] {
                      gateway_->begin_turn();
-                     context_.now = gateway::monotonic_now();
+                     context_.now = monotonic_now();
                    },
                .log = log::Log{settings_.log, self}},
       owner_{io, store, context_},

@@ -1,6 +1,6 @@
 #include "server/app/presence_rows.hpp"
 
-#include "server/gateway/clock.hpp"
+#include "server/host/clock.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -14,7 +14,7 @@ using core::PresenceStatus;
 PresenceRows::PresenceRows(boost::asio::io_context& io, NodeContext& node, const Users& users)
     : node_{node},
       users_{users},
-      term_began_{gateway::monotonic_now()},
+      term_began_{monotonic_now()},
       told_(node.directory.nodes().size()),
       timer_{io} {}
 

@@ -1,9 +1,9 @@
 #include "server/gateway/gateway.hpp"
 
-#include "server/gateway/clock.hpp"
 #include "server/gateway/http_front.hpp"
 #include "server/gateway/sessions.hpp"
 #include "server/gateway/tls_endpoint.hpp"
+#include "server/host/clock.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 

@@ -1,7 +1,7 @@
 #include "server/gateway/http_front.hpp"
 
-#include "server/gateway/clock.hpp"
 #include "server/gateway/tls_stream.hpp"
+#include "server/host/clock.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>

@@ -1,5 +1,5 @@
-#include "server/gateway/clock.hpp"
 #include "server/gateway/sessions.hpp"
+#include "server/host/clock.hpp"
 
 #include <cerrno>
 #include <sys/socket.h>

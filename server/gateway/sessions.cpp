@@ -3,7 +3,7 @@
 #include "server/base/assert.hpp"
 #include "server/core/limits.hpp"
 #include "server/core/silence.hpp"
-#include "server/gateway/clock.hpp"
+#include "server/host/clock.hpp"
 #include "server/protocol/close.hpp"
 
 #include <boost/asio/post.hpp>

@@ -1,5 +1,6 @@
 #include "loadgen/net/connections.hpp"
 
+#include "server/host/clock.hpp"
 #include "server/protocol/websocket_frame.hpp"
 
 #include <gtest/gtest.h>

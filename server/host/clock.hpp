@@ -5,9 +5,10 @@
 #include <chrono>
 #include <cstdint>
 
-namespace clamor::gateway {
+namespace clamor {
 
-/// Reads CLOCK_MONOTONIC, the clock of every Instant in a live server. About 25 ns.
+/// Reads CLOCK_MONOTONIC, the clock of every Instant of a live run: one for all processes of a
+/// host, so that due times may travel in bodies. About 25 ns.
 [[nodiscard]] inline Instant monotonic_now() {
   return Instant{std::chrono::steady_clock::now().time_since_epoch()};
 }
@@ -19,4 +20,4 @@ namespace clamor::gateway {
       .count();
 }
 
-}  // namespace clamor::gateway
+}  // namespace clamor
