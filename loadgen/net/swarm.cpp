@@ -450,9 +450,9 @@ void Swarm::perform(std::uint32_t slot, const Acknowledged& ack) {
   ++interval_.acknowledged;
   recording_.by_class[class_of_channel_[ack.channel]].ack.record(
       static_cast<std::uint64_t>(to_ns(now_ - ack.due)));
-  const std::uint64_t hole = ledger_.acknowledge(user.client, ack.channel, ack.client_message_id,
-                                                 ack.message_id, record_kind(ack.kind));
-  judge_hole(slot, ack.channel, hole);
+  const std::uint64_t unjudged = ledger_.acknowledge(
+      user.client, ack.channel, ack.client_message_id, ack.message_id, record_kind(ack.kind));
+  judge_holes(slot, ack.channel, unjudged, false);
 }
 
 void Swarm::perform(std::uint32_t slot, const Synced& synced) {

@@ -175,8 +175,7 @@ class Swarm final : private ConnectionEvents {
   void take(std::uint32_t /*slot*/, const protocol::TokenGranted& /*granted*/) {}
   void take(std::uint32_t /*slot*/, const protocol::AccountSet& /*set*/) {}
   void take_record(std::uint32_t slot, const protocol::RecordFrame& frame, bool in_page);
-  void judge_hole(std::uint32_t slot, std::uint32_t channel, std::uint64_t hole,
-                  bool in_page = false);
+  void judge_holes(std::uint32_t slot, std::uint32_t channel, std::uint64_t unjudged, bool in_page);
   void measure_delivery(const Client& client, const Stamp& stamp, std::uint32_t channel,
                         bool in_page);
   [[nodiscard]] std::uint64_t unsettled_in(const VirtualUser& user, std::uint32_t channel) const;

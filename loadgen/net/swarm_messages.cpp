@@ -318,7 +318,7 @@ void Swarm::take_record(std::uint32_t slot, const protocol::RecordFrame& frame, 
   client.news = true;
   last_delivery_ = now_;
   const Receiving received = ledger_.receive(client.user.client, observed);
-  judge_hole(slot, observed.channel, received.hole, in_page);
+  judge_holes(slot, observed.channel, received.unjudged, in_page);
   if (received.receipt == Receipt::duplicated || received.receipt == Receipt::reordered) {
     const char* const what = received.receipt == Receipt::duplicated ? "twice" : "out of order";
     find_once(what, fmt::format("client {} received message_id {} of channel_id {} {}, {}",
@@ -336,10 +336,13 @@ void Swarm::take_record(std::uint32_t slot, const protocol::RecordFrame& frame, 
   }
 }
 
-void Swarm::judge_hole(std::uint32_t slot, std::uint32_t channel, std::uint64_t hole,
-                       bool in_page) {
-  // Live fan-out skips the sender's device, so a hole may be the own sends whose acks come yet.
-  if (hole == 0 || hole <= unsettled_in(clients_[slot].user, channel)) return;
+void Swarm::judge_holes(std::uint32_t slot, std::uint32_t channel, std::uint64_t unjudged,
+                        bool in_page) {
+  // Live fan-out skips the sender's device, so holes may be the own sends whose acks come yet: the
+  // last of those acks comes here again.
+  const VirtualUser& user = clients_[slot].user;
+  if (unjudged == 0 || unjudged <= unsettled_in(user, channel)) return;
+  ledger_.judged(user.client, channel);
   ++ledger_.totals().gaps;
   // What a catch-up left out, another one would leave out too: that one is lost, not repaired.
   if (!in_page) repairs_.push_back(slot);

@@ -88,6 +88,7 @@ void Ledger::begin_session(std::uint32_t client) {
     trouble.known_at_login = rows_[first + index].next - 1;
     trouble.highest_in_session = {};
     trouble.again_in_session.clear();
+    trouble.unjudged = 0;
   }
 }
 
@@ -130,7 +131,7 @@ std::uint64_t Ledger::acknowledge(std::uint32_t client, std::uint32_t channel, C
   const std::uint64_t hash = record_hash(record);
   notes_.push_back(note_from(record, hash));
   const std::size_t row = find_row(client, channel);
-  return row == no_row ? 0 : take(row, id, hash, true, true).hole;
+  return row == no_row ? 0 : take(row, id, hash, true, true).unjudged;
 }
 
 Receiving Ledger::take(std::size_t row_index, MessageId id, std::uint64_t hash, bool own,
@@ -140,21 +141,26 @@ Receiving Ledger::take(std::size_t row_index, MessageId id, std::uint64_t hash, 
   const auto found = trouble_.empty() ? trouble_.end() : trouble_.find(row_index);
   if (id >= row.next) {
     const std::uint64_t hole = id - row.next;
-    if (hole > 0) trouble_at(row_index).holes.insert(row.next, id - 1);
-    if (hole > 0 || found != trouble_.end()) trouble_at(row_index).highest_in_session = id;
+    std::uint64_t unjudged = 0;
+    if (hole > 0 || found != trouble_.end()) {
+      RowTrouble& trouble = trouble_at(row_index);
+      if (hole > 0) trouble.holes.insert(row.next, id - 1);
+      trouble.highest_in_session = id;
+      unjudged = trouble.unjudged += hole;
+    }
     row.next = id + 1;
     row.sum += hash;
-    return {first, hole};
+    return {first, unjudged};
   }
   if (found == trouble_.end()) return {Receipt::duplicated, 0};
 
   RowTrouble& trouble = found->second;
-  if (trouble.holes.erase(id)) {
+  if (trouble.fill(id)) {
     row.sum += hash;
     const bool late = id < trouble.highest_in_session;
     trouble.highest_in_session = std::max(trouble.highest_in_session, id);
     if (id <= trouble.known_at_login) trouble.again_in_session.insert(id, id);
-    return {late && !by_ack ? Receipt::reordered : first, 0};
+    return {late && !by_ack ? Receipt::reordered : first, trouble.unjudged};
   }
   if (id <= trouble.sent_at_login || id > trouble.known_at_login ||
       trouble.again_in_session.contains(id)) {
@@ -163,6 +169,19 @@ Receiving Ledger::take(std::size_t row_index, MessageId id, std::uint64_t hash, 
   trouble.again_in_session.insert(id, id);
   trouble.highest_in_session = std::max(trouble.highest_in_session, id);
   return {Receipt::redelivered, 0};
+}
+
+void Ledger::judged(std::uint32_t client, std::uint32_t channel) {
+  const std::size_t row = find_row(client, channel);
+  if (row == no_row || trouble_.empty()) return;
+  const auto found = trouble_.find(row);
+  if (found != trouble_.end()) found->second.unjudged = 0;
+}
+
+bool RowTrouble::fill(MessageId id) {
+  const bool was_open = holes.erase(id);
+  if (was_open && unjudged > 0) --unjudged;
+  return was_open;
 }
 
 RowTrouble& Ledger::trouble_at(std::size_t row_index) {
@@ -186,7 +205,7 @@ void Ledger::interval_start(std::uint32_t client, std::uint32_t channel, Message
   const std::vector<IdRange> holes = trouble.holes.ranges();
   for (const IdRange& hole : holes) {
     for (MessageId id = hole.first; id <= hole.last && id < join; ++id) {
-      trouble.holes.erase(id);
+      trouble.fill(id);
       trouble.excused.insert(id, id);
     }
   }
@@ -203,7 +222,7 @@ void Ledger::truncated(std::uint32_t client, std::uint32_t channel, MessageId fr
   const std::vector<IdRange> holes = trouble.holes.ranges();
   for (const IdRange& hole : holes) {
     for (MessageId id = std::max(hole.first, from); id <= hole.last && id <= to; ++id) {
-      trouble.holes.erase(id);
+      trouble.fill(id);
       trouble.excused.insert(id, id);
       ++totals_.expired;
     }

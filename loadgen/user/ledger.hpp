@@ -61,6 +61,10 @@ struct RowTrouble {
   MessageId known_at_login;      ///< Ids above it that were received came in this session.
   MessageId highest_in_session;  ///< 0: nothing yet.
   IdSet again_in_session;        ///< Ids up to known_at_login that came in this session.
+  std::uint64_t unjudged = 0;    ///< Of `holes`: skipped in this session, not yet called a gap.
+
+  /// Takes an id out of the holes; false: it was none.
+  bool fill(MessageId id);
 };
 
 enum class Receipt : std::uint8_t {
@@ -74,7 +78,7 @@ enum class Receipt : std::uint8_t {
 
 struct Receiving {
   Receipt receipt = Receipt::first;
-  std::uint64_t hole = 0;  ///< So many ids were skipped just now.
+  std::uint64_t unjudged = 0;  ///< Ids skipped in this session that are open; see judged().
 };
 
 /// The ledger of a block of clients: what each device received, by 16 bytes a (device, channel).
@@ -108,9 +112,11 @@ class Ledger {
   /// Takes one record, live or from a page. O(log channels of the client).
   Receiving receive(std::uint32_t client, const Observed& record);
   /// Takes the first ack of one of the client's sends: the receipt of its record. An ack may fill
-  /// a hole and is never reordered. Returns the ids skipped.
+  /// a hole and is never reordered. Returns what Receiving::unjudged says.
   std::uint64_t acknowledge(std::uint32_t client, std::uint32_t channel, ClientMessageId own,
                             MessageId id, core::RecordKind kind = core::RecordKind::message);
+  /// What the channel's open holes are is decided: they are not unjudged any more.
+  void judged(std::uint32_t client, std::uint32_t channel);
   /// Ids before `join` are not the device's (a page's IntervalStart).
   void interval_start(std::uint32_t client, std::uint32_t channel, MessageId join);
   /// Ids from..to can no longer be had; those not yet received count as expired.

@@ -78,10 +78,13 @@ void Frontend::send_ack(gateway::SessionId id, ChannelId channel, MessageId mess
   const auto index = live_.find(channel);
   if (index) {
     LiveChannel& live = live_.at(*index);
+    const bool missed = live.registered && message_id > live.relayed + 1;
     const bool behind =
-        live.joiner(id) != nullptr || (live.repairing() && message_id > live.relayed);
+        missed || live.joiner(id) != nullptr || (live.repairing() && message_id > live.relayed);
     if (behind) {
       live.acks.push_back({id, message_id, std::move(frame)});
+      // The ack comes before its record does: it may be the first to show that others are missing.
+      if (missed) repair(*index, message_id);
       return;
     }
   }
@@ -260,7 +263,12 @@ void Frontend::on_repair_read(const bus::LogRead& read) {
   for (std::size_t i = 0; i < read.size(); ++i) {
     const core::Record& record = read.record(i);
     if (record.id != live_.at(*index).relayed + 1) continue;
-    deliver(*index, record, read.body(i), true);  // The ack may be lost as well.
+    // The ack may be lost as well, unless it waits here for this record.
+    const auto& acks = live_.at(*index).acks;
+    const bool ack_is_held = std::any_of(acks.begin(), acks.end(), [&](const HeldAck& ack) {
+      return ack.id == record.id && sessions_.find(ack.session) != nullptr;
+    });
+    deliver(*index, record, read.body(i), !ack_is_held);
   }
   LiveChannel& live = live_.at(*index);
   const MessageId up_to = std::exchange(live.repair_to, MessageId{});
