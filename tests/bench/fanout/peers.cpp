@@ -4,12 +4,15 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <ctime>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdexcept>
 #include <string_view>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -55,16 +58,22 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   return *this;
 }
 
-Peers::Peers(OnMessage on_message)
+Peers::Peers(OnMessage on_message, bool stamped)
     : on_message_{std::move(on_message)},
       epoll_{::epoll_create1(EPOLL_CLOEXEC)},
-      read_(read_bytes) {
+      read_(read_bytes),
+      stamped_{stamped} {
   if (epoll_.get() < 0) throw_errno("cannot make an epoll instance");
 }
 
 void Peers::begin(std::uint16_t port, OnOpen on_open) {
   Connection& connection = all_.emplace_back();
   connection.socket = connect_to(port);
+  const int on = 1;
+  if (stamped_ &&
+      ::setsockopt(connection.socket.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0) {
+    throw_errno("cannot ask for the times of arrivals");
+  }
   connection.upgrade = std::make_unique<Upgrade>(Upgrade{std::move(on_open), {}});
   if (::send(connection.socket.get(), upgrade_request.data(), upgrade_request.size(),
              MSG_NOSIGNAL) != static_cast<ssize_t>(upgrade_request.size())) {
@@ -139,10 +148,9 @@ void Peers::turn_until(const std::function<bool()>& done, std::chrono::seconds l
 
 void Peers::receive(std::uint32_t connection) {
   Connection& from = all_[connection];
-  const ssize_t got = ::recv(from.socket.get(), read_.data(), read_.size(), MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) throw std::runtime_error("the server closed a connection");
-  std::span<std::byte> input{read_.data(), static_cast<std::size_t>(got)};
+  const std::size_t got = read_from(from.socket);
+  if (got == 0) return;
+  std::span<std::byte> input{read_.data(), got};
   if (from.upgrade != nullptr) take_upgrade(connection, input);
   using Kind = protocol::FrameEvent::Kind;
   for (auto event = from.decoder.next(input); event.kind != Kind::need_more;
@@ -157,6 +165,32 @@ void Peers::receive(std::uint32_t connection) {
                                std::string{name_of(event.error)});
     }
   }
+}
+
+/// Reads what is there, if anything, into read_.
+std::size_t Peers::read_from(const Descriptor& socket) {
+  iovec place{.iov_base = read_.data(), .iov_len = read_.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(timespec))> beside{};
+  msghdr message{};
+  message.msg_iov = &place;
+  message.msg_iovlen = 1;
+  if (stamped_) {
+    message.msg_control = beside.data();
+    message.msg_controllen = beside.size();
+  }
+  const ssize_t got = ::recvmsg(socket.get(), &message, MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+  if (got <= 0) throw std::runtime_error("the server closed a connection");
+  if (stamped_) {
+    const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    if (header == nullptr || header->cmsg_type != SCM_TIMESTAMPNS) {
+      throw std::runtime_error("the kernel did not say when bytes arrived");
+    }
+    timespec at{};
+    std::memcpy(&at, CMSG_DATA(header), sizeof at);
+    arrived_ns_ = at.tv_sec * 1'000'000'000LL + at.tv_nsec;
+  }
+  return static_cast<std::size_t>(got);
 }
 
 /// Takes the answer to the upgrade request off the input.

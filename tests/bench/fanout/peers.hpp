@@ -39,7 +39,8 @@ class Peers {
   using OnMessage = std::function<void(std::uint32_t connection, Bytes payload)>;
   using OnOpen = std::function<void(std::uint32_t connection)>;
 
-  explicit Peers(OnMessage on_message);
+  /// With `stamped` the kernel notes when bytes arrive: see arrived_ns().
+  explicit Peers(OnMessage on_message, bool stamped = false);
 
   /// Begins a further connection to the loopback port; `on_open` is called once it is upgraded.
   void begin(std::uint16_t port, OnOpen on_open);
@@ -55,6 +56,10 @@ class Peers {
   /// Takes turns until `done`; throws naming `what` if that takes longer than `limit`.
   void turn_until(const std::function<bool()>& done, std::chrono::seconds limit,
                   const std::string& what);
+
+  /// When the last bytes of what on_message is being called for reached the connection's socket,
+  /// however late they are read: ns of CLOCK_REALTIME. @pre stamped
+  [[nodiscard]] std::int64_t arrived_ns() const { return arrived_ns_; }
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(all_.size()); }
 
@@ -72,6 +77,7 @@ class Peers {
     bool waits_for_room = false;
   };
   void receive(std::uint32_t connection);
+  std::size_t read_from(const Descriptor& socket);
   void take_upgrade(std::uint32_t connection, std::span<std::byte>& input);
   void flush(std::uint32_t connection);
   void watch(std::uint32_t connection, bool for_room, bool added);
@@ -81,6 +87,8 @@ class Peers {
   std::vector<Connection> all_;
   std::vector<std::uint32_t> dirty_;
   Buffer read_;
+  bool stamped_;
+  std::int64_t arrived_ns_ = 0;
   std::uint32_t mask_ = 0x9E3779B9U;
 };
 

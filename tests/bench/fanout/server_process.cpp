@@ -1,5 +1,6 @@
 #include "tests/bench/fanout/server_process.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
@@ -16,6 +17,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <sstream>
 #include <stdexcept>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -47,17 +49,17 @@ Descriptor listen_anywhere(std::uint16_t& port) {
   return listener;
 }
 
-/// In the child: on its core, and gone when the parent is.
-void settle_child() {
+/// In the child: gone when the parent is.
+void settle_child(bool on_one_core) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  pin_to_core(server_core);
+  if (on_one_core) pin_to_core(server_core);
 }
 
-/// Reads `listening on ADDRESS:PORT`.
-std::uint16_t read_ready_line(int fd) {
-  std::string line;
+/// Reads a line `listening on ADDRESS:PORT` for each node.
+std::vector<std::uint16_t> read_ready_lines(int fd, std::uint32_t nodes) {
+  std::string text;
   const auto deadline = Clock::now() + start_limit;
-  while (line.find('\n') == std::string::npos) {
+  while (std::count(text.begin(), text.end(), '\n') < static_cast<std::ptrdiff_t>(nodes)) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     pollfd wait{.fd = fd, .events = POLLIN, .revents = 0};
@@ -67,13 +69,18 @@ std::uint16_t read_ready_line(int fd) {
     }
     const ssize_t got = ::read(fd, part.data(), part.size());
     if (got <= 0) throw std::runtime_error("clamor serve ended before it listened");
-    line.append(part.data(), static_cast<std::size_t>(got));
+    text.append(part.data(), static_cast<std::size_t>(got));
   }
-  const std::size_t colon = line.rfind(':');
-  if (!line.starts_with("listening on ") || colon == std::string::npos) {
-    throw std::runtime_error("clamor serve said: " + line);
+  std::vector<std::uint16_t> ports;
+  std::istringstream lines{text};
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t colon = line.rfind(':');
+    if (!line.starts_with("listening on ") || colon == std::string::npos) {
+      throw std::runtime_error("clamor serve said: " + line);
+    }
+    ports.push_back(static_cast<std::uint16_t>(std::stoul(line.substr(colon + 1))));
   }
-  return static_cast<std::uint16_t>(std::stoul(line.substr(colon + 1)));
+  return ports;
 }
 
 void write_settings(const std::string& directory, const std::string& more) {
@@ -84,6 +91,7 @@ void write_settings(const std::string& directory, const std::string& more) {
       << "design: per_group\n"
       << "durability: os\n"
       << "heartbeat: {interval: 60s, offline_after: 150s}\n"
+      << "log: {level: warning}\n"
       << more;
   if (!out.flush()) throw std::runtime_error("cannot write " + directory + "/serve.yaml");
 }
@@ -101,12 +109,12 @@ void pin_to_core(int core) {
 
 ServerProcess ServerProcess::yardstick(Writes writes) {
   ServerProcess process;
-  Descriptor listener = listen_anywhere(process.port_);
+  Descriptor listener = listen_anywhere(process.ports_.emplace_back());
   process.pid_ = ::fork();
   if (process.pid_ < 0) throw_errno("cannot fork");
   if (process.pid_ == 0) {
     try {
-      settle_child();
+      settle_child(true);
       run_yardstick(std::move(listener), writes);
     } catch (const std::exception& error) {
       std::fprintf(stderr, "yardstick: %s\n", error.what());
@@ -117,6 +125,15 @@ ServerProcess ServerProcess::yardstick(Writes writes) {
 }
 
 ServerProcess ServerProcess::clamor(const std::string& binary, const std::string& settings) {
+  return started(binary, settings, 1, true);
+}
+
+ServerProcess ServerProcess::clamor_nodes(const std::string& binary, std::uint32_t nodes) {
+  return started(binary, "threads: pinned\nnodes: " + std::to_string(nodes) + "\n", nodes, false);
+}
+
+ServerProcess ServerProcess::started(const std::string& binary, const std::string& settings,
+                                     std::uint32_t nodes, bool on_one_core) {
   ServerProcess process;
   std::string pattern = std::filesystem::temp_directory_path() / "clamor-fanout-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) throw_errno("cannot make " + pattern);
@@ -130,7 +147,7 @@ ServerProcess ServerProcess::clamor(const std::string& binary, const std::string
   if (process.pid_ < 0) throw_errno("cannot fork");
   if (process.pid_ == 0) {
     try {
-      settle_child();
+      settle_child(on_one_core);
       ::dup2(writing.get(), STDOUT_FILENO);
       const std::string file = pattern + "/serve.yaml";
       ::execl(binary.c_str(), binary.c_str(), "serve", "--config", file.c_str(), nullptr);
@@ -141,13 +158,13 @@ ServerProcess ServerProcess::clamor(const std::string& binary, const std::string
     ::_exit(1);
   }
   writing = Descriptor{};
-  process.port_ = read_ready_line(reading.get());
+  process.ports_ = read_ready_lines(reading.get(), nodes);
   return process;
 }
 
 ServerProcess::ServerProcess(ServerProcess&& other) noexcept
     : pid_{std::exchange(other.pid_, -1)},
-      port_{other.port_},
+      ports_{std::move(other.ports_)},
       directory_{std::exchange(other.directory_, {})} {}
 
 ServerProcess::~ServerProcess() {
