@@ -59,13 +59,20 @@ std::vector<std::uint16_t> free_ports(std::size_t count) {
   return ports;
 }
 
-/// The nodes by number, or as a list where several processes host them.
-std::string nodes_text(const std::vector<std::uint32_t>& nodes_of) {
+/// The nodes by number, or as a list where several processes host them. With `lasting` ports a node
+/// that is started again listens where it did.
+std::string nodes_text(const std::vector<std::uint32_t>& nodes_of, bool lasting) {
   const std::uint32_t nodes = std::accumulate(nodes_of.begin(), nodes_of.end(), 0U);
-  if (nodes_of.size() == 1) return fmt::format("listen: 127.0.0.1:0\nnodes: {}\n", nodes);
+  const bool named = lasting || nodes_of.size() > 1;
+  const std::vector<std::uint16_t> ports = free_ports(named ? 2 * std::size_t{nodes} : 0);
+  const auto listen = [&](std::uint32_t node) { return lasting ? ports[nodes + node] : 0; };
+  if (nodes_of.size() == 1) {
+    return fmt::format("listen: 127.0.0.1:{}\nnodes: {}\n", listen(0), nodes);
+  }
   std::string text = "nodes:\n";
-  for (const std::uint16_t port : free_ports(nodes)) {
-    text += fmt::format("  - {{listen: 127.0.0.1:0, bus: 127.0.0.1:{}}}\n", port);
+  for (std::uint32_t node = 0; node < nodes; ++node) {
+    text +=
+        fmt::format("  - {{listen: 127.0.0.1:{}, bus: 127.0.0.1:{}}}\n", listen(node), ports[node]);
   }
   return text;
 }
@@ -95,7 +102,7 @@ std::string write_settings(const std::filesystem::path& folder, const scenario::
       scenario::format_duration(scenario.heartbeat.offline_delay), memory.block_cache_bytes,
       memory.write_buffer_bytes, largest, scenario::message_bytes_max,
       64 * 1024 + 8 * std::size_t{largest});
-  out << nodes_text(nodes_of) << tls;
+  out << nodes_text(nodes_of, scenario::kills_servers(scenario)) << tls;
   out.close();
   if (!out) throw LoadError{file.string() + ": cannot be written; is the disk full?"};
   return file.string();
@@ -148,7 +155,9 @@ void EmbeddedServer::start(const std::string& program, const std::filesystem::pa
       options.arguments.emplace_back("--host");
       options.arguments.push_back(fmt::format("{}", fmt::join(hosted, ",")));
     }
-    processes_.push_back({.child = ChildProcess{options}, .error_file = options.error_file});
+    Process& process = processes_.emplace_back();
+    process.options = options;
+    process.child.emplace(options);
   }
 }
 
@@ -156,10 +165,10 @@ void EmbeddedServer::await_listening(Process& process, std::uint32_t nodes, Inst
   constexpr std::string_view ready = "listening on ";
   std::string text;
   while (monotonic_now() < deadline) {
-    pollfd entry{process.child.output(), POLLIN, 0};
+    pollfd entry{process.child->output(), POLLIN, 0};
     if (poll(&entry, 1, 100) <= 0) continue;
     std::array<char, 4096> buffer;
-    const ssize_t got = ::read(process.child.output(), buffer.data(), buffer.size());
+    const ssize_t got = ::read(process.child->output(), buffer.data(), buffer.size());
     if (got <= 0) break;
     text.append(buffer.data(), static_cast<std::size_t>(got));
     for (std::size_t at = 0; nodes != 0 && (at = text.find(ready)) != std::string::npos; --nodes) {
@@ -172,7 +181,7 @@ void EmbeddedServer::await_listening(Process& process, std::uint32_t nodes, Inst
     }
     if (nodes == 0) return;
   }
-  const auto how = process.child.wait(1s);
+  const auto how = process.child->wait(1s);
   fail_to_start(how ? "it ended with " + *how + last_words()
                     : fmt::format("no \"{}\" line within {}", ready,
                                   scenario::format_duration(start_timeout)));
@@ -199,9 +208,10 @@ void EmbeddedServer::fail_to_start(const std::string& why) {
 }
 
 std::optional<ProcessSample> EmbeddedServer::sample() const {
-  ProcessSample sum;
+  ProcessSample sum = ended_;
   for (const Process& process : processes_) {
-    const auto sample = sample_process(process.child.pid());
+    if (!process.child) continue;
+    const auto sample = sample_process(process.child->pid());
     if (!sample) return std::nullopt;
     sum.cpu_seconds += sample->cpu_seconds;
     sum.resident_bytes += sample->resident_bytes;
@@ -214,7 +224,7 @@ std::string EmbeddedServer::last_words() const {
   constexpr std::size_t longest = 2000;
   std::string words;
   for (const Process& process : processes_) {
-    std::ifstream in{process.error_file};
+    std::ifstream in{process.options.error_file};
     std::string own;
     for (std::string line; std::getline(in, line);) own = own + "\n  " + line;
     if (own.size() > longest) own = "\n  ..." + own.substr(own.size() - longest);
@@ -225,7 +235,8 @@ std::string EmbeddedServer::last_words() const {
 
 std::optional<std::string> EmbeddedServer::died() {
   for (std::size_t i = 0; i < processes_.size(); ++i) {
-    const auto how = processes_[i].child.ended();
+    if (!processes_[i].child) continue;
+    const auto how = processes_[i].child->ended();
     if (!how) continue;
     if (processes_.size() == 1) return how;
     return fmt::format("{} in process {} of {}", *how, i + 1, processes_.size());
@@ -233,15 +244,46 @@ std::optional<std::string> EmbeddedServer::died() {
   return std::nullopt;
 }
 
+void EmbeddedServer::kill(std::size_t process) {
+  Process& killed = processes_[process];
+  if (const auto sample = sample_process(killed.child->pid())) {
+    ended_.cpu_seconds += sample->cpu_seconds;
+    ended_.written_bytes += sample->written_bytes;
+  }
+  killed.child.reset();  // Kills and reaps it.
+  killed.awaited = false;
+}
+
+void EmbeddedServer::start_again(std::size_t process) {
+  processes_[process].child.emplace(processes_[process].options);
+  processes_[process].awaited = true;
+}
+
+std::vector<std::size_t> EmbeddedServer::listen_again() {
+  std::vector<std::size_t> listening;
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    if (!processes_[i].child || !processes_[i].awaited) continue;
+    // It says nothing else but that.
+    pollfd entry{processes_[i].child->output(), POLLIN, 0};
+    if (poll(&entry, 1, 0) <= 0 || (entry.revents & POLLIN) == 0) continue;
+    processes_[i].awaited = false;
+    listening.push_back(i);
+  }
+  return listening;
+}
+
 std::optional<std::string> EmbeddedServer::stop(Duration longest) {
   if (const auto how = died()) return "the server ended before it was told to: " + *how;
-  for (const Process& process : processes_) process.child.signal(SIGTERM);
+  for (const Process& process : processes_) {
+    if (process.child) process.child->signal(SIGTERM);
+  }
   const Instant deadline = monotonic_now() + longest;
   for (Process& process : processes_) {
-    const auto how = process.child.wait(deadline - monotonic_now());
+    if (!process.child) continue;
+    const auto how = process.child->wait(deadline - monotonic_now());
     if (!how)
       return "the server did not end within " + scenario::format_duration(longest) + " of SIGTERM";
-    if (!process.child.ended_well()) return "the server ended badly: " + *how + last_words();
+    if (!process.child->ended_well()) return "the server ended badly: " + *how + last_words();
   }
   return std::nullopt;
 }

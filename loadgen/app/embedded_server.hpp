@@ -19,7 +19,8 @@ namespace clamor::loadgen {
 class EmbeddedServer {
  public:
   /// Starts a process for each item of `nodes_of`, with so many of the nodes in it, and waits until
-  /// all listen and reach one another. Throws LoadError where they do not within 20 s.
+  /// all listen and reach one another. Throws LoadError where they do not within 20 s. Where the
+  /// scenario kills servers, each keeps its port.
   EmbeddedServer(const std::string& program, const std::filesystem::path& folder,
                  const scenario::Scenario& scenario, const DesignSpec& design,
                  const std::vector<int>& cores, const std::vector<std::uint32_t>& nodes_of = {1},
@@ -30,10 +31,18 @@ class EmbeddedServer {
   /// ws://127.0.0.1:port of each node, or wss://, commas between.
   [[nodiscard]] const std::string& url() const { return url_; }
   [[nodiscard]] const std::string& secret() const { return secret_; }  ///< Of its tokens.
-  /// Of all processes together; nothing where one is gone.
+  /// Of all processes together, those included that were killed; nothing where one is gone by
+  /// itself.
   [[nodiscard]] std::optional<ProcessSample> sample() const;
   /// Of the first process.
-  [[nodiscard]] pid_t pid() const { return processes_.front().child.pid(); }
+  [[nodiscard]] pid_t pid() const { return processes_.front().child->pid(); }
+  [[nodiscard]] std::size_t processes() const { return processes_.size(); }
+  /// Ends a process as by kill -9, until start_again(). @pre it runs
+  void kill(std::size_t process);
+  /// @pre it was killed
+  void start_again(std::size_t process);
+  /// Processes that were started again, listened since the last call and had not before.
+  [[nodiscard]] std::vector<std::size_t> listen_again();
   /// How it ended, where a process has ended by itself.
   [[nodiscard]] std::optional<std::string> died();
   /// What was written to standard error, as the end of a sentence.
@@ -43,8 +52,9 @@ class EmbeddedServer {
 
  private:
   struct Process {
-    ChildProcess child;
-    std::filesystem::path error_file;
+    ChildProcess::Options options;
+    std::optional<ChildProcess> child;  ///< Nothing while it is killed.
+    bool awaited = false;               ///< It was started again, and does not listen yet.
   };
   void start(const std::string& program, const std::filesystem::path& folder,
              const std::string& settings, const std::vector<int>& cores,
@@ -58,6 +68,7 @@ class EmbeddedServer {
   std::string secret_;
   std::string authority_file_;
   std::vector<Process> processes_;
+  ProcessSample ended_;  ///< Of processes that were killed: what they had used.
   std::string url_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "loadgen/net/connections.hpp"
 #include "loadgen/net/target.hpp"
+#include "reports/model/fault_marks.hpp"
 #include "reports/model/region.hpp"
 #include "reports/model/thresholds.hpp"
 #include "reports/render/environment.hpp"
@@ -81,6 +82,7 @@ void LiveRun::check_size() {
   for (std::uint32_t user = 0; user < plan_.users(); ++user) {
     if (plan_.dormant(user)) connecting_clients_ -= plan_.devices_of(user);
   }
+  check_kills();
   if (!options_.target) place_nodes();
 }
 
@@ -110,7 +112,8 @@ void LiveRun::place_nodes() {
     }
     most = std::max(most, own);
     const std::uint32_t together = nodes_of_.empty() ? 1 : nodes_of_.back() + 1;
-    if (nodes_of_.empty() || together > core::nodes_of_a_process_max ||
+    if (nodes_of_.empty() || scenario::kills_servers(scenario_) ||
+        together > core::nodes_of_a_process_max ||
         most > sessions_of_a_server(together) / together) {
       nodes_of_.push_back(0);
       most = own;
@@ -260,9 +263,11 @@ LiveRun::Waited LiveRun::await(std::string_view stage, Duration longest, Done do
     for (const Worker& worker : workers_) {
       if (!worker.control.closed()) entries.push_back({worker.control.fd(), POLLIN, 0});
     }
-    const Duration look = std::clamp<Duration>(longest - (monotonic_now() - began), 0ms, 20ms);
+    const Duration left = std::min(longest - (monotonic_now() - began), until_next_kill());
+    const Duration look = std::clamp<Duration>(left, 0ms, 20ms);
     poll(entries.data(), entries.size(), static_cast<int>(to_ns(look) / 1'000'000));
     take_messages();
+    run_kills();
     if (std::all_of(workers_.begin(), workers_.end(), done)) return Waited::done;
     watch_processes();
     const Instant now = monotonic_now();
@@ -320,7 +325,7 @@ void LiveRun::tell_progress(std::string_view stage, Instant began) {
 std::optional<ServerReading> LiveRun::read_server() {
   ServerReading reading;
   reading.at = monotonic_now();
-  const auto metrics = scrape(targets_, 400ms);
+  const auto metrics = sample_servers(400ms);
   if (metrics) {
     last_sample_ = metrics;
     reading.cpu_seconds = metrics->cpu_seconds;
@@ -338,6 +343,12 @@ std::optional<ServerReading> LiveRun::read_server() {
   result_.server.rss_max_bytes = std::max(result_.server.rss_max_bytes, reading.resident_bytes);
   result_.server.fan_out_lag_max = std::max(result_.server.fan_out_lag_max, reading.fan_out_lag);
   return reading;
+}
+
+std::optional<ServerSample> LiveRun::sample_servers(Duration longest) const {
+  auto sample = scrape(targets_, longest);
+  if (sample) sample->operations += of_killed_;
+  return sample;
 }
 
 // --- the run -------------------------------------------------------------------------------------
@@ -476,6 +487,7 @@ void LiveRun::run_window() {
   }
   if (before_) result_.budget = {before_->block_cache_bytes, before_->write_buffers_bytes};
   const auto process_before = server_ ? server_->sample() : std::nullopt;
+  plan_kills();
   running_ = true;
   measured_ = true;
   zero_ = monotonic_now() + 200ms;
@@ -494,7 +506,7 @@ void LiveRun::run_window() {
   result_.duration_seconds = ran > planned && ran < planned + 0.5 ? planned : std::max(ran, 0.0);
 
   const auto process_after = server_ ? server_->sample() : std::nullopt;
-  const auto after = scrape(targets_, 2s);
+  const auto after = sample_servers(2s);
   if (process_before && process_after) {
     result_.server.cpu_seconds = process_after->cpu_seconds - process_before->cpu_seconds;
     result_.server.device_write_bytes =
@@ -529,7 +541,7 @@ void LiveRun::call_roll() {
     (void)rest_servers("roll call");
     return;
   }
-  if (const auto after = scrape(targets_, 5s)) last_sample_ = after;
+  if (const auto after = sample_servers(5s)) last_sample_ = after;
 }
 
 void LiveRun::collect_parts() {
@@ -561,7 +573,7 @@ void LiveRun::describe() {
   result_.deployment.cores_per_server = scenario_.deployment.cores;
   result_.region = report::region_of(plan_);
   result_.environment = report::current_environment();
-  result_.marks = fault_marks(scenario_);
+  result_.marks = report::fault_marks(scenario_);
   if (options_.target) {
     result_.environment.placement = "target " + *options_.target;
   } else if (server_cores_.empty()) {

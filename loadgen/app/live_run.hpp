@@ -70,6 +70,15 @@ class LiveRun {
   [[nodiscard]] std::vector<MessageId> collect_heads();
   void await_presence();
   void run_window();
+  /// What scrape() says of all of them; their operations with those of servers that were killed.
+  [[nodiscard]] std::optional<ServerSample> sample_servers(Duration longest) const;
+  // --- kills of the scenario (live_kills.cpp)
+  /// Refuses what cannot be killed. Each node that can be has a process of its own.
+  void check_kills() const;
+  void plan_kills();
+  /// Kills and starts what is due.
+  void run_kills();
+  [[nodiscard]] Duration until_next_kill() const;
   // --- in steps (live_steps.cpp)
   [[nodiscard]] Waited run_steps();
   /// Waits until devices hold all there is and servers have nothing left to do.
@@ -104,6 +113,15 @@ class LiveRun {
   std::optional<ServerSample> created_;  ///< When all channels were there.
   std::optional<ServerSample> before_;
   std::optional<ServerSample> last_sample_;
+  /// A kill of servers, or their start after it; by time, while the plan runs and after it.
+  struct ServerChange {
+    Duration at;  ///< From the window's beginning.
+    bool start = false;
+    std::vector<std::size_t> servers;
+  };
+  std::vector<ServerChange> server_changes_;
+  std::size_t next_server_change_ = 0;
+  Operations of_killed_;   ///< Counted by servers before they were killed.
   bool running_ = false;   ///< In the measured window.
   bool measured_ = false;  ///< The window has begun: from here on there is a result.
   bool server_died_ = false;

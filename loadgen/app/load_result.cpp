@@ -32,6 +32,7 @@ void add_histograms(const Recording& recording, const scenario::Plan& plan,
   }
   put("catch_up_latency", {}, recording.catch_up);
   put("connect_time", {}, recording.connect);
+  put("recovery_latency", {}, recording.recovery);
   put("offline_notice_latency", {}, recording.offline_notice);
 }
 
@@ -118,16 +119,6 @@ void add_parts(std::span<const std::filesystem::path> parts, const scenario::Pla
   result.generator.intervals_marked = static_cast<std::uint32_t>(
       std::count_if(result.series.begin(), result.series.end(),
                     [](const report::SeriesPoint& point) { return point.marked; }));
-}
-
-std::vector<std::pair<double, std::string>> fault_marks(const scenario::Scenario& scenario) {
-  std::vector<std::pair<double, std::string>> marks;
-  for (const scenario::Fault& fault : scenario.faults) {
-    const std::string_view mode = fault.mode == scenario::Fault::Mode::reset ? "reset" : "close";
-    marks.emplace_back(to_seconds(fault.at), fmt::format("disconnect {:.3g} % of the clients ({})",
-                                                         fault.share * 100, mode));
-  }
-  return marks;
 }
 
 }  // namespace clamor::loadgen

@@ -50,8 +50,4 @@ class SeriesBuilder {
 void add_parts(std::span<const std::filesystem::path> parts, const scenario::Plan& plan,
                std::vector<MessageId> starts, report::RunResult& result);
 
-/// Where the scenario's faults stand on the time axis.
-[[nodiscard]] std::vector<std::pair<double, std::string>> fault_marks(
-    const scenario::Scenario& scenario);
-
 }  // namespace clamor::loadgen

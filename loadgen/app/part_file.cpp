@@ -105,8 +105,8 @@ void write_recording(Writer& out, const Recording& recording) {
     for (const Histogram& h : by_class.service) out.histogram(h);
     out.histogram(by_class.ack);
   }
-  for (const Histogram* h : {&recording.catch_up, &recording.connect, &recording.offline_notice,
-                             &recording.lag, &recording.turn}) {
+  for (const Histogram* h : {&recording.catch_up, &recording.connect, &recording.recovery,
+                             &recording.offline_notice, &recording.lag, &recording.turn}) {
     out.histogram(*h);
   }
   out.value(recording.presence_notices);
@@ -119,8 +119,8 @@ Recording read_recording(Reader& in) {
     for (Histogram& h : by_class.service) h = in.histogram();
     by_class.ack = in.histogram();
   }
-  for (Histogram* h : {&recording.catch_up, &recording.connect, &recording.offline_notice,
-                       &recording.lag, &recording.turn}) {
+  for (Histogram* h : {&recording.catch_up, &recording.connect, &recording.recovery,
+                       &recording.offline_notice, &recording.lag, &recording.turn}) {
     *h = in.histogram();
   }
   recording.presence_notices = in.value<std::uint64_t>();

@@ -29,6 +29,7 @@ void Recording::merge(const Recording& other) {
     by_class[c].ack.merge(other.by_class[c].ack);
   }
   catch_up.merge(other.catch_up);
+  recovery.merge(other.recovery);
   connect.merge(other.connect);
   offline_notice.merge(other.offline_notice);
   presence_notices += other.presence_notices;

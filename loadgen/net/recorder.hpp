@@ -55,6 +55,8 @@ struct Recording {
   std::vector<ByClass> by_class;  ///< By group class of the plan.
   Histogram catch_up;
   Histogram connect;
+  /// From a fault that cut a client off to all its positions being current again.
+  Histogram recovery;
   /// From the beginning of a planned absence to each client that is told "offline".
   Histogram offline_notice;
   std::uint64_t presence_notices = 0;  ///< Statuses of users that clients were told.

@@ -157,6 +157,7 @@ void Swarm::run_event(const PlannedEvent& event) {
   const std::uint32_t slot = event.client - options_.first_client;
   switch (event.kind) {
     case PlannedEvent::Kind::leave:
+      cut_off_.erase(slot);
       return tell(slot, Leave{});
     case PlannedEvent::Kind::come_back:
       clients_[slot].came_back_at = at;
@@ -178,8 +179,20 @@ void Swarm::run_event(const PlannedEvent& event) {
   }
 }
 
+/// The coordinator kills the servers; their clients are noted here.
+void Swarm::note_killed(std::uint32_t fault) {
+  const auto servers = static_cast<std::uint32_t>(options_.targets.size());
+  std::vector<bool> killed(servers);
+  for (std::uint32_t i = 0; i < servers; ++i) killed[i] = plan_.kills(fault, i, servers);
+  for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
+    const std::uint32_t server = target_of_client_.empty() ? 0 : target_of_client_[slot];
+    if (killed[server] && connected(clients_[slot].user.phase)) cut_off_.try_emplace(slot, now_);
+  }
+}
+
 void Swarm::run_fault(std::uint32_t index) {
   const scenario::Fault& fault = plan_.scenario().faults[index];
+  if (fault.kind == scenario::Fault::Kind::kill) return note_killed(index);
   for (std::uint32_t slot = 0; slot < clients_.size(); ++slot) {
     const VirtualUser& user = clients_[slot].user;
     if (!connected(user.phase) || !plan_.hits(index, user.client)) continue;
@@ -188,6 +201,7 @@ void Swarm::run_fault(std::uint32_t index) {
     } else {
       connections_.close(slot);
     }
+    cut_off_.try_emplace(slot, now_);
     tell(slot, Disconnected{});
   }
 }
@@ -461,6 +475,10 @@ void Swarm::perform(std::uint32_t slot, const Synced& synced) {
   const bool roll_call = client.user.flushing || (syncing_ && client.user.phase == Phase::idle);
   if (!synced.first && !roll_call) {
     recording_.catch_up.record(static_cast<std::uint64_t>(to_ns(now_ - synced.connect_began)));
+  }
+  if (const auto cut = cut_off_.find(slot); cut != cut_off_.end()) {
+    recording_.recovery.record(static_cast<std::uint64_t>(to_ns(now_ - cut->second)));
+    cut_off_.erase(cut);
   }
   if (!client.opened_once && !roll_call && now_ < window_end_) {
     client.opened_once = true;

@@ -185,6 +185,7 @@ class Swarm final : private ConnectionEvents {
   void run_schedule();
   void run_event(const PlannedEvent& event);
   void run_fault(std::uint32_t index);
+  void note_killed(std::uint32_t fault);
   void run_timers();
   void run_repairs();
   void set_timer(const Timer& timer);
@@ -220,6 +221,7 @@ class Swarm final : private ConnectionEvents {
   Instant now_;
   Instant window_zero_ = Instant::max();
   Instant window_end_ = Instant::max();
+  std::unordered_map<std::uint32_t, Instant> cut_off_;  ///< By slot: by a fault, not back yet.
   Instant interval_end_ = Instant::max();
   std::optional<Instant> hold_;  ///< In steps: where the window's clock stands still.
   bool at_hold_ = false;

@@ -129,8 +129,8 @@ struct Environment {
 
 /// Everything one run of one design leaves behind; `clamor.result/1` in JSON.
 /// Histograms are keyed `metric` or `metric{tag:value,...}` (tags sorted): delivery_latency,
-/// ack_latency, catch_up_latency, delivery_service_time, connect_time, offline_notice_latency;
-/// tags `group`, `path`.
+/// ack_latency, catch_up_latency, recovery_latency, delivery_service_time, connect_time,
+/// offline_notice_latency; tags `group`, `path`.
 /// Unit: nanoseconds.
 struct RunResult {
   std::string scenario;

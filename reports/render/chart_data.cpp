@@ -11,8 +11,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array curve_metrics{"delivery_latency", "catch_up_latency", "ack_latency",
-                                   "connect_time"};
+constexpr std::array curve_metrics{"delivery_latency", "catch_up_latency", "recovery_latency",
+                                   "ack_latency", "connect_time"};
 constexpr int points_a_decade = 16;
 constexpr int decades = 6;  // to the 99.9999th percentile
 

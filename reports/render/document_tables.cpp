@@ -207,6 +207,7 @@ Table latency_table(std::span<const Arm> arms) {
                          Line{"Delivery, from actual send", "delivery_service_time", {}},
                          Line{"Acknowledgement", "ack_latency", {}},
                          Line{"Catch-up", "catch_up_latency", {}},
+                         Line{"From a fault to all current again", "recovery_latency", {}},
                          Line{"Connect", "connect_time", {}}};
   for (const Line& line : lines) {
     std::vector<Histogram> histograms;

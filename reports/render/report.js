@@ -10,7 +10,7 @@
   const engineName = (engine) => (engine === "live" ? "live" : "simulated");
   const label = (arm) => data.designs[arm.design] + ", " + engineName(arm.engine);
   const metricNames = {
-    delivery_latency: "Delivery", catch_up_latency: "Catch-up",
+    delivery_latency: "Delivery", catch_up_latency: "Catch-up", recovery_latency: "Recovery",
     ack_latency: "Acknowledgement", connect_time: "Connect",
   };
   let metric = "delivery_latency";

@@ -101,8 +101,9 @@ void add_latency_row(Page& page, const std::string& name, const Histogram& h) {
 void add_latencies(Page& page, const RunResult& run) {
   page.heading(padded("LATENCY", 32) + right("p50", 10) + right("p95", 10) + right("p99", 10) +
                right("max", 10) + right("count", 14));
-  for (const char* metric : {"delivery_latency", "delivery_service_time", "ack_latency",
-                             "catch_up_latency", "connect_time", "offline_notice_latency"}) {
+  for (const char* metric :
+       {"delivery_latency", "delivery_service_time", "ack_latency", "catch_up_latency",
+        "recovery_latency", "connect_time", "offline_notice_latency"}) {
     add_latency_row(page, metric, select_histogram(run, metric));
     if (std::string_view{metric} != "delivery_latency") continue;
     for (const GroupFacts& group : run.region.groups) {

@@ -20,9 +20,10 @@ struct MetricInfo {
   MetricKind kind = MetricKind::counter;
 };
 
-inline constexpr std::array latency_metrics{"delivery_latency", "ack_latency",
-                                            "catch_up_latency", "delivery_service_time",
-                                            "connect_time",     "offline_notice_latency"};
+inline constexpr std::array latency_metrics{"delivery_latency",      "ack_latency",
+                                            "catch_up_latency",      "recovery_latency",
+                                            "delivery_service_time", "connect_time",
+                                            "offline_notice_latency"};
 /// Values of the latencies' tag `path`; the tag `group` takes a channel class.
 inline constexpr std::array path_tags{"live", "catchup", "outbox", "repair"};
 

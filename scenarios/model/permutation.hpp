@@ -6,7 +6,7 @@
 namespace clamor::scenario {
 
 /// What a permutation orders; one more part of its key, so that no two orders are related.
-enum class PermutationUse : std::uint32_t { devices = 1, away, fault, members };
+enum class PermutationUse : std::uint32_t { devices = 1, away, fault, members, killed };
 
 /// Seeded invertible permutation of [0, size): an order of users that needs no table.
 ///

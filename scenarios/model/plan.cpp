@@ -329,8 +329,16 @@ Duration Plan::copy_offset(std::uint32_t copy) const {
 // --- faults --------------------------------------------------------------------------------------
 
 bool Plan::hits(std::uint32_t fault, std::uint32_t client) const {
-  const double share = scenario_.faults.at(fault).share;
-  return fault_orders_[fault].rank_of(client) < share_of(share, clients_);
+  const Fault& what = scenario_.faults.at(fault);
+  return what.kind == Fault::Kind::disconnect &&
+         fault_orders_[fault].rank_of(client) < share_of(what.share, clients_);
+}
+
+bool Plan::kills(std::uint32_t fault, std::uint32_t server, std::uint32_t servers) const {
+  const Fault& what = scenario_.faults.at(fault);
+  if (what.kind != Fault::Kind::kill) return false;
+  const Permutation order{scenario_.seed, PermutationUse::killed, fault, servers};
+  return order.rank_of(server) < std::max(share_of(what.share, servers), 1U);
 }
 
 std::uint32_t servers_of(const Plan& plan) {

@@ -101,8 +101,11 @@ class Plan {
   [[nodiscard]] std::uint32_t prefill_bytes(std::uint32_t channel, std::uint32_t number) const;
 
   // --- faults
-  /// Whether fault `index` of the scenario hits the client.
+  /// Whether fault `index` of the scenario disconnects the client by itself. (Whom a kill cuts off
+  /// the placement of clients says.)
   [[nodiscard]] bool hits(std::uint32_t fault, std::uint32_t client) const;
+  /// Whether fault `index` kills server `server` of `servers`: its share of them, at least one.
+  [[nodiscard]] bool kills(std::uint32_t fault, std::uint32_t server, std::uint32_t servers) const;
 
   // --- names on the wire and in the log
   [[nodiscard]] static UserId user_id(std::uint32_t user) { return {user + 1ULL}; }

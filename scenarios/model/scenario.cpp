@@ -36,6 +36,11 @@ bool is_trace(const Scenario& scenario) {
                      [](const Workload& w) { return w.executor == Workload::Executor::trace; });
 }
 
+bool kills_servers(const Scenario& scenario) {
+  return std::any_of(scenario.faults.begin(), scenario.faults.end(),
+                     [](const Fault& fault) { return fault.kind == Fault::Kind::kill; });
+}
+
 bool sends_about(const Scenario& scenario) {
   return std::any_of(scenario.workloads.begin(), scenario.workloads.end(),
                      [](const Workload& w) { return w.kinds[0] < 1; });

@@ -123,13 +123,18 @@ struct Reconnect {
 };
 
 struct Fault {
-  enum class Kind : std::uint8_t { disconnect };
+  enum class Kind : std::uint8_t {
+    disconnect,  ///< Clients lose their connections.
+    kill         ///< Servers end as by kill -9, and are started again.
+  };
   enum class Mode : std::uint8_t { reset, close };
   Kind kind = Kind::disconnect;
-  Mode mode = Mode::reset;
+  Mode mode = Mode::reset;  ///< disconnect only.
   Duration at{};
-  double share = 0;  ///< Of the clients.
+  double share = 0;           ///< Of the clients, or of the servers: then of at least one.
+  Duration restart_after{};  ///< kill only: from the kill to the start.
 };
+
 
 /// One expression of k6's threshold syntax on one metric, e.g. p(99)<250.
 struct Threshold {
@@ -193,6 +198,8 @@ class ScaleError : public std::runtime_error {
 
 /// Whether the scenario replays a trace.
 [[nodiscard]] bool is_trace(const Scenario& scenario);
+/// Whether a fault of the scenario ends servers.
+[[nodiscard]] bool kills_servers(const Scenario& scenario);
 
 /// The scenario at `scale` times the population: users, the number of groups, rates and the
 /// pre-fill grow; group sizes and what one client does stay. Counts round to the nearest, at least

@@ -110,6 +110,12 @@ std::string clients_text(const Scenario& scenario) {
 std::string faults_text(const Scenario& scenario) {
   std::string out = scenario.faults.empty() ? "" : "faults:\n";
   for (const Fault& fault : scenario.faults) {
+    if (fault.kind == Fault::Kind::kill) {
+      out += fmt::format(
+          "  - {{at: {}, kind: kill, target: servers, share: {}, restart_after: {}}}\n",
+          format_duration(fault.at), fault.share, format_duration(fault.restart_after));
+      continue;
+    }
     out += fmt::format("  - {{at: {}, kind: disconnect, target: clients, share: {}, mode: {}}}\n",
                        format_duration(fault.at), fault.share,
                        fault.mode == Fault::Mode::close ? "close" : "reset");

@@ -301,26 +301,67 @@ void read_prefill(Faults& faults, MapReader& root, Scenario& scenario) {
   map.finish();
 }
 
+namespace {
+
+void read_target(MapReader& map, Fault::Kind kind) {
+  const char* const fits = kind == Fault::Kind::kill ? "servers" : "clients";
+  std::string target = fits;
+  const bool read = map.read_choice<std::string>(
+      "target", target, {{"clients", "clients"}, {"servers", "servers"}}, {"node", "bus"});
+  if (!read || target == fits) return;
+  map.fault("target", fmt::format("target is {}; expected {}, which is what a {} hits", target,
+                                  fits, kind == Fault::Kind::kill ? "kill" : "disconnect"));
+}
+
+/// A server that is killed comes back within the measured window, and is killed only while it runs:
+/// `scenario` holds the faults so far.
+void read_kill(MapReader& map, Duration end, const Scenario& scenario, Fault& fault) {
+  map.require("restart_after");
+  if (!map.read_duration("restart_after", fault.restart_after, 500ms)) return;
+  const Duration back = fault.at + fault.restart_after;
+  if (end > Duration{} && back >= end) {
+    map.fault("restart_after",
+              fmt::format("the server starts again at {}, but the last workload ends at {}; "
+                          "expected it before, so that what the kill did can be seen",
+                          format_duration(back), format_duration(end)));
+  }
+  for (const Fault& other : scenario.faults) {
+    if (other.kind != Fault::Kind::kill || fault.at > other.at + other.restart_after ||
+        back < other.at) {
+      continue;
+    }
+    map.fault("at", fmt::format("at is {}, while the kill at {} has servers down until {}; "
+                                "expected kills one after the other",
+                                format_duration(fault.at), format_duration(other.at),
+                                format_duration(other.at + other.restart_after)));
+  }
+}
+
+}  // namespace
+
 void read_faults(Faults& faults, MapReader& root, Scenario& scenario) {
   const Duration end = measured_duration(scenario);
   root.read_list("faults", [&](const Node& item) {
     Fault fault;
-    std::string target;
     MapReader map{faults, item, "fault"};
     for (const char* key : {"at", "kind", "share"}) map.require(key);
     if (map.read_duration("at", fault.at) && fault.at >= end && end > Duration{}) {
       map.fault("at", fmt::format("at is {}, but the last workload ends at {}; expected it before",
                                   format_duration(fault.at), format_duration(end)));
     }
-    map.read_choice<Fault::Kind>("kind", fault.kind, {{"disconnect", Fault::Kind::disconnect}},
-                                 {"kill", "pause", "partition", "slow_disk", "latency", "restart"});
-    map.read_choice<std::string>("target", target, {{"clients", "clients"}},
-                                 {"server", "servers", "node", "bus"});
+    map.read_choice<Fault::Kind>(
+        "kind", fault.kind, {{"disconnect", Fault::Kind::disconnect}, {"kill", Fault::Kind::kill}},
+        {"pause", "partition", "slow_disk", "latency", "restart"});
+    read_target(map, fault.kind);
     if (map.read_number("share", fault.share, 0, 1) && fault.share == 0) {
       map.fault("share", "share is 0, so nothing happens; expected more, or the fault left out");
     }
-    map.read_choice<Fault::Mode>("mode", fault.mode,
-                                 {{"reset", Fault::Mode::reset}, {"close", Fault::Mode::close}});
+    if (fault.kind == Fault::Kind::kill) {
+      read_kill(map, end, scenario, fault);
+    } else {
+      map.read_choice<Fault::Mode>("mode", fault.mode,
+                                   {{"reset", Fault::Mode::reset}, {"close", Fault::Mode::close}});
+    }
     map.finish();
     scenario.faults.push_back(fault);
   });

@@ -1,6 +1,7 @@
 // Other nodes come and go: their links, and what they are asked.
 
 #include "server/app/frontend.hpp"
+#include "server/core/limits.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -53,7 +54,7 @@ void Frontend::refuse_unavailable(gateway::SessionId id) {
   if (session == nullptr || session->phase == Phase::closing) return;
   refuse_and_close(id,
                    {.code = protocol::RefusalCode::unavailable,
-                    .retry_after = retry_when_unavailable,
+                    .retry_after = core::retry_when_unavailable,
                     .detail = "a node of the deployment is down"},
                    protocol::CloseCode::internal_error);
 }

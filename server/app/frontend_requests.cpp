@@ -301,7 +301,7 @@ bool Frontend::refuse_append(gateway::SessionId id, const Session& session,
     refusal.retry_after = retry_when_draining;
   } else if (!node_.bus.is_up(node_.directory.owner(naming.channel))) {
     refusal.code = RefusalCode::unavailable;
-    refusal.retry_after = retry_when_unavailable;
+    refusal.retry_after = core::retry_when_unavailable;
   } else if (const auto admission = core::admit(core::MessageClass::message, node_.admission);
              !admission.taken || bus::is_full(node_.bus.backlog())) {
     refusal.code = RefusalCode::overloaded;

@@ -18,7 +18,6 @@ namespace clamor::server {
 /// A client that is refused for a store in rebuild, or a server that stops, comes again after this.
 inline constexpr Duration rebuild_retry = std::chrono::seconds{1};
 inline constexpr Duration retry_when_draining = std::chrono::seconds{1};
-inline constexpr Duration retry_when_unavailable = std::chrono::seconds{1};
 
 /// What the halves of a node share. One I/O thread.
 struct NodeContext {

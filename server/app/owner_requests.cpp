@@ -266,7 +266,7 @@ void Owner::handle(NodeId from, bus::UserLogin&& login) {
 void Owner::refuse_waiting(const SessionPlace& place) {
   node_.bus.send(place.node, bus::Refusal{.session = place.ticket,
                                           .code = RefusalCode::unavailable,
-                                          .retry_after = retry_when_unavailable});
+                                          .retry_after = core::retry_when_unavailable});
 }
 
 void Owner::answer_login(UserId user, const SessionPlace& place) {

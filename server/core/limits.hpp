@@ -15,6 +15,8 @@ inline constexpr Duration retry_when_overloaded = std::chrono::milliseconds{250}
 
 /// A client whose session was closed because it read nothing comes again after this.
 inline constexpr Duration retry_when_too_slow = std::chrono::seconds{1};
+/// Whoever needs a node of the deployment that is down comes again after this.
+inline constexpr Duration retry_when_unavailable = std::chrono::seconds{1};
 
 /// Queue entries wait so long for others to be packed with.
 inline constexpr Duration queue_linger = std::chrono::milliseconds{20};

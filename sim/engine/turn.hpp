@@ -115,6 +115,13 @@ class BatchStation {
     return waiting_records_ != 0;
   }
 
+  /// Everything in it is lost, the batch at work included.
+  void drop() {
+    busy_ = false;
+    waiting_records_ = batch_records_ = 0;
+    waiting_ps_ = 0;
+  }
+
   [[nodiscard]] std::uint64_t waiting_records() const { return waiting_records_; }
   [[nodiscard]] std::uint64_t batch_records() const { return batch_records_; }
   /// Everything taken in and not yet completed.

@@ -42,6 +42,7 @@ std::map<std::string, Histogram> Metrics::histograms(
     put(report::metric_key("ack_latency", {{"group", class_names[i]}}), ack_[i]);
   }
   put("catch_up_latency", catch_up_);
+  put("recovery_latency", recovery_);
   put("connect_time", connect_);
   put("offline_notice_latency", offline_notice_);
   return out;

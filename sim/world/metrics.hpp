@@ -42,6 +42,10 @@ class Metrics {
   void caught_up(std::int64_t latency_ns) {
     catch_up_.record(static_cast<std::uint64_t>(latency_ns));
   }
+  /// All positions of a client are current again, so long after a fault cut it off.
+  void recovered(std::int64_t latency_ns) {
+    recovery_.record(static_cast<std::uint64_t>(latency_ns));
+  }
   /// A client was told that a user is offline, so long after the user left.
   void offline_told(std::int64_t latency_ns) {
     offline_notice_.record(static_cast<std::uint64_t>(latency_ns));
@@ -86,6 +90,7 @@ class Metrics {
   std::vector<Histogram> ack_;       ///< [class]
   Histogram catch_up_;
   Histogram connect_;
+  Histogram recovery_;
   Histogram offline_notice_;
   std::vector<Second> seconds_;
 };

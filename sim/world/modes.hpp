@@ -19,7 +19,7 @@ struct Modes {
     std::uint32_t entries = 0;
   };
   std::vector<core::MemberReads> reads;   ///< By membership, as Topology places them.
-  std::vector<std::uint32_t> queue_from;  ///< By membership; World::none: it has no queue.
+  std::vector<std::uint32_t> queue_from;  ///< By membership; none: it has no queue.
   std::vector<std::uint32_t> queued_in;   ///< By channel: members with a queue.
   /// What mode records that are not durable yet say: (membership, whether it has a queue).
   std::unordered_map<std::uint32_t, std::vector<std::pair<std::uint32_t, bool>>> due;

@@ -88,6 +88,7 @@ World::World(const Topology& topology, const WorldSettings& settings)
   nodes_.reserve(topology.nodes());
   for (std::uint32_t node = 0; node < topology.nodes(); ++node) nodes_.emplace_back(heartbeat_ns);
   entries_at_node_.assign(topology.nodes(), 0);
+  note_kills();
   begin_presence();
   records_.reserve(plan_.send_count());
   record_states_.reserve(plan_.send_count());
@@ -126,11 +127,17 @@ void World::prefetch(std::uint32_t id) const {
 
 void World::handle(const Event& event) {
   const std::uint32_t index = event.id & ((1U << index_bits) - 1);
+  const std::uint32_t own = index & ((1U << node_bits) - 1);  // node whose own work it is
   switch (static_cast<EventKind>(event.id >> index_bits)) {
     case EventKind::presence:
       return presence(index);
     case EventKind::fault:
-      return disconnect_hit(index);
+      return fault(index);
+    case EventKind::restart:
+      for (std::uint32_t node = 0; node < topology_.nodes(); ++node) {
+        if (killed_[index][node]) restart(node);
+      }
+      return;
     case EventKind::next_typing:
       return next_typing();
     case EventKind::next_send:
@@ -144,9 +151,9 @@ void World::handle(const Event& event) {
     case EventKind::send_at_owner:
       return arrive(topology_.owner_of(frames_[index].channel), ArrivalKind::forwarded, index);
     case EventKind::commit_handed:
-      return commit_handed(index);
+      return commit_handed(own);
     case EventKind::commit_done:
-      return commit_done(index);
+      return commit_done(own);
     case EventKind::relay:
       return relay_arrived(index);
     case EventKind::queue_batches:
@@ -154,11 +161,11 @@ void World::handle(const Event& event) {
     case EventKind::queue_applied:
       return arrive(topology_.owner_of(records_[index].channel), ArrivalKind::queue_applied, index);
     case EventKind::queue_begin:
-      return start_queueing(index);
+      return start_queueing(own);
     case EventKind::queue_done:
-      return queue_done(index);
+      return queue_done(own);
     case EventKind::turn:
-      return run_turn(index);
+      return run_turn(own);
     case EventKind::second:
       return close_second(index);
     case EventKind::roll_call:
@@ -195,7 +202,7 @@ void World::run_until_empty() {
     CLAMOR_ASSERT(event.time_ns >= now_ns_);
     recent_[popped_ % recent_.size()] = event;
     ++popped_;
-    if (stale_timer(event)) continue;  // must not hold up the roll call
+    if (stale_timer(event) || of_a_former_life(event)) continue;  // must not hold up the roll call
     now_ns_ = event.time_ns;
     handle(event);
     if (popped_ % report_every == 0 && settings_.progress) {
@@ -289,6 +296,8 @@ void World::schedule_faults_and_seconds() {
   for (std::uint32_t fault = 0; fault < faults.size(); ++fault) {
     if (to_ns(faults[fault].at) < duration_ns_) {
       push(to_ns(faults[fault].at), EventKind::fault, fault);
+      if (killed_[fault].empty()) continue;
+      push(to_ns(faults[fault].at + faults[fault].restart_after), EventKind::restart, fault);
     }
   }
   for (std::int64_t index = 0; index * 1'000'000'000 < duration_ns_; ++index) {

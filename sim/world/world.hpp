@@ -19,6 +19,7 @@
 #include "sim/world/metrics.hpp"
 #include "sim/world/modes.hpp"
 #include "sim/world/presence.hpp"
+#include "sim/world/records.hpp"
 #include "sim/world/topology.hpp"
 #include "sim/world/world_settings.hpp"
 
@@ -57,36 +58,40 @@ class World {
 
   /// What the run gave, thresholds, environment and the machine's own figures apart. @pre run().
   [[nodiscard]] report::RunResult result() const;
+  /// Records that were accepted, and lost with a server that was killed before its log had them:
+  /// none was acknowledged, all were sent again. @pre run().
+  [[nodiscard]] std::uint64_t undone_records() const { return undone_records_; }
 
  private:
-  static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
-  static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-
   /// What an event's id names: the kind in the upper 5 bits, an index of that kind below. In one
   /// instant lower kinds go first.
   enum class EventKind : std::uint32_t {
     presence,       ///< slot: a planned absence begins or ends.
     fault,          ///< index of the scenario's faults.
+    restart,        ///< index: the servers that this fault killed start again.
     next_typing,    ///< The plan's next typing notice is due.
     next_send,      ///< The plan's next send is due.
     timer,          ///< slot: its virtual user's timer.
     flight,         ///< flight: a hand-over between a client and its server.
     send_at_node,   ///< send: reaches the gateway.
     send_at_owner,  ///< send: reaches the channel's owner.
-    commit_handed,  ///< node: its committer is handed what the turn accepted.
-    commit_done,    ///< node
+    commit_handed,  ///< node, life: its committer is handed what the turn accepted.
+    commit_done,    ///< node, life
     relay,          ///< relay: a record reaches the other interested nodes.
     queue_batches,  ///< record: reaches the other nodes' queue writers.
     queue_applied,  ///< record: its channel's owner hears that its entries are in the queues.
-    queue_begin,    ///< node: its queue writer has waited long enough.
-    queue_done,     ///< node
-    turn,           ///< node: the next turn may begin.
+    queue_begin,    ///< node, life: its queue writer has waited long enough.
+    queue_done,     ///< node, life
+    turn,           ///< node, life: the next turn may begin.
     second,         ///< index: closes a second of the series.
     roll_call,      ///< node: its next client logs in.
     presence_step,  ///< node: looks at who is there, or tells sessions of it.
     count
   };
   static constexpr unsigned index_bits = 27;
+  /// An event of a node's own work names the node, and above it how often the node was killed: what
+  /// it was about dies with it.
+  static constexpr unsigned node_bits = 16;
 
   struct Session {
     std::uint32_t attached = none;    ///< Sequence of the present login; none: offline.
@@ -106,50 +111,6 @@ class World {
     bool last_page_sent = false;
     bool overflowed = false;        ///< More waited than is held: another round is due.
     std::int64_t last_page_ns = 0;  ///< When it lands.
-  };
-
-  /// A record of the log; its position among its like is in RecordState.
-  struct Record {
-    std::int64_t due_ns = 0;
-    std::int64_t sent_ns = 0;
-    std::uint32_t channel = 0;
-    std::uint32_t id = 0;
-    std::uint32_t sender = 0;  ///< Slot; none: the server made it (member_mode).
-    std::uint32_t bytes = 0;   ///< Body.
-    std::uint32_t client_message_id = 0;
-    std::uint8_t channel_class = 0;
-    bool waited = false;    ///< In its sender's outbox.
-    bool mentions = false;  ///< A member.
-    scenario::SendKind kind = scenario::SendKind::message;
-    bool ack_late = false;  ///< Once its entries are applied: its sender gets it live as well.
-    [[nodiscard]] bool is_mode() const { return sender == none; }
-    /// Of the body, to clients: what a member_mode says is the server's alone.
-    [[nodiscard]] std::uint32_t shown_bytes() const { return is_mode() ? 0 : bytes; }
-  };
-  /// What logins and ends of sessions look at: chains of them must fit the cache.
-  struct RecordState {
-    std::int64_t relay_ns = 0;        ///< Reaches the nodes that are not its owner.
-    std::uint32_t durable = none;     ///< Sequence at which it became durable.
-    std::uint16_t queue_batches = 0;  ///< Not applied yet.
-    // Of its entries those that begin runs, and all, which wait for a flush; in 255ths.
-    std::uint8_t kept_runs = 0;
-    std::uint8_t kept = 0;
-  };
-
-  struct SendFrame {
-    std::int64_t due_ns = 0;
-    std::int64_t sent_ns = 0;
-    std::uint32_t slot = 0;
-    std::uint32_t session = 0;  ///< VirtualUser::session that sent it.
-    std::uint32_t channel = 0;
-    std::uint32_t client_message_id = 0;
-    std::uint32_t bytes = 0;  ///< Text.
-    bool waited = false;
-    bool mentions = false;
-    scenario::SendKind kind = scenario::SendKind::message;
-
-    [[nodiscard]] std::uint32_t about_bytes() const;  ///< Of the body, before the text.
-    [[nodiscard]] std::uint32_t payload_bytes() const;
   };
 
   enum class Stage : std::uint8_t {
@@ -214,6 +175,9 @@ class World {
   struct Node {
     explicit Node(std::int64_t heartbeat_ns) : heartbeats{heartbeat_ns} {}
     std::vector<Arrival> inbox;
+    bool down = false;               ///< Killed, and not started again yet.
+    std::uint32_t life = 0;          ///< How often it was killed.
+    std::vector<QueueBatch> redo;    ///< Down: what its queue writer lost or never got.
     std::int64_t last_turn_ns = -1;  ///< Began; took everything that had arrived.
     std::int64_t busy_until_ns = 0;
     bool turn_scheduled = false;
@@ -298,7 +262,9 @@ class World {
   /// `order`: place among what the client does in this instant.
   void act(std::uint32_t slot, const loadgen::Action& action, std::int64_t order);
   void presence(std::uint32_t slot);
+  void fault(std::uint32_t fault);
   void disconnect_hit(std::uint32_t fault);
+  void cut_off(std::uint32_t slot, const char* why);
   void timer(std::uint32_t slot);
   void arm_timer(std::uint32_t slot, std::int64_t at_ns);
   void transmit(std::uint32_t slot, const loadgen::SendMessage& send, std::int64_t order);
@@ -382,6 +348,7 @@ class World {
   /// Why the node cannot take a request that appends, by its own queues: for how long.
   [[nodiscard]] std::optional<Duration> refuses_append(const Node& node) const;
   void refuse_send(std::uint32_t node, std::uint32_t send, Duration retry_after);
+  void refuse_login(std::uint32_t flight, Duration retry_after);
   void decide_send(std::uint32_t node, std::uint32_t send);
   /// Reads from the log what a send is about, as an owner does before it decides.
   void read_target(const SendFrame& frame);
@@ -425,6 +392,21 @@ class World {
   [[nodiscard]] std::uint32_t device_ack_bytes(std::uint32_t slot) const;
   /// Counts a frame from a client that the turn takes in.
   void frame_in(std::uint32_t bytes);
+
+  // --- servers that die (world_kills.cpp)
+  void push_own(std::int64_t at_ns, EventKind kind, std::uint32_t node) {
+    push(at_ns, kind, node | nodes_[node].life << node_bits);
+  }
+  [[nodiscard]] bool of_a_former_life(const Event& event) const;
+  void note_kills();
+  void kill(std::uint32_t node);
+  void lose_what_is_under_way(std::uint32_t node);
+  void undo(std::uint32_t record);
+  [[nodiscard]] MessageId ring_before(std::uint32_t record) const;
+  void drop(std::uint32_t node, const Arrival& arrival);
+  void restart(std::uint32_t node);
+  /// Whether a login of that client needs a node that is down.
+  [[nodiscard]] bool needs_what_is_down(std::uint32_t slot) const;
 
   // --- adaptive (world_modes.cpp)
   [[nodiscard]] bool adaptive() const { return settings_.design.design == QueueDesign::adaptive; }
@@ -545,6 +527,10 @@ class World {
 
   // Nodes.
   std::vector<Node> nodes_;
+  std::uint32_t down_nodes_ = 0;
+  std::uint32_t kills_ = 0;
+  std::vector<std::vector<bool>> killed_;  ///< By fault, by node; empty where it kills none.
+  std::unordered_map<std::uint32_t, std::int64_t> cut_off_ns_;  ///< By slot: by a fault, not back.
   std::unique_ptr<WorldPresence> presence_;  ///< Null: nobody subscribes, or none any more.
   Turn turn_;
   Outgoing out_;
@@ -568,6 +554,7 @@ class World {
   LedgerTotals ledger_;
   std::vector<std::uint64_t> expected_by_class_;
   std::vector<std::uint64_t> delivered_by_class_;
+  std::uint64_t undone_records_ = 0;
   std::uint64_t connected_ = 0;
   std::uint64_t recipients_ = 0;
   std::uint64_t heartbeats_ = 0;

@@ -30,6 +30,7 @@ template void World::step(std::uint32_t, const loadgen::Start&);
 template void World::step(std::uint32_t, const loadgen::Connected&);
 template void World::step(std::uint32_t, const loadgen::LoggedIn&);
 template void World::step(std::uint32_t, const loadgen::CaughtUp&);
+template void World::step(std::uint32_t, const loadgen::Disconnected&);
 template void World::step(std::uint32_t, const loadgen::SendDue&);
 template void World::step(std::uint32_t, const loadgen::TypingDue&);
 template void World::step(std::uint32_t, const loadgen::FlushOutbox&);
@@ -63,6 +64,10 @@ void World::act(std::uint32_t slot, const loadgen::Action& action, std::int64_t 
         users_[slot].flushing || (rolling_ && users_[slot].phase == Phase::idle);
     if (!synced->first && !only_for_roll_call) {
       metrics_.caught_up(now_ns_ - to_ns(synced->connect_began));
+    }
+    if (const auto cut = cut_off_ns_.find(slot); cut != cut_off_ns_.end()) {
+      metrics_.recovered(now_ns_ - cut->second);
+      cut_off_ns_.erase(cut);
     }
   } else if (std::holds_alternative<loadgen::SubscribePresence>(action)) {
     subscribe_presence(slot);
@@ -161,6 +166,7 @@ void World::presence(std::uint32_t slot) {
       away_from_ns_[slot] = to_ns(absence.from);
       sessions_[slot].away_until_ns = to_ns(absence.until);
       trace(slot, now_ns_, "leaves as planned");
+      cut_off_ns_.erase(slot);
       step(slot, loadgen::Leave{});
       if (to_ns(absence.until) < duration_ns_) {
         push(to_ns(absence.until), EventKind::presence, slot);
@@ -184,9 +190,7 @@ void World::disconnect_hit(std::uint32_t fault) {
   for (std::uint32_t slot = 0; slot < topology_.slots(); ++slot) {
     if (!loadgen::connected(users_[slot].phase)) continue;
     if (!plan_.hits(fault, topology_.client_of(slot))) continue;
-    trace(slot, now_ns_, "is disconnected by a fault");
-    detach(slot);
-    step(slot, loadgen::Disconnected{});
+    cut_off(slot, "is disconnected by a fault");
   }
 }
 

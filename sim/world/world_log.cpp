@@ -20,12 +20,12 @@ constexpr std::uint64_t commit_record_bytes = sizeof(core::Record) + sizeof(std:
 
 }  // namespace
 
-std::uint32_t World::SendFrame::about_bytes() const {
+std::uint32_t SendFrame::about_bytes() const {
   if (kind == SendKind::message && !mentions) return 0;
   return wire::about + (mentions ? wire::mention : 0);
 }
 
-std::uint32_t World::SendFrame::payload_bytes() const {
+std::uint32_t SendFrame::payload_bytes() const {
   if (about_bytes() == 0) return wire::send_payload + bytes;
   return wire::send_about_payload + (mentions ? wire::mention : 0) + bytes;
 }
@@ -50,7 +50,6 @@ std::optional<Duration> World::refuses_append(const Node& node) const {
 void World::refuse_send(std::uint32_t index, std::uint32_t what, Duration retry_after) {
   const SendFrame frame = frames_[what];
   free_frames_.push_back(what);
-  ++operations_.messages_refused;
   answer_from(index, {.slot = frame.slot,
                       .session = frame.session,
                       .stage = Stage::refusal_at_node,
@@ -62,6 +61,7 @@ void World::refuse_send(std::uint32_t index, std::uint32_t what, Duration retry_
 
 void World::decide_send(std::uint32_t index, std::uint32_t what) {
   if (const auto retry_after = refuses_append(nodes_[index])) {
+    ++operations_.messages_refused;
     return refuse_send(index, what, *retry_after);
   }
   const SendFrame frame = frames_[what];
@@ -153,8 +153,10 @@ void World::became_durable(std::uint32_t index, std::uint32_t what) {
           "has record " + std::to_string(record.id) + " of channel " +
               std::to_string(record.channel) + " in the log");
   }
-  record.ack_late = acks_wait(record.channel);
-  if (record.ack_late) {
+  record.ack_late = record.unanswered || acks_wait(record.channel);
+  if (record.unanswered) {
+    // Whoever comes back knows nothing of who sent it; the sender gets it as everybody does.
+  } else if (record.ack_late) {
     nodes_[index].due_acks.push_back(what);
   } else {
     acknowledge(index, what, record_states_[what].durable);
@@ -432,7 +434,7 @@ void World::start_commit(std::uint32_t index) {
   const std::int64_t cpu_ns = fsync_ ? ns - ps_from_ns(settings_.costs.commit_fsync_ns) / 1000 : ns;
   batch_busy_ns_ += cpu_ns;
   metrics_.busy(now_ns_, cpu_ns);
-  push(now_ns_ + stretched(ns, others), EventKind::commit_done, index);
+  push_own(now_ns_ + stretched(ns, others), EventKind::commit_done, index);
 }
 
 void World::commit_done(std::uint32_t index) {
@@ -461,7 +463,7 @@ void World::queue_entries(std::uint32_t index, const QueueBatch& batch, std::int
   if (!node.writer.add(batch.entries, work_ps)) return;
   if (node.queue_lingers) return;
   node.queue_lingers = true;
-  push(at_ns + queue_linger_ns, EventKind::queue_begin, index);
+  push_own(at_ns + queue_linger_ns, EventKind::queue_begin, index);
 }
 
 void World::start_queueing(std::uint32_t index) {
@@ -475,7 +477,7 @@ void World::start_queueing(std::uint32_t index) {
   ++operations_.queue_batches;
   batch_busy_ns_ += ns;
   metrics_.busy(now_ns_, ns);
-  push(now_ns_ + stretched(ns, others), EventKind::queue_done, index);
+  push_own(now_ns_ + stretched(ns, others), EventKind::queue_done, index);
 }
 
 void World::queue_done(std::uint32_t index) {
@@ -503,7 +505,7 @@ void World::queue_done(std::uint32_t index) {
   applied_.clear();
   if (!node.writer.finish()) return;
   node.queue_lingers = true;
-  push(now_ns_ + queue_linger_ns, EventKind::queue_begin, index);
+  push_own(now_ns_ + queue_linger_ns, EventKind::queue_begin, index);
 }
 
 }  // namespace clamor::sim

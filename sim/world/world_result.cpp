@@ -1,3 +1,4 @@
+#include "reports/model/fault_marks.hpp"
 #include "server/base/hash.hpp"
 #include "sim/world/world.hpp"
 
@@ -48,9 +49,10 @@ void World::check_invariants() {
   // Given up is only what was accepted long before (too_old): its record is in the log.
   const std::uint64_t settled = ledger_.acknowledged + ledger_.indeterminate;
   expect_equal("sends acknowledged or given up = records in the log", settled,
-               records_.size() - operations_.mode_records);
+               records_.size() - undone_records_ - operations_.mode_records);
   expect_equal("sends made = sends acknowledged or given up", ledger_.sent, settled);
-  expect_equal("records accepted = records durable", records_.size(), operations_.records);
+  expect_equal("records accepted = records durable, or undone by a kill",
+               records_.size() - undone_records_, operations_.records);
   expect_equal("outbox entries left = 0", outbox_.entries_in_use(), 0);
   expect_equal("flights landed = flights launched", free_flights_.size(), flights_.size());
   expect_equal("relays arrived = relays sent", free_relays_.size(), relays_.size());
@@ -127,11 +129,7 @@ report::RunResult World::result() const {
   result.series = metrics_.series(static_cast<double>(topology_.nodes()) * cores_);
   const auto seconds = static_cast<std::size_t>((measured_ns_ + 999'999'999) / 1'000'000'000);
   if (result.series.size() > seconds) result.series.resize(seconds);
-  for (const scenario::Fault& fault : scenario.faults) {
-    const auto percent = static_cast<int>(std::lround(fault.share * 100));
-    result.marks.emplace_back(to_seconds(fault.at),
-                              "disconnect " + std::to_string(percent) + " % of clients");
-  }
+  result.marks = report::fault_marks(scenario);
   result.server = server_facts();
   if (window_device_bytes_ != 0) result.server.device_write_bytes = window_device_bytes_;
   report::SimFacts facts;

@@ -45,7 +45,9 @@ std::int64_t World::next_cut(std::uint32_t slot) {
   for (std::uint32_t fault = 0; fault < faults.size(); ++fault) {
     const std::int64_t at_ns = to_ns(faults[fault].at);
     if (at_ns < now_ns_ || at_ns >= duration_ns_ || at_ns >= cut_ns) continue;
-    if (plan_.hits(fault, topology_.client_of(slot))) cut_ns = at_ns;
+    const bool hit = killed_[fault].empty() ? plan_.hits(fault, topology_.client_of(slot))
+                                            : bool{killed_[fault][topology_.node_of(slot)]};
+    if (hit) cut_ns = at_ns;
   }
   return cut_ns;
 }

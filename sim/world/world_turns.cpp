@@ -1,4 +1,5 @@
 #include "server/base/assert.hpp"
+#include "server/core/limits.hpp"
 #include "sim/world/wire_sizes.hpp"
 #include "sim/world/world.hpp"
 
@@ -12,6 +13,7 @@ namespace clamor::sim {
 void World::arrive(std::uint32_t index, ArrivalKind kind, std::uint32_t what, std::uint32_t begin,
                    std::uint32_t end) {
   Node& node = nodes_[index];
+  if (node.down) return drop(index, {now_ns_, kind, what, begin, end});
   node.inbox_area +=
       static_cast<std::int64_t>(node.inbox.size()) * (now_ns_ - node.inbox_changed_ns);
   node.inbox_changed_ns = now_ns_;
@@ -20,12 +22,13 @@ void World::arrive(std::uint32_t index, ArrivalKind kind, std::uint32_t what, st
   if (node.turn_scheduled) return;
   beat(index, now_ns_);
   node.turn_scheduled = true;
-  push(std::max(now_ns_, node.busy_until_ns), EventKind::turn, index);
+  push_own(std::max(now_ns_, node.busy_until_ns), EventKind::turn, index);
 }
 
 /// A frame from a client that is no event: it joins the next turn, or makes a small one.
 void World::computed_frame(std::uint32_t index, std::uint32_t bytes, std::int64_t at_ns) {
   Node& node = nodes_[index];
+  if (node.down) return;
   ++operations_.frames_in;
   operations_.bytes_in += bytes;
   ++node.computed_waiting;
@@ -162,8 +165,14 @@ void World::take(std::uint32_t index, const Arrival& arrival) {
       frame_in(frame.payload_bytes());
       const core::Admission admission =
           core::admit(core::MessageClass::message, nodes_[index].admission);
-      if (!admission.taken) return refuse_send(index, arrival.index, admission.retry_after);
+      if (!admission.taken) {
+        ++operations_.messages_refused;
+        return refuse_send(index, arrival.index, admission.retry_after);
+      }
       if (topology_.owner_of(frame.channel) == index) return decide_send(index, arrival.index);
+      if (nodes_[topology_.owner_of(frame.channel)].down) {
+        return refuse_send(index, arrival.index, core::retry_when_unavailable);
+      }
       turn_.posts(1);
       ++operations_.bus_frames;
       out_.forwards.push_back(arrival.index);
@@ -219,11 +228,9 @@ void World::take_flight(std::uint32_t index, std::uint32_t what) {
               core::admit(core::MessageClass::login, nodes_[index].admission);
           !admission.taken) {
         ++operations_.logins_refused;
-        ++operations_.frames_out;
-        flight.stage = Stage::login_refused_at_client;
-        flight.id = wire::whole_milliseconds(admission.retry_after);
-        return flush_flight(flight.slot, wire::refused, what);
+        return refuse_login(what, admission.retry_after);
       }
+      if (needs_what_is_down(flight.slot)) return refuse_login(what, core::retry_when_unavailable);
       if (topology_.nodes() > 1) {  // heads and records are at the channels' owners
         flight.stage = Stage::heads_at_node;
         turn_.posts(1);
@@ -235,6 +242,7 @@ void World::take_flight(std::uint32_t index, std::uint32_t what) {
     case Stage::heads_at_node:
       turn_.frames(1, wire::position * 8);
       if (!in_session(flight)) return land(what);
+      if (needs_what_is_down(flight.slot)) return refuse_login(what, core::retry_when_unavailable);
       break;
     case Stage::next_page_at_node:
       frame_in(wire::next_page_payload);
@@ -256,6 +264,14 @@ void World::take_flight(std::uint32_t index, std::uint32_t what) {
   turn_.send(flight.slot, wire::login_accepted);
   operations_.frames_out += 2;
   send_page(flight.slot, what);
+}
+
+void World::refuse_login(std::uint32_t what, Duration retry_after) {
+  Flight& flight = flights_[what];
+  ++operations_.frames_out;
+  flight.stage = Stage::login_refused_at_client;
+  flight.id = wire::whole_milliseconds(retry_after);
+  flush_flight(flight.slot, wire::refused, what);
 }
 
 /// Sends an acknowledgement or refusal to the client's present session, if it has one.
@@ -297,7 +313,7 @@ void World::leave_node(std::uint32_t index, std::int64_t decided_ns) {
   if (!node.accepted.empty()) {
     node.handed.insert(node.handed.end(), node.accepted.begin(), node.accepted.end());
     node.accepted.clear();
-    push(decided_ns, EventKind::commit_handed, index);
+    push_own(decided_ns, EventKind::commit_handed, index);
   }
   // A link keeps its order: frames of one turn leave a nanosecond apart.
   std::int64_t bus_ns = decided_ns + node_delay_ns_;

@@ -187,8 +187,29 @@ const std::vector<BadInput> bad_inputs{
     {"no designs", "", "designs: []\n",
      "s.yaml:13:10: designs is an empty list; expected at least one of: per_user, per_member, "
      "per_group, hybrid, adaptive\n"},
-    {"fault not supported yet", "", "faults:\n  - {at: 1s, kind: kill, share: 1}\n",
-     "s.yaml:14:20: kind \"kill\" is not supported yet; expected one of: disconnect\n"},
+    {"fault not supported yet", "", "faults:\n  - {at: 1s, kind: pause, share: 1}\n",
+     "s.yaml:14:20: kind \"pause\" is not supported yet; expected one of: disconnect, kill\n"},
+    {"kill without an end", "", "faults:\n  - {at: 1s, kind: kill, share: 1}\n",
+     "s.yaml:14:5: fault lacks \"restart_after\"\n"},
+    {"kill beyond the end", "", "faults:\n  - {at: 1s, kind: kill, share: 1, restart_after: 4s}\n",
+     "s.yaml:14:51: the server starts again at 5s, but the last workload ends at 5s; expected it "
+     "before, so that what the kill did can be seen\n"},
+    {"kill of clients", "",
+     "faults:\n  - {at: 1s, kind: kill, target: clients, share: 1, restart_after: 1s}\n",
+     "s.yaml:14:34: target is clients; expected servers, which is what a kill hits\n"},
+    {"kills at once", "",
+     "faults:\n  - {at: 1s, kind: kill, share: 1, restart_after: 2s}\n"
+     "  - {at: 2s, kind: kill, share: 0.5, restart_after: 1s}\n",
+     "s.yaml:15:10: at is 2s, while the kill at 1s has servers down until 3s; expected kills one "
+     "after the other\n"},
+    {"mode of a kill", "",
+     "faults:\n  - {at: 1s, kind: kill, share: 1, restart_after: 1s, mode: reset}\n",
+     "s.yaml:14:55: unknown key \"mode\" in fault; expected at, kind, restart_after, share, "
+     "target\n"},
+    {"restart of a disconnect", "",
+     "faults:\n  - {at: 1s, kind: disconnect, share: 1, restart_after: 1s}\n",
+     "s.yaml:14:42: unknown key \"restart_after\" in fault; expected at, kind, mode, share, "
+     "target\n"},
     {"fault after the end", "", "faults:\n  - {at: 9s, kind: disconnect, share: 1}\n",
      "s.yaml:14:10: at is 9s, but the last workload ends at 5s; expected it before\n"},
     {"share beyond 1", "", "faults:\n  - {at: 1s, kind: disconnect, share: 30}\n",
@@ -423,7 +444,8 @@ TEST(ScenarioFile, IsFoundByPathOrByNameInTheCatalogue) {
   } catch (const ConfigError& error) {
     EXPECT_STREQ(error.what(),
                  "quikstart.yaml: no such file; expected a scenario file or one of: busy-team, "
-                 "large-group, quickstart, reconnect-storm; did you mean \"quickstart\"?");
+                 "large-group, quickstart, reconnect-storm, server-loss; did you mean "
+                 "\"quickstart\"?");
   }
 }
 

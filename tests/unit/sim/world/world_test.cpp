@@ -4,6 +4,7 @@
 #include "server/core/limits.hpp"
 #include "tests/parity/differences.hpp"
 #include "tests/parity/naive_counts.hpp"
+#include "tests/unit/sim/world/small_town.hpp"
 
 #include <gtest/gtest.h>
 
@@ -33,41 +34,6 @@ Plan quiet_plan(Scenario scenario, Duration margin) {
   throw std::runtime_error{"no seed gives this scenario a quiet plan"};
 }
 
-/// Round figures; what they are matters to no test that names none.
-Costs round_costs() {
-  Costs costs;
-  for (const CostCoefficient& one : cost_coefficients) costs.*one.member = 1000;
-  costs.flush_ns = 6000;
-  costs.frame_in_byte_ns = costs.byte_out_ns = costs.commit_byte_ns = 1;
-  costs.client_delay_ns = 20'000;
-  costs.node_delay_ns = 50'000;
-  return costs;
-}
-
-/// Directs, small and large groups, two devices, planned absences, dormant members.
-Scenario small_town() {
-  Scenario scenario;
-  scenario.name = "small-town";
-  scenario.seed = 7;
-  scenario.population.users = 120;
-  scenario.population.devices = {{1, 0.8}, {2, 0.2}};
-  scenario.population.contacts = 2;
-  scenario.population.away = {
-      {.kind = scenario::Away::Kind::once, .share = 0.3, .duration = 2s, .within = 3s},
-      {.kind = scenario::Away::Kind::repeating, .share = 0.2, .duration = 1s, .every = 2500ms}};
-  scenario.groups = {{.name = "pair", .count = 20, .members = 3},
-                     {.name = "hall", .count = 1, .members = 60},
-                     {.name = "archive", .count = 1, .members = 40, .online = 0.25}};
-  scenario.deployment = {.cores = 1, .clients_per_server = 1000};
-  scenario::Workload chat;
-  chat.name = "chat";
-  chat.rate = 20;
-  chat.duration = 8s;
-  chat.mix = {{"direct", 0.4}, {"pair", 0.3}, {"hall", 0.2}, {"archive", 0.1}};
-  scenario.workloads = {chat};
-  return scenario;
-}
-
 report::RunResult simulate(const Plan& plan, DesignSpec design) {
   const Topology topology{plan};
   WorldSettings settings;
@@ -77,11 +43,6 @@ report::RunResult simulate(const Plan& plan, DesignSpec design) {
   world.run();
   return world.result();
 }
-
-constexpr std::array all_designs{
-    DesignSpec{QueueDesign::per_user}, DesignSpec{QueueDesign::per_member},
-    DesignSpec{QueueDesign::per_group}, DesignSpec{QueueDesign::hybrid, 20},
-    DesignSpec{.design = QueueDesign::adaptive, .window = window_min}};
 
 TEST(World, CountsWhatANaiveLoopOverThePlanCountsUnderEveryDesign) {
   Scenario scenario = small_town();
