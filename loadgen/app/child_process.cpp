@@ -7,11 +7,11 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <fstream>
 #include <poll.h>
 #include <sched.h>
-#include <sstream>
 #include <string_view>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -134,25 +134,19 @@ std::optional<std::string> ChildProcess::wait(Duration longest) {
 
 std::optional<ProcessSample> sample_process(pid_t pid) {
   const std::string folder = "/proc/" + std::to_string(pid);
-  std::ifstream stat{folder + "/stat"};
-  std::string text;
-  if (!std::getline(stat, text)) return std::nullopt;
-  // Fields after the name, which is in parentheses and may hold anything; state is the third.
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields{text.substr(name_end + 1)};
-  std::string skipped;
-  for (int field = 3; field < 14; ++field) fields >> skipped;
-  std::uint64_t user = 0;
-  std::uint64_t system = 0;
-  fields >> user >> system;
-  for (int field = 16; field < 24; ++field) fields >> skipped;
+  std::ifstream statm{folder + "/statm"};
+  std::uint64_t total_pages = 0;
   std::uint64_t resident_pages = 0;
-  fields >> resident_pages;
-  if (!fields) return std::nullopt;
+  // The process's own clock counts nanoseconds; the ticks of /proc would make a short run's CPU
+  // time 0 for one design and 10 ms for the next.
+  clockid_t clock{};
+  timespec cpu{};
+  if (!(statm >> total_pages >> resident_pages) || clock_getcpuclockid(pid, &clock) != 0 ||
+      clock_gettime(clock, &cpu) != 0) {
+    return std::nullopt;
+  }
   ProcessSample sample;
-  sample.cpu_seconds =
-      static_cast<double>(user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  sample.cpu_seconds = static_cast<double>(cpu.tv_sec) + static_cast<double>(cpu.tv_nsec) * 1e-9;
   sample.resident_bytes = resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   std::ifstream io{folder + "/io"};
   for (std::string key; io >> key;) {

@@ -43,8 +43,9 @@ SendRefusal refusal_of(const protocol::Refused& refused) {
 }
 
 std::string described(const protocol::Refused& refused) {
-  return "code " + std::to_string(static_cast<unsigned>(refused.code)) + ", " +
-         std::string{refused.detail};
+  std::string text = "code " + std::to_string(static_cast<unsigned>(refused.code));
+  if (!refused.detail.empty()) text += ", " + std::string{refused.detail};
+  return text;
 }
 
 /// Of a record that a device sent; a deletion and a stub have none.

@@ -11,16 +11,19 @@
 namespace clamor::report {
 namespace {
 
+/// The gravest: what is not known, then what was lost, then the scenario's own thresholds.
 std::string first_failure(const RunResult& run) {
   if (run.interrupted) return "was interrupted";
+  if (!run.ledger_complete) return "leaves the ledger unknown (" + run.ledger_unknown_because + ")";
+  const ThresholdOutcome* first = nullptr;
   for (const ThresholdOutcome& outcome : run.thresholds) {
     if (outcome.passed) continue;
-    const std::string what = outcome.metric + " " + outcome.expression;
-    return std::isnan(outcome.observed)
-               ? "leaves " + what + " unknown"
-               : "fails " + what + " (" + short_number(outcome.observed) + ")";
+    if (first == nullptr || (outcome.implicit && !first->implicit)) first = &outcome;
   }
-  return "";
+  if (first == nullptr) return "";
+  const std::string what = first->metric + " " + first->expression;
+  return std::isnan(first->observed) ? "leaves " + what + " unknown"
+                                     : "fails " + what + " (" + short_number(first->observed) + ")";
 }
 
 void add_run(DesignFigures& figures, const RunResult& run) {
@@ -127,7 +130,8 @@ Comparison compare_designs(std::span<const RunResult> runs) {
       all.insert(all.end(), figures.runs.begin(), figures.runs.end());
     }
     comparison.unequal = check_same_budget(all);
-    if (comparison.unequal.empty()) decide(comparison);
+    comparison.interrupted = std::ranges::any_of(all, &RunResult::interrupted);
+    if (comparison.unequal.empty() && !comparison.interrupted) decide(comparison);
     comparison.sentence = sentence_of(comparison);
     result.engines.push_back(std::move(comparison));
   }

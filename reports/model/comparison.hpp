@@ -45,6 +45,7 @@ struct EngineComparison {
   std::vector<std::size_t> runners_up;  ///< Whom the winner left behind by that, no sooner.
   std::vector<std::size_t> tied;        ///< Two or more: nobody wins among these.
   std::vector<std::string> unequal;     ///< What they did not have alike: then nobody wins.
+  bool interrupted = false;             ///< A run was: then nobody wins either.
   std::uint32_t repetitions = 1;        ///< The least of any design.
   double tolerance = 0;                 ///< Tie below this relative difference, without intervals.
   std::string sentence;                 ///< The verdict for this engine.

@@ -100,6 +100,7 @@ std::string failures_text(const EngineComparison& comparison) {
 }
 
 std::string short_verdict(const EngineComparison& comparison) {
+  if (comparison.interrupted) return "not decided, since a run was interrupted";
   if (comparison.designs.size() == 1) {
     const DesignFigures& only = comparison.designs.front();
     return label_of(only.design) +
@@ -163,6 +164,8 @@ std::string sentence_of(const EngineComparison& comparison) {
   if (!comparison.unequal.empty()) {
     text += "the designs cannot be compared, since they did not have the same to work with (" +
             joined(comparison.unequal, "; ") + ")";
+  } else if (comparison.interrupted) {
+    text += "nothing is decided";
   } else if (comparison.winner) {
     text += win_text(comparison);
   } else if (!comparison.tied.empty()) {

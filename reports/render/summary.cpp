@@ -215,7 +215,9 @@ void add_design_table(Page& page, const EngineComparison& engine) {
     }
     const bool clean =
         std::ranges::all_of(figures.runs, [](const RunResult* run) { return is_clean(*run); });
-    page.line(row + right(clean ? "clean" : "NOT CLEAN", 11));
+    const bool known = std::ranges::all_of(
+        figures.runs, [](const RunResult* run) { return ran_to_its_end(*run); });
+    page.line(row + right(clean ? "clean" : known ? "NOT CLEAN" : "unknown", 11));
     if (any_interval) page.line(page.paint("2", intervals));
   }
 }

@@ -54,7 +54,7 @@ reconnect: {base: 500ms, cap: 5s, jitter: full}
 
 faults:
   - {at: 10s, kind: disconnect, target: clients, share: 0.3, mode: reset}   # mode: reset or close
-  - {at: 20s, kind: kill, target: servers, share: 0.1, restart_after: 3s}   # at least one server
+  - {at: 15s, kind: kill, target: servers, share: 0.1, restart_after: 3s}   # at least one server
 
 simulate: {scale: 100}                     # a simulated run has 100 times the users and groups
 

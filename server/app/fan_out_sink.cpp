@@ -84,9 +84,13 @@ void FanOutSink::handle(NodeId from, bus::FanOutAsk&& ask) {
   Source& asking = source(from);
   asking.stream = ask.stream;
   asking.refused = 0;
-  bus::FanOutCursors cursors = cursors_for(from);
-  cursors.stream = ask.stream;
-  node_.bus.send(from, std::move(cursors));
+  tell_cursors(from, ask.stream);
+}
+
+void FanOutSink::tell_cursors(NodeId source, std::uint32_t stream) {
+  bus::FanOutCursors cursors = cursors_for(source);
+  cursors.stream = stream;
+  node_.bus.send(source, std::move(cursors));
 }
 
 void FanOutSink::handle(NodeId from, bus::FanOutBatch&& batch) {
@@ -96,8 +100,9 @@ void FanOutSink::handle(NodeId from, bus::FanOutBatch&& batch) {
       batch.ranges.begin(), batch.ranges.end(),
       [&](const bus::JournalRange& range) { return range.from == taken_[range.partition.value]; });
   if (!continues) {
+    // Told once a stream: what else of it is on its way here does not continue either.
     if (std::exchange(sender.refused, batch.stream) == batch.stream) return;
-    return handle(from, bus::FanOutAsk{batch.stream});
+    return tell_cursors(from, batch.stream);
   }
   Taken& taken = taken_batches_.emplace_back(Taken{from, batch.stream, {}});
   for (const bus::JournalRange& range : batch.ranges) {

@@ -48,6 +48,7 @@ class FanOutSink {
   void announce();
   /// Has rows of an own journal deleted: every consumer has them.
   void trim(store::JournalPlace place) { writer_->trim(place); }
+  void tell_cursors(NodeId source, std::uint32_t stream);
   [[nodiscard]] bus::FanOutCursors cursors_for(NodeId source) const;
   /// Fan-outs taken and not applied.
   [[nodiscard]] std::size_t backlog() const { return taken_batches_.size(); }

@@ -1,6 +1,7 @@
 #include "server/store/data_directory.hpp"
 
 #include "server/base/assert.hpp"
+#include "server/store/info_log.hpp"
 #include "server/store/rows.hpp"
 
 #include <rocksdb/cache.h>
@@ -34,7 +35,6 @@ rocksdb::DBOptions db_options() {
   options.max_background_jobs = 2;
   options.max_total_wal_size = std::size_t{256} << 20U;
   options.bytes_per_sync = std::size_t{1} << 20U;
-  options.keep_log_file_num = 2;
   options.info_log_level = rocksdb::WARN_LEVEL;
   options.stats_dump_period_sec = 0;
   return options;
@@ -115,7 +115,10 @@ void DataDirectory::open() {
       {"queues", family_options(settings_, cache_, queue_prefix_bytes, Reads::by_prefix_only)},
   };
   CLAMOR_ASSERT(families.size() == column_families);
-  const Status status = rocksdb::DB::Open(db_options(), settings_.path, families, &handles_, &db_);
+  std::filesystem::create_directories(settings_.path, ignored);  // RocksDB says what is wrong.
+  rocksdb::DBOptions options = db_options();
+  options.info_log = info_log(settings_.path + "/rocksdb.log");
+  const Status status = rocksdb::DB::Open(options, settings_.path, families, &handles_, &db_);
   if (status.ok()) return;
   const std::string why = status.ToString();
   if (is_lock_of_another(why)) {
