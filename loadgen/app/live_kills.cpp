@@ -59,6 +59,12 @@ void LiveRun::run_kills() {
   }
 }
 
+std::optional<ServerSample> LiveRun::sample_servers(Duration longest) const {
+  auto sample = scrape(targets_, longest);
+  if (sample) sample->operations += of_killed_;
+  return sample;
+}
+
 Duration LiveRun::until_next_kill() const {
   if (!measured_ || next_server_change_ == server_changes_.size()) return Duration::max();
   return zero_ + server_changes_[next_server_change_].at - monotonic_now();

@@ -143,6 +143,7 @@ void LiveRun::start_server() {
   const auto servers = static_cast<std::uint32_t>(targets_.size());
   result_.deployment.servers = servers;
   result_.deployment.partitions = core::partition_count(servers);
+  if (options_.target) check_target();
 }
 
 void LiveRun::start_workers() {
@@ -345,12 +346,6 @@ std::optional<ServerReading> LiveRun::read_server() {
   return reading;
 }
 
-std::optional<ServerSample> LiveRun::sample_servers(Duration longest) const {
-  auto sample = scrape(targets_, longest);
-  if (sample) sample->operations += of_killed_;
-  return sample;
-}
-
 // --- the run -------------------------------------------------------------------------------------
 
 report::RunResult LiveRun::run() {
@@ -513,8 +508,9 @@ void LiveRun::run_window() {
         process_after->written_bytes - process_before->written_bytes;
     result_.server.rss_max_bytes =
         std::max(result_.server.rss_max_bytes, process_after->resident_bytes);
-  } else if (before_ && after) {
+  } else if (before_ && after && after->process_id == before_->process_id) {
     result_.server.cpu_seconds = after->cpu_seconds - before_->cpu_seconds;
+    result_.server.device_write_bytes = after->written_bytes - before_->written_bytes;
   }
 }
 
@@ -555,6 +551,11 @@ void LiveRun::collect_parts() {
   add_parts(parts, plan_, starts_, result_);
   if (before_ && last_sample_) {
     result_.operations = difference(last_sample_->operations, before_->operations);
+    if (options_.target && last_sample_->process_id != before_->process_id) {
+      result_.ledger_findings.emplace_back(
+          "a target was started again during the run and counted anew: operations, CPU and bytes "
+          "written are not those of the whole run");
+    }
   }
   result_.operations.expected_deliveries = result_.ledger.expected;
 }

@@ -45,6 +45,8 @@ class LiveRun {
   /// Fills `nodes_of_`: processes take as many nodes in a row as they have room for.
   void place_nodes();
   void start_server();
+  /// Whether the target is what the run is said to be of; takes its durability.
+  void check_target();
   void start_workers();
   void order_all(const char* order);
   /// Runs the loop until every worker satisfies `done`, or something else ends the stage.

@@ -111,6 +111,19 @@ std::map<std::string, double, std::less<>> plain_samples(std::string_view text) 
   return values;
 }
 
+/// Of the first sample of a metric; empty where it has none.
+std::string label_of(std::string_view text, std::string_view metric, std::string_view label) {
+  const std::string begin = "\n" + std::string{metric} + "{";
+  const std::size_t at = text.find(begin);
+  if (at == std::string_view::npos) return "";
+  const std::string_view line = text.substr(at + begin.size(), text.find('}', at) - at);
+  const std::string key = std::string{label} + "=\"";
+  const std::size_t from = line.find(key);
+  if (from == std::string_view::npos) return "";
+  const std::size_t value = from + key.size();
+  return std::string{line.substr(value, line.find('"', value) - value)};
+}
+
 }  // namespace
 
 std::optional<ServerSample> parse_metrics(std::string_view text) {
@@ -141,6 +154,9 @@ std::optional<ServerSample> parse_metrics(std::string_view text) {
   sample.cpu_seconds = value_of("clamor_process_cpu_seconds_total");
   sample.resident_bytes = count_of("clamor_process_resident_bytes");
   sample.process_id = count_of("clamor_process_id");
+  sample.written_bytes = count_of("clamor_process_written_bytes_total");
+  sample.design = label_of(text, "clamor_build_info", "design");
+  sample.durability = label_of(text, "clamor_build_info", "durability");
   sample.block_cache_bytes = count_of("clamor_store_block_cache_bytes");
   sample.write_buffers_bytes = count_of("clamor_store_write_buffers_bytes");
   return sample;
@@ -170,7 +186,11 @@ std::optional<ServerSample> scrape(std::span<const Target> targets, Duration lon
     // of one node; all have the same settings
     sum.block_cache_bytes = std::max(sum.block_cache_bytes, sample->block_cache_bytes);
     sum.write_buffers_bytes = std::max(sum.write_buffers_bytes, sample->write_buffers_bytes);
+    sum.design = sample->design;
+    sum.durability = sample->durability;
     if (!processes.emplace(target.address.sin_addr.s_addr, sample->process_id).second) continue;
+    sum.process_id += sample->process_id;
+    sum.written_bytes += sample->written_bytes;
     sum.cpu_seconds += sample->cpu_seconds;
     sum.resident_bytes += sample->resident_bytes;
   }
@@ -188,7 +208,9 @@ bool are_at_rest(const ServerSample& earlier, const ServerSample& later, std::ui
 Operations difference(const Operations& later, const Operations& earlier) {
   Operations out;
   for (const OperationCounter& counter : operation_counters) {
-    out.*counter.member = later.*counter.member - earlier.*counter.member;
+    // A server that was started again counts anew.
+    out.*counter.member =
+        later.*counter.member - std::min(later.*counter.member, earlier.*counter.member);
   }
   return out;
 }

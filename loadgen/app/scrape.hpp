@@ -29,7 +29,10 @@ struct ServerSample {
   std::uint64_t resident_bytes = 0;
   std::uint64_t block_cache_bytes = 0;    ///< Budget of one node's store.
   std::uint64_t write_buffers_bytes = 0;  ///< As well.
-  std::uint64_t process_id = 0;           ///< Several nodes may be one process.
+  std::uint64_t process_id = 0;     ///< Several nodes may be one process; of several, their sum.
+  std::uint64_t written_bytes = 0;  ///< To devices, by the processes.
+  std::string design;               ///< As /metrics has it: per_user, hybrid(500), ...
+  std::string durability;
 };
 
 /// Reads Prometheus text; metrics that are not there stay 0. Nothing where it is no clamor server.

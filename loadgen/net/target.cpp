@@ -2,6 +2,7 @@
 
 #include "server/core/placement.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <charconv>
 #include <memory>
@@ -92,6 +93,15 @@ std::vector<Target> parse_targets(std::string_view urls, std::string& error,
       if (trust == nullptr) return {};
     }
     if (secure) target->trust = trust;
+    const auto same = [&](const Target& other) {
+      return other.address.sin_addr.s_addr == target->address.sin_addr.s_addr &&
+             other.address.sin_port == target->address.sin_port;
+    };
+    if (std::any_of(targets.begin(), targets.end(), same)) {
+      error = "target: " + std::string{urls.substr(0, comma)} +
+              " is named twice; expected each node once";
+      return {};
+    }
     targets.push_back(std::move(*target));
     if (comma == std::string_view::npos) break;
     urls.remove_prefix(comma + 1);

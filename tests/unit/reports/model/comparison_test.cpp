@@ -66,6 +66,28 @@ TEST(Comparison, ASmallDifferenceOfOneRepetitionIsATieAndTheNextCriterionDecides
   EXPECT_EQ(c.headline, "per_user and per_group tie, live");
 }
 
+TEST(Comparison, NobodyWinsByAnInterruptionOfAnother) {
+  std::vector<RunResult> runs = both_designs();
+  runs[0].interrupted = true;
+  const Comparison c = compare_designs(runs);
+  EXPECT_FALSE(c.engines.front().winner);
+  EXPECT_EQ(c.headline, "not decided, since a run was interrupted, live");
+  EXPECT_NE(c.engines.front().sentence.find("nothing is decided"), std::string::npos);
+}
+
+TEST(Comparison, NamesTheGravestFailure) {
+  std::vector<RunResult> runs = both_designs();
+  RunResult& run = runs[0];
+  run.thresholds = {{.metric = "delivery_latency", .expression = "p(99)<250", .observed = 281},
+                    {.metric = "lost", .expression = "count==0", .observed = 3, .implicit = true}};
+  const auto fails = [&] { return compare_designs(runs).engines.front().designs[0].fails; };
+  EXPECT_EQ(fails(), "fails lost count==0 (3)");
+  run.ledger_complete = false;
+  run.ledger_unknown_because = "the server ended with signal 9 (Killed) during the run";
+  EXPECT_EQ(fails(),
+            "leaves the ledger unknown (the server ended with signal 9 (Killed) during the run)");
+}
+
 TEST(Comparison, OfOneDesignSaysWhetherItMeetsTheThresholdsAndCallsNobodyTheWinner) {
   std::vector<RunResult> runs{sample::run(Engine::live, QueueDesign::per_user)};
   EXPECT_EQ(compare_designs(runs).headline, "per_user meets every threshold, live");
