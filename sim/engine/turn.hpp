@@ -101,7 +101,8 @@ class Turn {
 class BatchStation {
  public:
   /// Adds work that now waits. True: the station is idle, the caller calls start().
-  [[nodiscard]] bool add(std::uint64_t records, std::int64_t work_ps) {
+  [[nodiscard]] bool add(std::uint64_t records, std::int64_t work_ps, std::int64_t now_ns) {
+    pass_time(now_ns);
     waiting_records_ += records;
     waiting_ps_ += work_ps;
     return !busy_;
@@ -109,14 +110,16 @@ class BatchStation {
   /// Takes all that waits; returns when the batch completes. @pre idle, something waits.
   [[nodiscard]] std::int64_t start(std::int64_t now_ns, std::int64_t batch_ps);
   /// Completes the batch. True: more waits, the caller calls start().
-  [[nodiscard]] bool finish() {
+  [[nodiscard]] bool finish(std::int64_t now_ns) {
+    pass_time(now_ns);
     busy_ = false;
     batch_records_ = 0;
     return waiting_records_ != 0;
   }
 
   /// Everything in it is lost, the batch at work included.
-  void drop() {
+  void drop(std::int64_t now_ns) {
+    pass_time(now_ns);
     busy_ = false;
     waiting_records_ = batch_records_ = 0;
     waiting_ps_ = 0;
@@ -127,8 +130,17 @@ class BatchStation {
   /// Everything taken in and not yet completed.
   [[nodiscard]] std::uint64_t backlog_records() const { return waiting_records_ + batch_records_; }
   [[nodiscard]] std::int64_t busy_ns() const { return busy_ns_; }
+  /// The time integral of the backlog, modulo 2^64: by Little's law what its records spent here.
+  [[nodiscard]] std::uint64_t backlog_area_ns() const { return backlog_area_ns_; }
 
  private:
+  void pass_time(std::int64_t now_ns) {
+    backlog_area_ns_ += backlog_records() * static_cast<std::uint64_t>(now_ns - changed_ns_);
+    changed_ns_ = now_ns;
+  }
+
+  std::uint64_t backlog_area_ns_ = 0;
+  std::int64_t changed_ns_ = 0;
   std::uint64_t waiting_records_ = 0;
   std::int64_t waiting_ps_ = 0;
   std::uint64_t batch_records_ = 0;

@@ -63,6 +63,8 @@ class World {
   [[nodiscard]] std::uint64_t undone_records() const { return undone_records_; }
 
  private:
+  friend struct WorldPeer;  ///< A test's, to break an invariant on purpose.
+
   /// What an event's id names: the kind in the upper 5 bits, an index of that kind below. In one
   /// instant lower kinds go first.
   enum class EventKind : std::uint32_t {
@@ -216,6 +218,12 @@ class World {
     std::int64_t inbox_area = 0;
     std::int64_t inbox_changed_ns = 0;
     std::int64_t waited_ns = 0;
+    // And what records and entries spent at the committer and the queue writer, modulo 2^64: a
+    // departure adds its time, an arrival takes it away.
+    std::uint64_t committer_sojourn_ns = 0;
+    std::uint64_t writer_sojourn_ns = 0;
+    std::uint64_t remade_waiting = 0;  ///< Entries at the writer that are in no QueueBatch.
+    std::uint64_t remade_working = 0;
   };
 
   /// What one turn sends out; scratch.

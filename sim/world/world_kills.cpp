@@ -95,6 +95,8 @@ void World::lose_what_is_under_way(std::uint32_t index) {
   node.turn_length_ns = 0;
   node.admission = {};
 
+  const auto now = static_cast<std::uint64_t>(now_ns_);
+  node.committer_sojourn_ns += (node.commit_waiting.size() + node.committing.size()) * now;
   // The youngest first: each is then the last of its channel.
   for (auto* const records : {&node.handed, &node.commit_waiting, &node.committing}) {
     for (auto record = records->rbegin(); record != records->rend(); ++record) undo(*record);
@@ -102,17 +104,20 @@ void World::lose_what_is_under_way(std::uint32_t index) {
   }
   node.commit_bytes = 0;
   node.committing_since_ns = node.commit_waiting_since_ns = never;
-  node.committer.drop();
+  node.committer.drop(now_ns_);
   for (const std::uint32_t record : node.committed) records_[record].unanswered = true;
   node.due_acks.clear();
 
   for (auto* const batches : {&node.queueing, &node.queue_waiting}) {
+    for (const QueueBatch& batch : *batches) node.writer_sojourn_ns += batch.entries * now;
     node.redo.insert(node.redo.end(), batches->begin(), batches->end());
     batches->clear();
   }
   node.queue_lingers = false;
   node.acked_positions = 0;
-  node.writer.drop();
+  node.writer_sojourn_ns += (node.remade_waiting + node.remade_working) * now;
+  node.remade_waiting = node.remade_working = 0;
+  node.writer.drop(now_ns_);
 }
 
 /// A record that was accepted and is in no log: its channel goes on without it. Its sender, who has
@@ -191,8 +196,11 @@ void World::restart(std::uint32_t index) {
   if (!node.committed.empty()) arrive(index, ArrivalKind::commit, 0);
   // Entries that no flush had written are made again, those that never came for the first time.
   const std::uint64_t unflushed = node.unflushed.entries;
+  node.remade_waiting += unflushed;
+  node.writer_sojourn_ns -= unflushed * static_cast<std::uint64_t>(now_ns_);
   if (unflushed != 0 &&
-      node.writer.add(unflushed, static_cast<std::int64_t>(unflushed) * queue_costs_.entry_ps)) {
+      node.writer.add(unflushed, static_cast<std::int64_t>(unflushed) * queue_costs_.entry_ps,
+                      now_ns_)) {
     node.queue_lingers = true;
     push_own(now_ns_, EventKind::queue_begin, index);
   }

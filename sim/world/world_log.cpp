@@ -417,7 +417,8 @@ void World::commit_handed(std::uint32_t index) {
   if (records != 0 && node.commit_waiting.empty()) node.commit_waiting_since_ns = now_ns_;
   node.commit_waiting.insert(node.commit_waiting.end(), node.handed.begin(), node.handed.end());
   node.handed.clear();
-  if (records != 0 && node.committer.add(records, work_ps)) start_commit(index);
+  node.committer_sojourn_ns -= records * static_cast<std::uint64_t>(now_ns_);
+  if (records != 0 && node.committer.add(records, work_ps, now_ns_)) start_commit(index);
 }
 
 void World::start_commit(std::uint32_t index) {
@@ -443,9 +444,10 @@ void World::commit_done(std::uint32_t index) {
   for (const std::uint32_t record : node.committing) {
     node.commit_bytes -= commit_record_bytes + records_[record].bytes;
   }
+  node.committer_sojourn_ns += node.committing.size() * static_cast<std::uint64_t>(now_ns_);
   node.committing.clear();
   node.committing_since_ns = never;
-  const bool more = node.committer.finish();
+  const bool more = node.committer.finish(now_ns_);
   arrive(index, ArrivalKind::commit, 0);
   if (more) start_commit(index);
 }
@@ -460,7 +462,8 @@ void World::queue_entries(std::uint32_t index, const QueueBatch& batch, std::int
                                (batch.entries * state.kept_runs * queue_costs_.run_ps +
                                 copies * state.kept * queue_costs_.byte_ps) /
                                    255;
-  if (!node.writer.add(batch.entries, work_ps)) return;
+  node.writer_sojourn_ns -= batch.entries * static_cast<std::uint64_t>(now_ns_);
+  if (!node.writer.add(batch.entries, work_ps, now_ns_)) return;
   if (node.queue_lingers) return;
   node.queue_lingers = true;
   push_own(at_ns + queue_linger_ns, EventKind::queue_begin, index);
@@ -472,6 +475,7 @@ void World::start_queueing(std::uint32_t index) {
   const std::uint32_t others = (node.busy_until_ns > now_ns_ ? 1U : 0U) +
                                (!fsync_ && node.committer.batch_records() != 0 ? 1U : 0U);
   const std::int64_t ns = node.writer.start(now_ns_, queue_costs_.batch_ps) - now_ns_;
+  node.remade_working = std::exchange(node.remade_waiting, 0);
   node.queueing.swap(node.queue_waiting);
   node.queue_waiting.clear();
   ++operations_.queue_batches;
@@ -483,6 +487,7 @@ void World::start_queueing(std::uint32_t index) {
 void World::queue_done(std::uint32_t index) {
   Node& node = nodes_[index];
   for (const QueueBatch& batch : node.queueing) {
+    node.writer_sojourn_ns += batch.entries * static_cast<std::uint64_t>(now_ns_);
     RecordState& state = record_states_[batch.record];
     CLAMOR_ASSERT(state.queue_batches > 0);
     const std::uint32_t owner = topology_.owner_of(records_[batch.record].channel);
@@ -495,6 +500,8 @@ void World::queue_done(std::uint32_t index) {
     });
     if (heard == applied_.end()) applied_.push_back(batch.record);
   }
+  node.writer_sojourn_ns +=
+      std::exchange(node.remade_working, 0) * static_cast<std::uint64_t>(now_ns_);
   node.queueing.clear();
   // One answer to each source.
   for (const std::uint32_t record : applied_) {
@@ -503,7 +510,7 @@ void World::queue_done(std::uint32_t index) {
     push(now_ns_ + (near ? 0 : node_delay_ns_), EventKind::queue_applied, record);
   }
   applied_.clear();
-  if (!node.writer.finish()) return;
+  if (!node.writer.finish(now_ns_)) return;
   node.queue_lingers = true;
   push_own(now_ns_ + queue_linger_ns, EventKind::queue_begin, index);
 }

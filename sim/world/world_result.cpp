@@ -70,6 +70,12 @@ void World::check_invariants() {
     expect_equal("Little's law: integral of a node's queue = sum of waits",
                  static_cast<std::uint64_t>(node.inbox_area),
                  static_cast<std::uint64_t>(node.waited_ns));
+    expect_equal("records and entries left at committers and queue writers = 0",
+                 node.committer.backlog_records() + node.writer.backlog_records(), 0);
+    expect_equal("Little's law: integral of a committer's backlog = sum of its records' times",
+                 node.committer.backlog_area_ns(), node.committer_sojourn_ns);
+    expect_equal("Little's law: integral of a queue writer's backlog = sum of its entries' times",
+                 node.writer.backlog_area_ns(), node.writer_sojourn_ns);
   }
 }
 

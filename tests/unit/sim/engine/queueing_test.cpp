@@ -166,10 +166,10 @@ Batches commit(std::uint64_t replication, double load) {
   while (events.pop(event)) {
     now_ns = event.time_ns;
     if (event.id == done) {
-      if (station.finish()) start();
+      if (station.finish(now_ns)) start();
       continue;
     }
-    const bool idle = station.add(1, 0);
+    const bool idle = station.add(1, 0, now_ns);
     if (++came < customers) events.push(at_ns[came], arrival);
     if (idle) start();
   }

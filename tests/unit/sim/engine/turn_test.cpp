@@ -81,16 +81,18 @@ TEST(Turn, GetsCheaperPerDeliveryAsMoreMessagesShareAFlush) {
 TEST(BatchStation, TakesEverythingThatWaitedAsOneBatch) {
   constexpr std::int64_t batch_ps = 9'000'000;
   BatchStation station;
-  ASSERT_TRUE(station.add(1, 4'100'000));
+  ASSERT_TRUE(station.add(1, 4'100'000, 0));
   EXPECT_EQ(station.start(0, batch_ps), 13'100);  // 9 + 4.1 us
-  EXPECT_FALSE(station.add(2, 8'300'000)) << "busy: nothing to start";
-  EXPECT_FALSE(station.add(1, 4'000'000));
+  EXPECT_FALSE(station.add(2, 8'300'000, 5'000)) << "busy: nothing to start";
+  EXPECT_FALSE(station.add(1, 4'000'000, 10'000));
   EXPECT_EQ(station.backlog_records(), 4U);
-  ASSERT_TRUE(station.finish()) << "three records wait";
+  ASSERT_TRUE(station.finish(13'100)) << "three records wait";
   EXPECT_EQ(station.start(13'100, batch_ps), 34'400);  // 9 + 8.3 + 4 us
-  EXPECT_FALSE(station.finish());
+  EXPECT_FALSE(station.finish(34'400));
   EXPECT_EQ(station.busy_ns(), 34'400);
   EXPECT_EQ(station.backlog_records(), 0U);
+  // One record from 0 to 13.1 us, two from 5 and one from 10 to 34.4 us.
+  EXPECT_EQ(station.backlog_area_ns(), 13'100U + 2 * 29'400U + 24'400U);
 }
 
 }  // namespace
