@@ -45,16 +45,42 @@ std::string render(const std::string& format, const Results& results, bool colou
   return comparison_summary(runs, colour, crossover);
 }
 
+/// A comparison's folder stands for the runs and the crossover in it.
+std::vector<std::string> with_folders_opened(const std::vector<std::string>& files) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> out;
+  for (const std::string& file : files) {
+    std::error_code ignored;  // Whoever reads the file says what is wrong with it.
+    std::vector<std::string> inside;
+    if (fs::is_directory(file, ignored) && !fs::exists(fs::path{file} / "result.json", ignored)) {
+      for (const fs::directory_entry& entry : fs::directory_iterator{file, ignored}) {
+        const bool is_run = fs::exists(entry.path() / "result.json", ignored);
+        if (is_run || entry.path().filename() == crossover_file) inside.push_back(entry.path());
+      }
+    }
+    std::ranges::sort(inside);
+    if (inside.empty()) inside.push_back(file);
+    out.insert(out.end(), inside.begin(), inside.end());
+  }
+  return out;
+}
+
 /// Every file that cannot be read is named, not only the first.
 Results read_all(const std::vector<std::string>& files) {
   Results results;
   std::vector<std::string> errors;
-  for (const std::string& file : files) {
+  for (const std::string& file : with_folders_opened(files)) {
     try {
       if (std::filesystem::path{file}.filename() == crossover_file) {
         results.crossover = read_crossover_file(file);
       } else {
         results.runs.push_back(read_result_file(file));
+        const std::string& first = results.runs.front().scenario;
+        const std::string& own = results.runs.back().scenario;
+        if (own != first) {
+          errors.push_back(file + ": a run of the scenario " + own + ", beside one of " + first +
+                           "; expected runs of one scenario, which alone can be compared");
+        }
       }
     } catch (const ResultFormatError& error) {
       errors.emplace_back(error.what());
@@ -129,13 +155,13 @@ void add_compare_command(CLI::App& root, std::function<int()>& chosen) {
 
 void add_report_command(CLI::App& root, std::function<int()>& chosen) {
   CLI::App* command =
-      root.add_subcommand("report", "Render result files, or the folders of runs, anew");
+      root.add_subcommand("report", "Render the results of runs, or of a comparison, anew");
   const auto files = std::make_shared<std::vector<std::string>>();
   const auto format = std::make_shared<std::string>("text");
   const auto out = std::make_shared<std::string>();
   command
       ->add_option("FILES", *files,
-                   "result.json files of one scenario, or their folders; its crossover.json")
+                   "result.json files of one scenario, or folders with them; its crossover.json")
       ->required();
   command->add_option("--format", *format, "text (default), html, md, json or junit")
       ->check(CLI::IsMember({"text", "html", "md", "json", "junit"}));

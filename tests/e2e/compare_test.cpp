@@ -200,6 +200,11 @@ TEST_F(CompareEndToEnd, ResultsRenderAnewWithTheirCrossover) {
       run("report --format md " + out + "/per_user-twin " + out + "/per_group-twin");
   EXPECT_THAT(lone_twins.output, HasSubstr("Simulated, 60 users"));
   EXPECT_EQ(lone_twins.exit_code, 0);
+  const Outcome whole = run("report " + out);
+  EXPECT_EQ(whole.exit_code, 0) << "of a comparison's folder";
+  for (const char* const design : {"per_user", "per_group"}) {
+    EXPECT_THAT(whole.output, HasSubstr(design));
+  }
   const Outcome broken = run("report " + (folder_ / "tiny.yaml").string());
   EXPECT_EQ(broken.exit_code, 104);
   EXPECT_THAT(broken.output, HasSubstr("not JSON"));
