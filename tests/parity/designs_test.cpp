@@ -103,6 +103,18 @@ TEST_P(Parity, LiveSimulatedAndNaiveCountsAreEqual) {
   EXPECT_EQ(live.ledger.lost + live.ledger.duplicated + live.ledger.reordered, 0U);
 }
 
+TEST(ParityUnderAdaptive, LiveSimulatedAndNaiveCountsAreEqual) {
+  const Plan plan = plan_of_changes(commuters(1));
+  const Operations naive = naive_counts(plan, adaptive);
+  ASSERT_GT(naive.queue_entries * naive.queue_scans * naive.log_scans, 0U);
+  EXPECT_EQ(joined(differences(simulated_counts(plan, adaptive), naive)), "")
+      << "simulated != naive";
+  const Live live = live_counts(plan, adaptive);
+  EXPECT_EQ(joined(differences(live.server, naive)), "") << "counted by the server != naive";
+  EXPECT_EQ(joined(differences(live.sinks, naive)), "") << "counted at the sinks != naive";
+  EXPECT_EQ(joined(live.queue_faults), "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Designs, Parity, testing::ValuesIn(all_designs), test::design_test_name);
 
 // --- the comparison can fail ---------------------------------------------------------------------

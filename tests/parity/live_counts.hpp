@@ -94,7 +94,7 @@ inline Live counts_of(const scenario::Plan& plan, const report::RunResult& run,
   // Records that the clients decoded: live ones by their path, and the rest.
   live.sinks.live_deliveries =
       report::select_histogram(run, "delivery_latency", {{"path", "live"}}).count() +
-      naive.live_deletions();
+      naive.live_deletions() + naive.modes_delivered_live();
   live.sinks.catch_up_deliveries = run.ledger.delivered - live.sinks.live_deliveries;
   live.sinks.presence_notices = run.generator.presence_notices;
   return live;

@@ -108,6 +108,18 @@ TEST_P(ParityOfNodes, LiveSimulatedAndNaiveCountsAreEqual) {
   print_physical(live.counts.server, simulated);
 }
 
+TEST(ParityUnderAdaptive, LiveSimulatedAndNaiveCountsOfThreeNodesAreEqual) {
+  const Plan plan = plan_of_changes(commuters(nodes));
+  const Operations naive = naive_counts(plan, adaptive);
+  ASSERT_GT(naive.queue_entries * naive.queue_scans * naive.log_scans, 0U);
+  EXPECT_EQ(joined(differences(simulated_counts(plan, adaptive), naive)), "")
+      << "simulated != naive";
+  const LiveNodes live = live_counts(plan, adaptive);
+  EXPECT_EQ(joined(differences(live.counts.server, naive)), "") << "counted by the nodes != naive";
+  EXPECT_EQ(joined(differences(live.counts.sinks, naive)), "") << "counted at the sinks != naive";
+  EXPECT_EQ(joined(live.counts.queue_faults), "");
+}
+
 /// The village's day after a history: what the channels hold when it begins is in the stores and in
 /// the queues, in nobody's catch-up, and in no counter of the day.
 TEST_P(ParityOfNodes, APreFillIsInTheStoresAndInNoCounter) {

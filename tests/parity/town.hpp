@@ -3,8 +3,10 @@
 #include "scenarios/model/plan.hpp"
 #include "scenarios/model/scenario.hpp"
 #include "server/base/queue_design.hpp"
+#include "tests/parity/naive_counts.hpp"
 
 #include <cstdint>
+#include <stdexcept>
 #include <vector>
 
 namespace clamor::parity {
@@ -97,6 +99,40 @@ inline scenario::Scenario plain_village(std::uint32_t nodes) {
     workload.mentions = 0;
   }
   return scenario;
+}
+
+/// Under it members' modes change often.
+inline constexpr DesignSpec adaptive{.design = QueueDesign::adaptive, .window = window_min};
+
+/// Rooms, some of whose members come and go all the time.
+inline scenario::Scenario commuters(std::uint32_t nodes) {
+  scenario::Scenario scenario;
+  scenario.name = "commuters";
+  scenario.population.users = 10;
+  scenario.population.devices = {{1, 0.8}, {2, 0.2}};
+  scenario.population.contacts = 0;
+  scenario.population.away = {
+      {.kind = scenario::Away::Kind::repeating, .share = 0.4, .duration = 1500ms, .every = 2500ms}};
+  scenario.groups = {{.name = "room", .count = 2, .members = 5}};
+  scenario.deployment = {.cores = 1};
+  scenario::Workload chat;
+  chat.name = "chat";
+  chat.rate = 1.6;
+  chat.duration = 60s;
+  chat.mix = {{"room", 1}};
+  scenario.workloads = {chat};
+  scenario.reconnect = {.base = 40ms, .cap = 200ms};
+  return on_nodes(nodes, scenario);
+}
+
+/// The scenario under the first seed that gives a quiet plan in which modes change often.
+inline scenario::Plan plan_of_changes(scenario::Scenario scenario) {
+  for (scenario.seed = 1; scenario.seed < 20'000; ++scenario.seed) {
+    scenario::Plan plan{scenario};
+    if (!NaiveCount{plan, adaptive}.quiet(25ms)) continue;
+    if (naive_counts(plan, adaptive).mode_records >= 6) return plan;
+  }
+  throw std::runtime_error{"no seed gives " + scenario.name + " such a plan"};
 }
 
 /// Partners who are told of one another: some leave for longer than the second look takes; later
