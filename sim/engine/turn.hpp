@@ -20,7 +20,7 @@ struct TurnCosts {
   std::int64_t byte_ps = 0;        ///< c_byte: each byte of a flush.
 };
 
-/// One turn of one core, a gated batch server (ARCHITECTURE.md, "The cost model"):
+/// One turn of one core, a gated batch server (sim/MODEL.md):
 ///   T = [c_wake +] c_turn + sum frames (c_in + b bytes) + sum hand-offs c_post + other work
 ///     + sum dirty sessions (c_flush + c_msg k + c_byte bytes).
 /// Sessions are flushed once, in the order in which they became dirty; each completes at its

@@ -9,7 +9,7 @@
 
 namespace clamor::sim {
 
-/// Coefficients of the cost model (ARCHITECTURE.md, "The cost model"), all in nanoseconds or
+/// Coefficients of the cost model (sim/MODEL.md), all in nanoseconds or
 /// bytes as their names say. The defaults are none: they come from a calibration file.
 struct Costs {
   // A core's turn.
