@@ -16,6 +16,7 @@ enum class Figure : std::uint8_t {
   device_bytes,  ///< Per user-hour.
   catch_up_p50,
   catch_up_p99,
+  recovery_p99,  ///< From a fault to a client that it cut off; 0 where no fault does.
   delivery_p50,
   delivery_p99,
   ack_p50,

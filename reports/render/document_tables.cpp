@@ -139,6 +139,10 @@ Table designs_table(const Comparison& comparison, std::span<const Arm> arms) {
     for (const Arm& arm : arms) {
       row.figures.push_back(estimate_of(arm.figures->runs, measure.figure));
     }
+    const bool no_fault =
+        measure.figure == Figure::recovery_p99 &&
+        std::ranges::all_of(row.figures, [](const Estimate& e) { return e.high == 0; });
+    if (no_fault) continue;
     table.rows.push_back(row_of(row, comparison, arms));
   }
   FigureRow growth{"Fan-out lag grows by, records/s", Quantity::count, Best::neither, {}};
