@@ -4,6 +4,7 @@
 #include "server/core/limits.hpp"
 #include "tests/parity/differences.hpp"
 #include "tests/parity/naive_counts.hpp"
+#include "tests/parity/town.hpp"
 #include "tests/unit/sim/world/small_town.hpp"
 
 #include <gtest/gtest.h>
@@ -71,24 +72,9 @@ TEST(World, CountsWhatANaiveLoopOverThePlanCountsUnderEveryDesign) {
   }
 }
 
-/// Two rooms, some of whose members come and go all the time.
-Scenario commuters() {
-  Scenario scenario = small_town();
-  scenario.population.users = 10;
-  scenario.population.devices = {{1, 0.8}, {2, 0.2}};
-  scenario.population.contacts = 0;
-  scenario.population.away = {
-      {.kind = scenario::Away::Kind::repeating, .share = 0.4, .duration = 1500ms, .every = 2500ms}};
-  scenario.groups = {{.name = "room", .count = 2, .members = 5}};
-  scenario.workloads[0].duration = 60s;
-  scenario.workloads[0].rate = 1.6;
-  scenario.workloads[0].mix = {{"room", 1}};
-  return scenario;
-}
-
 TEST(World, UnderAdaptiveQueuesFollowWhoComesBackAsANaiveLoopOverThePlanSays) {
   const DesignSpec adaptive{.design = QueueDesign::adaptive, .window = window_min};
-  Scenario scenario = commuters();
+  Scenario scenario = parity::commuters(1);
   for (const std::uint32_t clients_per_server : {1000U, 4U}) {
     scenario.deployment.clients_per_server = clients_per_server;
     scenario.ack_after = AckAfter::log;
