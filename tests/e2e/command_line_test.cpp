@@ -166,7 +166,7 @@ TEST_F(CommandLine, CheckReportsEveryFaultOfEveryFile) {
             "a.yaml:2:21: users is \"none\"; expected a whole number from 1 to 2000000000\n"
             "b.yaml:1:1: the file is empty\n"
             "quikstart: no such file; expected a scenario file or one of: busy-team, "
-            "large-group, quickstart, reconnect-storm, server-loss; did you mean "
+            "large-group, notice-boards, quickstart, reconnect-storm, server-loss; did you mean "
             "\"quickstart\"?\n");
   EXPECT_NE(result.out.find("quickstart: ok: 2000 users, 2200 clients"), std::string::npos);
 }

@@ -442,10 +442,11 @@ TEST(ScenarioFile, IsFoundByPathOrByNameInTheCatalogue) {
     (void)load_scenario("quikstart.yaml");
     FAIL() << "a missing scenario was found";
   } catch (const ConfigError& error) {
-    EXPECT_STREQ(error.what(),
-                 "quikstart.yaml: no such file; expected a scenario file or one of: busy-team, "
-                 "large-group, quickstart, reconnect-storm, server-loss; did you mean "
-                 "\"quickstart\"?");
+    EXPECT_STREQ(
+        error.what(),
+        "quikstart.yaml: no such file; expected a scenario file or one of: busy-team, "
+        "large-group, notice-boards, quickstart, reconnect-storm, server-loss; did you mean "
+        "\"quickstart\"?");
   }
 }
 
